@@ -1,0 +1,84 @@
+# Every target sets up what it needs under build/. Help is made from the `##` comments.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON ?= python3
+PY := build/venv/bin/python
+BOARD ?= esp32_generic
+
+# Caches of the tools stay under build/, so that `make clean` is complete.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
+
+##@ Start here
+.PHONY: run
+run: unix ## One appliance and the service simulator, 30 virtual days in about a minute: DAYS= SPEED= SEED=
+	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: test
+test: test-pc test-unix ## All tests: CPython, then the same suites on 64-bit and 32-bit Unix MicroPython
+
+##@ Parts
+.PHONY: unix
+unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHON=/path uses yours)
+	@$(PY) -m tools.toolchain micropython mpy-cross
+	@$(PY) -m tools.build --board unix
+
+.PHONY: sim
+sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
+	@$(PY) -m tools.simulator $(ARGS)
+
+.PHONY: test-pc
+test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: test-unix
+test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit
+	@$(PY) -m host_tests.unix_port
+
+.PHONY: check
+check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board
+	@$(PY) -m tools.check
+
+##@ Boards
+.PHONY: build
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/: ARGS=--dry-run
+	@$(PY) -m tools.build --board $(BOARD) $(ARGS)
+
+.PHONY: flash
+flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
+	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+.PHONY: size
+size: unix ## Bytes of .mpy for each module, against the budget
+	@$(PY) -m tools.size
+
+##@ House
+.PHONY: lock
+lock: ## Resolve pyproject.toml's versions into tools/*.lock, with hashes
+	@$(PYTHON) -m tools.lock
+
+.PHONY: clean
+clean: ## Remove everything that was built or downloaded
+	@rm -rf build
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+
+# Set-up, called by the targets above. Each step knows by itself when there is nothing to do.
+.PHONY: venv-run venv-all venv-stubs toolchain micropython32
+venv-run venv-all venv-stubs:
+	@$(PYTHON) tools/environment.py $(@:venv-%=%)
+
+toolchain: venv-run
+	@$(PY) -m tools.toolchain micropython mpy-cross
+
+micropython32: venv-run
+	@$(PY) -m tools.toolchain micropython32

@@ -1,0 +1,192 @@
+"""Compile the firmware for one board into build/<board>/, the tree that goes onto its file system.
+
+    python -m tools.build --board NAME [--dry-run]
+
+The .mpy files are the same for every board: bytecode without native code, small integers of at most 30 bits, and
+source names relative to firmware/, so that two builds of the same source are the same bytes anywhere.
+build/<board>/files.json lists every file with its SHA-256 and what it was made from; it decides what is compiled again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools import archive, boards
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRMWARE = ROOT / "firmware"
+BUILD = ROOT / "build"
+
+# 30-bit small integers: the file then loads on 32-bit and 64-bit interpreters.
+FLAGS = ("-msmall-int-bits=30",)
+# MicroPython runs these by name from source; they stay small.
+STARTERS = ("boot.py", "main.py")
+
+
+class BuildError(Exception):
+    """A module does not compile; the message is the compiler's."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file of the tree: where it comes from, where it goes, and the name that tracebacks show (None: copied)."""
+
+    source: Path
+    place: str
+    shown: str | None
+
+
+def plan(firmware: Path, umqtt: Path) -> list[Item]:
+    """Every file of a board's tree, in the tree's order."""
+    items = [Item(firmware / name, name, None) for name in STARTERS if (firmware / name).exists()]
+    for source in sorted((firmware / "replenish").rglob("*.py")):
+        name = source.relative_to(firmware)
+        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", str(name)))
+    items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
+    return sorted(items, key=lambda item: item.place)
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+class Tree:
+    """build/<board>/ and its list of files."""
+
+    def __init__(self, folder: Path, mpy_cross: Path) -> None:
+        self.folder = folder
+        self.mpy_cross = mpy_cross
+        self.recipe = f"{sha256(mpy_cross)} {' '.join(FLAGS)}"
+        self.listed = self._read_list()
+
+    def _read_list(self) -> dict[str, dict[str, Any]]:
+        """What the last build recorded; nothing when it was made by another compiler or other flags."""
+        try:
+            record = json.loads((self.folder / "files.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        files: dict[str, dict[str, Any]] = record["files"] if record.get("recipe") == self.recipe else {}
+        return files
+
+    def is_current(self, item: Item) -> bool:
+        """The output is on disk as recorded, and so is its source."""
+        record, output = self.listed.get(item.place), self.folder / item.place
+        if record is None or not output.is_file():
+            return False
+        return record["sha256"] == sha256(output) and record["source_sha256"] == sha256(item.source)
+
+    def command(self, item: Item, output: Path) -> list[str]:
+        """How this file is made."""
+        if item.shown is None:
+            return ["cp", str(item.source), str(output)]
+        return [str(self.mpy_cross), *FLAGS, "-s", item.shown, "-o", str(output), str(item.source)]
+
+    def make(self, item: Item) -> None:
+        """Make one file and put it in place in one step, so that a running agent never reads half of one."""
+        output = self.folder / item.place
+        output.parent.mkdir(parents=True, exist_ok=True)
+        fresh = output.with_suffix(".new")
+        done = subprocess.run(self.command(item, fresh), capture_output=True, text=True, check=False)
+        if done.returncode:
+            fresh.unlink(missing_ok=True)
+            raise BuildError(f"{item.source}:\n{done.stderr.strip()}")
+        fresh.replace(output)
+
+    def remove_stale(self, items: list[Item]) -> None:
+        """A module removed from the source must not stay importable."""
+        wanted = {self.folder / item.place for item in items}
+        for file in [*(self.folder / "lib").rglob("*"), *(self.folder / name for name in STARTERS)]:
+            if file.is_file() and file not in wanted:
+                file.unlink()
+        for folder in sorted((self.folder / "lib").rglob("*"), reverse=True):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def write_list(self, board: str, items: list[Item]) -> dict[str, dict[str, Any]]:
+        """Write files.json, without dates or absolute paths: equal builds have equal lists."""
+        files = {}
+        for item in items:
+            output = self.folder / item.place
+            files[item.place] = {
+                "bytes": output.stat().st_size,
+                "sha256": sha256(output),
+                "source": item.shown or item.place,
+                "source_sha256": sha256(item.source),
+            }
+        text = json.dumps({"board": board, "recipe": self.recipe, "files": files}, indent=1) + "\n"
+        fresh = self.folder / "files.json.new"
+        fresh.write_text(text)
+        fresh.replace(self.folder / "files.json")
+        return files
+
+
+def build_tree(board: str, firmware: Path, folder: Path, mpy_cross: Path, umqtt: Path) -> tuple[int, int, int]:
+    """Bring a board's tree up to date; returns (files, files made now, bytes of .mpy). Raises BuildError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tree, items = Tree(folder, mpy_cross), plan(firmware, umqtt)
+    due = [item for item in items if not tree.is_current(item)]
+    for item in due:
+        tree.make(item)
+    tree.remove_stale(items)
+    files = tree.write_list(board, items)
+    size = sum(record["bytes"] for place, record in files.items() if place.endswith(".mpy"))
+    return len(items), len(due), size
+
+
+def show_commands(folder: Path, firmware: Path, mpy_cross: Path, umqtt: Path) -> None:
+    """Print what a build from nothing would run."""
+    tree = Tree(folder, mpy_cross)
+    for item in plan(firmware, umqtt):
+        print(shlex.join(tree.command(item, folder / item.place)))
+
+
+def write_launcher(place: Path) -> None:
+    """build/unix/agent: a shell line, because the environment's path may be too long or odd for a `#!` line."""
+    python, program = BUILD / "venv" / "bin" / "python", ROOT / "tools" / "unix_agent.py"
+    fresh = place.with_suffix(".new")
+    fresh.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -I {shlex.quote(str(program))} "$@"\n')
+    fresh.chmod(0o755)
+    fresh.replace(place)
+
+
+def build(board: boards.Board) -> None:
+    """Build one board's tree and say its size. Raises BuildError and archive.ArchiveError."""
+    folder = BUILD / board.name
+    count, made, size = build_tree(board.name, FIRMWARE, folder, BUILD / "bin" / "mpy-cross", archive.umqtt_simple())
+    if board.port == "unix":
+        write_launcher(folder / "agent")
+    print(f"{os.path.relpath(folder)}: {count} files, {made} made now, {size:,} bytes of .mpy")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.build", description="Compile the firmware for one board.")
+    parser.add_argument("--board", required=True, help=f"one of {', '.join(boards.names())}")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands, change nothing")
+    options = parser.parse_args(argv)
+    try:
+        board = boards.load(options.board)
+        if options.dry_run:
+            umqtt = archive.CACHE / "umqtt" / "simple.py"
+            show_commands(BUILD / board.name, FIRMWARE, BUILD / "bin" / "mpy-cross", umqtt)
+            return 0
+        with (BUILD / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the work done
+            build(board)
+    except (boards.BoardError, BuildError, archive.ArchiveError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

