@@ -142,6 +142,10 @@ def supervise(child: subprocess.Popen[bytes]) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Check everything, then start and supervise the agent; returns the exit status. Raises UsageError."""
+    # Blocked, not handled: they wait until supervise() asks for them, and none can fall between two statements.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
     command = [interpreter(os.environ.get("MICROPYTHON")), *heap_option(os.environ.get("HEAP"))]
     command += [str(UNIX / "main.py"), options.config]
     if options.once:
@@ -149,9 +153,6 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(Path(options.config))
     # `/` keeps an absolute path as it is; a relative one counts from the configuration file.
     lock = lock_state(Path(options.config).parent / config["state"])
-    # Blocked, not handled: they wait until supervise() asks for them, and none can fall between two statements.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
     return supervise(start(command, lock))
 
 
