@@ -46,7 +46,7 @@ def heap_option(setting: str | None) -> list[str]:
     found = re.fullmatch(r"([1-9][0-9]{0,9})([kKmM]?)", setting)
     size = int(found[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[found[2].lower()] if found else 0
     if not HEAP_LIMITS[0] <= size <= HEAP_LIMITS[1]:
-        raise UsageError(f"HEAP={setting}: a number of bytes, or KiB with k, or MiB with m, from 16k to 512m, is allowed.")
+        raise UsageError(f"HEAP={setting}: bytes, or KiB with k, or MiB with m, from 16k to 512m, are allowed.")
     return ["-X", f"heapsize={size}"]
 
 

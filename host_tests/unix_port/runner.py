@@ -25,7 +25,7 @@ def run_one(name, function):
         raise
     except BaseException as error:
         print("FAILED " + name)
-        sys.print_exception(error)
+        sys.print_exception(error)  # type: ignore[attr-defined]
         return False
     return True
 
@@ -36,7 +36,7 @@ def load(module_name):
         __import__(module_name)
     except Exception as error:
         print("FAILED " + module_name + " cannot be imported")
-        sys.print_exception(error)
+        sys.print_exception(error)  # type: ignore[attr-defined]
         return None
     return sys.modules[module_name]
 

@@ -1,0 +1,48 @@
+"""`make size`: bytes of .mpy for each module of the agent, against the budget.
+
+The libraries are listed apart: the ESP32's stock image has them frozen in, so they are not the agent's own.
+Exit status 1 when the agent is over the budget.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = ROOT / "build" / "unix" / "files.json"
+# The agent with the DRS back end, MQTT and one sensor: it shares a 2 MiB file system with the application, and each
+# byte of bytecode that is loaded is a byte of heap less.
+BUDGET_BYTES = 40 * 1024
+
+
+def sizes(files: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes by module: the agent's own, and the libraries'."""
+    own: dict[str, int] = {}
+    libraries: dict[str, int] = {}
+    for place, record in json.loads(files.read_text())["files"].items():
+        if place.endswith(".mpy"):
+            module = place.removeprefix("lib/").removesuffix(".mpy")
+            kind = own if module.startswith("replenish/") else libraries
+            kind[module] = record["bytes"]
+    return own, libraries
+
+
+def table(own: dict[str, int], libraries: dict[str, int]) -> str:
+    """The table that `make size` prints."""
+    total = sum(own.values())
+    rows = [f"{module:36}{size:8,}" for module, size in sorted(own.items(), key=lambda item: -item[1])]
+    rows.append(f"{'the agent':36}{total:8,}  {total / BUDGET_BYTES:.0%} of the budget of {BUDGET_BYTES:,}")
+    rows += [f"{module:36}{size:8,}  library, frozen into the stock image" for module, size in sorted(libraries.items())]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    own, libraries = sizes(FILES)
+    print(table(own, libraries))
+    return 1 if sum(own.values()) > BUDGET_BYTES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
