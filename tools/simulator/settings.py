@@ -1,0 +1,94 @@
+"""How the simulated service behaves where the documents leave a choice, and where tests want one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+STATUS_GENERATIONS = ("older", "newer")
+IN_PROGRESS_IDS = ("running", "new")
+REFRESH_ROTATIONS = ("off", "absent", "overlap", "strict")
+LWA_ERROR_FORMS = ("plain", "indexed")
+DEFAULT_ID_PREFIX = "amzn1.dash.v2.o."
+
+# A setting's value goes in; one sentence, or None if the value is good, comes out.
+_Check = Callable[[object], str | None]
+
+
+def _choice(*allowed: object) -> _Check:
+    def check(value: object) -> str | None:
+        return None if value in allowed else f"one of {', '.join(map(str, allowed))}"
+
+    return check
+
+
+def _whole(low: int, high: int) -> _Check:
+    def check(value: object) -> str | None:
+        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return None if good else f"a whole number from {low} to {high}"
+
+    return check
+
+
+def _truth(value: object) -> str | None:
+    return None if isinstance(value, bool) else "true or false"
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else "a text"
+
+
+CHECKS: dict[str, _Check] = {
+    "status_generation": _choice(*STATUS_GENERATIONS),
+    "in_progress_id": _choice(*IN_PROGRESS_IDS),
+    "unknown_order_status": _choice(400, 404),
+    "unsubscribed_status": _whole(400, 499),
+    "placed_code": _text,
+    "test_placed_code": _text,
+    "in_progress_code": _text,
+    "id_prefix": _text,
+    "id_length": _whole(24, 255),
+    "refresh_rotation": _choice(*REFRESH_ROTATIONS),
+    "lwa_error_form": _choice(*LWA_ERROR_FORMS),
+    "access_token_length": _whole(350, 2048),
+    "refresh_token_length": _whole(350, 2048),
+    "access_token_s": _whole(1, 86_400),
+    "chunked": _truth,
+}
+
+
+@dataclass
+class Settings:
+    """The service's behaviour. Change it with `change`, which checks; see README.md for the meanings."""
+
+    status_generation: str = "newer"
+    in_progress_id: str = "running"
+    unknown_order_status: int = 400
+    unsubscribed_status: int = 400
+    placed_code: str = "STANDARD_ORDER_PLACED"
+    test_placed_code: str = "TEST_ORDER_PLACED"
+    in_progress_code: str = "ORDER_INPROGRESS"
+    id_prefix: str = DEFAULT_ID_PREFIX
+    id_length: int = 116
+    refresh_rotation: str = "off"
+    lwa_error_form: str = "plain"
+    access_token_length: int = 400
+    refresh_token_length: int = 400
+    access_token_s: int = 3600
+    chunked: bool = False
+
+    def change(self, **changes: object) -> None:
+        """Set the named settings, or none at all: ValueError names the first bad one and what is allowed."""
+        for name, value in changes.items():
+            if name not in CHECKS:
+                raise ValueError(f"unknown setting {name!r}: one of {', '.join(CHECKS)}")
+            if sentence := CHECKS[name](value):
+                raise ValueError(f"{name} is {value!r}: it must be {sentence}")
+        self._check_id_room({**vars(self), **changes})
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def _check_id_room(values: dict[str, object]) -> None:
+        # Eight random characters keep the ids of a long run apart.
+        longest = int(str(values["id_length"])) - 8
+        if len(str(values["id_prefix"])) > longest:
+            raise ValueError(f"id_prefix must leave 8 characters of id_length: at most {longest}")

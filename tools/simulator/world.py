@@ -1,0 +1,341 @@
+"""The whole service without a socket: a request goes in, a call's record and what to send come out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from email.utils import formatdate
+
+from tools.simulator import drs as drs_module
+from tools.simulator.calls import Call, CallJournal, Connection, kept_text
+from tools.simulator.clock import Clock
+from tools.simulator.drs import DRS, DRSError
+from tools.simulator.faults import Fault, FaultQueue
+from tools.simulator.identifiers import Identifiers
+from tools.simulator.journal import EventJournal, Journal
+from tools.simulator.lwa import LWA, TOKEN_PATH
+from tools.simulator.orders import Order, OrderBook, Scenario, SlotKey, Timings
+from tools.simulator.registry import Registry, Slot
+from tools.simulator.settings import Settings
+from tools.simulator.wire import Request, Response, encode, reason_phrase
+
+DEFAULT_SERIAL = "SN0001"
+DEFAULT_MODEL = "acme-brewer-1"
+DEFAULT_SLOT = "PaperTowel"
+# What a client without any memory would do: ask again every five minutes while its slot is low.
+BLIND_INTERVAL_S = 300
+
+ScenarioForm = str | Mapping[str, object] | Scenario
+
+
+@dataclass
+class Delivery:
+    """What to send, and how. `whole` is the length that the answer would have had."""
+
+    payload: bytes
+    whole: int
+    delay_s: float = 0.0
+    trickle_s: float = 0.0
+    stall: bool = False
+    reset: bool = False
+    close: bool = False
+
+
+class World:
+    """Devices, tokens, orders, faults and history of one simulated service.
+
+    Its parts may be used directly: `book`, `registry`, `lwa`, `drs`, `faults`, `settings`, `clock`,
+    `calls`, `connections`, `events`. Slots are named by the slot's id and, where it is not the default one, the
+    device's serial. Methods raise ValueError for what cannot be done and LookupError for what is not
+    there; the message is one sentence.
+    """
+
+    def __init__(self, clock: Clock | None = None, seed: int = 1, timings: Timings | None = None) -> None:
+        self.clock = clock or Clock()
+        self.settings = Settings()
+        self.calls = CallJournal()
+        self.connections: Journal[Connection] = Journal()
+        self.events = EventJournal()
+        self.faults = FaultQueue()
+        self.identifiers = Identifiers(self.settings, seed)
+        self.registry = Registry(self.clock, self.events)
+        self.lwa = LWA(self.clock, self.identifiers, self.settings)
+        self.book = OrderBook(self.clock, self.events, self.identifiers.event_instance_id, timings)
+        self.drs = DRS(self.registry, self.lwa, self.book, self.identifiers, self.settings)
+
+    # What a person, a test or the control interface does.
+
+    def add_device(
+        self,
+        serial: str = DEFAULT_SERIAL,
+        model: str = DEFAULT_MODEL,
+        slots: Mapping[str, bool] | None = None,
+        test: bool = False,
+        public: bool = True,
+    ) -> str:
+        """Register a device (its slots: id to subscribed) and return its refresh token.
+
+        `test` makes its orders test orders. A device that is not `public` was linked by a web server,
+        so its refreshes need the client secret.
+        """
+        self.registry.register(serial, model, {DEFAULT_SLOT: True} if slots is None else slots, test)
+        return self.lwa.link(serial, public)
+
+    def subscribe(self, slot: str, subscribed: bool = True, serial: str = DEFAULT_SERIAL) -> Slot:
+        """The customer subscribes or unsubscribes a slot; a new slot is added."""
+        return self.registry.subscribe(serial, slot, subscribed)
+
+    def set_scenarios(
+        self,
+        slot: str,
+        queue: Iterable[ScenarioForm] | None = None,
+        default: ScenarioForm | None = None,
+        serial: str = DEFAULT_SERIAL,
+    ) -> None:
+        """Decide the fates of a slot's coming orders: the queue, then the default for ever."""
+        self.book.set_plan(self._key(slot, serial), queue, default)
+
+    def set_timings(self, **changes: int) -> Timings:
+        """Change how long the parts of an order's life last, for orders accepted from now on."""
+        self.book.timings = self.book.timings.changed(changes)
+        return self.book.timings
+
+    def cancel_order(self, slot: str, serial: str = DEFAULT_SERIAL) -> Order:
+        """Cancel the slot's open order as its customer."""
+        return self.book.cancel(self._key(slot, serial))
+
+    def resolve_order(self, slot: str, serial: str = DEFAULT_SERIAL) -> Order:
+        """Solve the problem of the slot's open order as its customer."""
+        return self.book.resolve(self._key(slot, serial))
+
+    def revoke(self, serial: str = DEFAULT_SERIAL) -> None:
+        """The customer takes the permission back: no token of the device works any more."""
+        self.lwa.revoke(self.registry.device(serial).serial)
+
+    def expire_access_tokens(self, serial: str = DEFAULT_SERIAL) -> None:
+        """End the device's access tokens before their time."""
+        self.lwa.expire(self.registry.device(serial).serial)
+
+    def advance(self, seconds: int) -> int:
+        """Let virtual time pass for the service; returns the new time."""
+        self.clock.advance(seconds)
+        return self.book.advance()
+
+    def advance_to_next_event(self) -> int:
+        """Move the time to the next thing that happens to an order by itself. ValueError if nothing will."""
+        due = self.book.next_due()
+        if due is None:
+            raise ValueError("nothing is going to happen: no order is open")
+        return self.advance(max(0, due - self.clock.now()))
+
+    def orders(self, slot: str, serial: str = DEFAULT_SERIAL) -> list[Order]:
+        """A slot's orders, oldest first."""
+        return self.book.orders(self._key(slot, serial))
+
+    def _key(self, slot: str, serial: str) -> SlotKey:
+        self.registry.slot(serial, slot)
+        return SlotKey(serial, slot)
+
+    # What a client does.
+
+    def receive(
+        self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0
+    ) -> tuple[Call, Delivery]:
+        """Record a complete request, act on it unless a fault forbids, and say what to send."""
+        call = self._record(request, connection, index, bytes_in)
+        fault = self.faults.take(call.endpoint, call.slot, call.serial)
+        call.fault = fault.kind if fault else None
+        call.acted = fault is None or fault.act
+        response = self._act(request) if call.acted else Response(outcome="not_acted")
+        call.outcome = response.outcome
+        if fault is not None:
+            response = self._spoil(response, fault)
+        self._complete_headers(response)
+        call.status, call.answer = response.status, kept_text(response.body)
+        delivery = self._delivery(request, response, fault)
+        if fault is not None and fault.raw_bytes is not None:
+            call.status, call.answer = 0, kept_text(delivery.payload)
+        self.calls.append(call)
+        return call, delivery
+
+    def receive_part(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> Call:
+        """Record a request whose body never came whole; nobody acts on it."""
+        call = self._record(request, connection, index, bytes_in)
+        call.complete, call.sent = False, "none"
+        self.calls.append(call)
+        return call
+
+    def _record(self, request: Request, connection: int, index: int, bytes_in: int) -> Call:
+        endpoint, slot = target(request)
+        return Call(
+            number=self.calls.next_number,
+            time=self.book.advance(),
+            real_time=self.clock.real(),
+            connection=connection,
+            index=index,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            http_version="{}.{}".format(*request.version),
+            headers=list(request.headers),
+            body=kept_text(request.body),
+            endpoint=endpoint,
+            slot=slot,
+            serial=self.lwa.owner(request.bearer),
+            bytes_in=bytes_in,
+        )
+
+    def _act(self, request: Request) -> Response:
+        return self.lwa.handle(request) if is_token_call(request) else self.drs.handle(request)
+
+    def _spoil(self, response: Response, fault: Fault) -> Response:
+        if fault.error is not None:
+            response = self.lwa.refusal(fault.error)
+        status = fault.status if fault.status is not None else response.status
+        if status != response.status or not fault.act and fault.error is None:
+            message = b"" if status == 204 else b'{"message":"%s"}' % reason_phrase(status).encode()
+            response = Response(status, message, {"Content-Type": "application/json"})
+        if fault.body is not None:
+            response.body = fault.body.encode()
+        if fault.body_bytes is not None:
+            # Spaces after the end of the JSON text: huge, and still well-formed.
+            response.body = response.body.ljust(fault.body_bytes)
+        response.headers.update(self._fault_headers(fault))
+        return response
+
+    def _fault_headers(self, fault: Fault) -> dict[str, str]:
+        headers = {}
+        if fault.retry_after is not None:
+            date = formatdate(self.clock.now() + fault.retry_after, usegmt=True)
+            headers["Retry-After"] = date if fault.retry_after_date else str(fault.retry_after)
+        if fault.location is not None:
+            headers["Location"] = fault.location
+        return {**headers, **fault.headers}
+
+    def _complete_headers(self, response: Response) -> None:
+        date = formatdate(self.clock.now(), usegmt=True)
+        defaults = {"x-amzn-RequestId": self.identifiers.uuid(), "x-amz-date": date, "Date": date}
+        response.headers = {**defaults, **response.headers}
+
+    def _delivery(self, request: Request, response: Response, fault: Fault | None) -> Delivery:
+        plain = fault or Fault()
+        close = plain.close or plain.cut is not None or plain.raw_bytes is not None
+        in_chunks = self.settings.chunked or plain.chunked
+        payload = encode(response, request.version, close, in_chunks) if plain.raw_bytes is None else plain.raw_bytes
+        return Delivery(
+            payload=payload[: plain.cut],
+            whole=len(payload),
+            delay_s=plain.delay_s,
+            trickle_s=plain.trickle_s,
+            stall=plain.stall,
+            reset=plain.reset,
+            close=close,
+        )
+
+    # What the history says.
+
+    def state(self) -> dict[str, object]:
+        """Devices, slots and orders as plain data."""
+        now = self.book.advance()
+        return {
+            "now": now,
+            "time_scale": self.clock.time_scale,
+            "advanced_s": self.clock.advanced_s,
+            "settings": asdict(self.settings),
+            "timings": asdict(self.book.timings),
+            "devices": {device.serial: self._device_state(device.serial) for device in self.registry},
+        }
+
+    def _device_state(self, serial: str) -> dict[str, object]:
+        device = self.registry.device(serial)
+        return {
+            "model": device.model,
+            "test": device.test,
+            "registered": device.registered,
+            "refresh_token": self.lwa.refresh_token(serial),
+            "last_status": device.last_status,
+            "slots": {slot: self._slot_state(serial, slot) for slot in device.slots},
+        }
+
+    def _slot_state(self, serial: str, slot: str) -> dict[str, object]:
+        key = SlotKey(serial, slot)
+        plan, running = self.book.plan(key), self.book.running(key)
+        return {
+            **asdict(self.registry.slot(serial, slot)),
+            "queue": [asdict(scenario) for scenario in plan.queue],
+            "default": asdict(plan.default),
+            "running": running.order_id if running else None,
+            "orders": [order_state(order) for order in self.book.orders(key)],
+        }
+
+    def summary(self, blind_interval_s: int = BLIND_INTERVAL_S) -> dict[str, object]:
+        """Totals: orders by slot and by end, calls by endpoint and outcome, and what blindness would cost.
+
+        `blind_retry` counts the replenish calls that a client would have made that asks again every
+        `blind_interval_s` seconds for as long as its slot was blocked.
+        """
+        now = self.book.advance()
+        return {
+            "now": now,
+            "orders": {"/".join(key): totals for key, totals in self._order_totals(now, blind_interval_s).items()},
+            "calls": self._call_totals(),
+            "calls_total": self.calls.count,
+            "calls_dropped_from_the_record": self.calls.dropped,
+            "connections": self.connections.count,
+            "blind_retry": {
+                "interval_s": blind_interval_s,
+                "calls": sum(_blind_calls(order, now, blind_interval_s) for order in self.book.orders()),
+            },
+        }
+
+    def _order_totals(self, now: int, blind_interval_s: int) -> dict[SlotKey, dict[str, int]]:
+        totals: dict[SlotKey, dict[str, int]] = {}
+        for order in self.book.orders():
+            entry = totals.setdefault(order.key, Counter())
+            entry["accepted"] += 1
+            entry[str(order.state)] += order.state != "accepted"
+            entry["blocked_s"] += _blocked_s(order, now)
+            entry["blind_retry_calls"] += _blind_calls(order, now, blind_interval_s)
+        return totals
+
+    def _call_totals(self) -> dict[str, dict[str, int]]:
+        totals: dict[str, dict[str, int]] = {}
+        for call in self.calls:
+            outcome = call.outcome if call.sent in ("whole", "pending") else f"{call.outcome}, answer lost"
+            entry = totals.setdefault(call.endpoint, Counter())
+            entry[outcome] += 1
+        return totals
+
+    def connect_notifier(self, notify: Callable[[object], None]) -> None:
+        """Call `notify` whenever a call or an event is recorded."""
+        self.calls.subscribe(notify)
+        self.events.subscribe(notify)
+
+
+def is_token_call(request: Request) -> bool:
+    """Whether the path is the token endpoint's; one of Amazon's samples spells it /auth/O2/token."""
+    return request.path.lower() == TOKEN_PATH
+
+
+def target(request: Request) -> tuple[str, str | None]:
+    """The endpoint's name ("token", "unknown", or one of the service's) and the slot in the path."""
+    if is_token_call(request):
+        return "token", None
+    try:
+        where = drs_module.route(request)
+    except DRSError:
+        return "unknown", None
+    return where.endpoint.name, where.parameters.get("slot")
+
+
+def order_state(order: Order) -> dict[str, object]:
+    """One order as plain data."""
+    values = {**asdict(order), "delivery_estimate": order.delivery_estimate, "cancel_until": order.cancel_until}
+    return {name: value for name, value in values.items() if name != "key"}
+
+
+def _blocked_s(order: Order, now: int) -> int:
+    return (now if order.ended_at is None else order.ended_at) - order.accepted_at
+
+
+def _blind_calls(order: Order, now: int, interval_s: int) -> int:
+    return _blocked_s(order, now) // interval_s
