@@ -1,0 +1,105 @@
+"""`python -m tools.simulator`: run the service simulator until it is interrupted."""
+
+import argparse
+import asyncio
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.simulator.clock import Clock
+from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
+from tools.simulator.server import Simulator
+from tools.simulator.world import DEFAULT_SERIAL
+
+_SLOTS = {"PaperTowel": True, "Coffee": True}
+
+
+def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="the service's port (default: any free one)")
+    parser.add_argument("--control-port", type=int, default=0, help="the control interface's port (default: any)")
+    parser.add_argument("--bind", default="127.0.0.1", help="the service's address; control stays on the loopback")
+    parser.add_argument("--host-name", action="append", default=[], help="another name for the certificate")
+    parser.add_argument("--ca-dir", type=Path, default=Path("build/sim"), help="gets ca.pem, ca.der and env")
+    parser.add_argument("--scale-from", type=int, help="Unix seconds at which virtual time leaves real time")
+    parser.add_argument("--time-scale", type=int, default=1, help="virtual seconds per real one; 0: frozen")
+    parser.add_argument("--seed", type=int, default=1, help="for ids and tokens")
+    parser.add_argument("--log", type=Path, help="append every call to this file, one JSON line each")
+    parser.add_argument("--test-device", action="store_true", help="the device's orders are test orders")
+    return parser.parse_args(argv)
+
+
+def _simulator(options: argparse.Namespace) -> Simulator:
+    scale_from = int(time.time()) if options.scale_from is None else options.scale_from
+    return Simulator(
+        clock=Clock(scale_from, options.time_scale),
+        seed=options.seed,
+        ca_dir=options.ca_dir,
+        port=options.port,
+        control_port=options.control_port,
+        bind=options.bind,
+        host_names=options.host_name,
+        log=options.log,
+    )
+
+
+def _facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
+    return {
+        "DRS_URL": sim.url,
+        "DRS_TOKEN_URL": sim.url + TOKEN_PATH,
+        "DRS_CONTROL": sim.control_url + "/control",
+        "DRS_CA": str(sim.ca_pem.resolve()),
+        "DRS_CLIENT_ID": CLIENT_ID,
+        "DRS_CLIENT_SECRET": CLIENT_SECRET,
+        "DRS_SERIAL": DEFAULT_SERIAL,
+        "DRS_REFRESH_TOKEN": refresh_token,
+    }
+
+
+def _write_env(folder: Path, facts: dict[str, str]) -> Path:
+    path = folder / "env"
+    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in facts.items()), encoding="utf-8")
+    return path
+
+
+def _show(console: Console, facts: dict[str, str], env: Path) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value)
+    console.print("[bold green]The service simulator runs.[/] Ctrl-C ends it.\n")
+    console.print(table)
+    console.print("\nThe same as shell variables, and a first look from another terminal:\n")
+    console.print(f"  . {env} && curl -s $DRS_CONTROL/state", style="cyan", highlight=False, soft_wrap=True)
+    sys.stdout.flush()
+
+
+async def _run(options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _simulator(options) as sim:
+        facts = _facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
+        _show(Console(), facts, _write_env(options.ca_dir, facts))
+        await stop.wait()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run; returns the exit status: 2 when it cannot start."""
+    options = _arguments(argv)
+    try:
+        asyncio.run(_run(options))
+    except (OSError, ValueError) as error:
+        print(f"the simulator cannot run: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""The control interface: what `World` can do, as JSON over plain HTTP on the loopback."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from tools.simulator.faults import as_json as fault_as_json
+from tools.simulator.orders import OrderRefused
+from tools.simulator.world import BLIND_INTERVAL_S, DEFAULT_MODEL, World, order_state
+
+
+class Input(NamedTuple):
+    """One control request: the path's parameters, the query's and the JSON object of its body."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: dict[str, Any]
+
+    @property
+    def place(self) -> dict[str, str]:
+        """The slot and the serial of the path, under the names that World's methods use."""
+        return {"slot": self.path["slot"], "serial": self.path["serial"]}
+
+    def fields(self, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+        """The body, whose keys must be among `kinds` and their values of those kinds."""
+        for name, value in self.body.items():
+            if name not in kinds:
+                raise ValueError(f"unknown key {name!r}: one of {', '.join(kinds) or 'none'}")
+            if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is int):
+                raise ValueError(f"{name} is {value!r}: wrong type")
+        return self.body
+
+    def number(self, name: str, default: int = 0, low: int = 0) -> int:
+        """A whole number of the query, `low` or more."""
+        text = self.query.get(name, str(default))
+        if not text.isdecimal() or int(text) < low:
+            raise ValueError(f"{name} is {text!r}: a whole number, {low} or more")
+        return int(text)
+
+
+def _state(world: World, given: Input) -> object:
+    return world.state()
+
+
+def _summary(world: World, given: Input) -> object:
+    return world.summary(given.number("blind_interval_s", BLIND_INTERVAL_S, low=1))
+
+
+def _calls(world: World, given: Input) -> object:
+    return [call.as_json() for call in world.calls.after(given.number("after"))]
+
+
+def _events(world: World, given: Input) -> object:
+    return {
+        "now": world.book.advance(),
+        "events": [asdict(event) for event in world.events.after(given.number("after"))],
+        "calls": [call.as_json() for call in world.calls.after(given.number("calls_after"))],
+        "dropped": {"events": world.events.dropped, "calls": world.calls.dropped},
+    }
+
+
+def _connections(world: World, given: Input) -> object:
+    return [asdict(connection) for connection in world.connections if connection.number > given.number("after")]
+
+
+def _time(world: World, given: Input) -> object:
+    fields = given.fields(advance_s=int, to_next_event=bool)
+    if fields.get("to_next_event"):
+        return {"now": world.advance_to_next_event()}
+    return {"now": world.advance(fields.get("advance_s", 0))}
+
+
+def _settings(world: World, given: Input) -> object:
+    world.settings.change(**given.body)
+    return asdict(world.settings)
+
+
+def _timings(world: World, given: Input) -> object:
+    return asdict(world.set_timings(**given.body))
+
+
+def _add_device(world: World, given: Input) -> object:
+    fields = given.fields(serial=str, model=str, slots=dict, test=bool, public=bool)
+    if "serial" not in fields:
+        raise ValueError("serial is missing")
+    if not all(isinstance(subscribed, bool) for subscribed in fields.get("slots", {}).values()):
+        raise ValueError("slots: an object of slot ids, each true (subscribed) or false")
+    return {"refresh_token": world.add_device(**{"model": DEFAULT_MODEL, **fields})}
+
+
+def _revoke(world: World, given: Input) -> object:
+    world.revoke(given.path["serial"])
+    return {}
+
+
+def _expire(world: World, given: Input) -> object:
+    world.expire_access_tokens(given.path["serial"])
+    return {}
+
+
+def _access_token(world: World, given: Input) -> object:
+    return {"access_token": world.lwa.access_token(_registered(world, given.path["serial"]))}
+
+
+def _code(world: World, given: Input) -> object:
+    fields = given.fields(redirect_uri=str, challenge=str, method=str)
+    if "redirect_uri" not in fields:
+        raise ValueError("redirect_uri is missing")
+    return {"code": world.lwa.issue_code(_registered(world, given.path["serial"]), **fields)}
+
+
+def _registered(world: World, serial: str) -> str:
+    if not world.registry.device(serial).registered:
+        raise OrderRefused(f"device {serial!r} is deregistered")
+    return serial
+
+
+def _slot(world: World, given: Input) -> object:
+    fields = given.fields(subscribed=bool, product=str, quantity=int)
+    return asdict(world.registry.subscribe(given.path["serial"], given.path["slot"], **fields))
+
+
+def _scenarios(world: World, given: Input) -> object:
+    world.set_scenarios(**given.place, **given.fields(queue=list, default=(str, dict)))
+    return {}
+
+
+def _cancel(world: World, given: Input) -> object:
+    return order_state(world.cancel_order(**given.place))
+
+
+def _resolve(world: World, given: Input) -> object:
+    return order_state(world.resolve_order(**given.place))
+
+
+def _faults(world: World, given: Input) -> object:
+    return [fault_as_json(fault) for fault in world.faults.pending()]
+
+
+def _add_fault(world: World, given: Input) -> object:
+    return fault_as_json(world.faults.add(**given.body))
+
+
+def _clear_faults(world: World, given: Input) -> object:
+    world.faults.clear()
+    return {}
+
+
+Operation = Callable[[World, Input], object]
+
+_DEVICE = "/control/devices/{serial}"
+_SLOT = _DEVICE + "/slots/{slot}"
+
+OPERATIONS: tuple[tuple[str, str, Operation, str], ...] = (
+    ("GET", "/control/state", _state, "devices, slots, orders, settings, timings"),
+    ("GET", "/control/summary", _summary, "totals of orders and calls (?blind_interval_s=)"),
+    ("GET", "/control/calls", _calls, "every call received (?after=NUMBER)"),
+    ("GET", "/control/events", _events, "events and calls (?after=NUMBER&calls_after=NUMBER)"),
+    ("GET", "/control/connections", _connections, "every connection accepted (?after=NUMBER)"),
+    ("POST", "/control/time", _time, "advance_s, or to_next_event"),
+    ("PATCH", "/control/settings", _settings, "change settings"),
+    ("PATCH", "/control/timings", _timings, "change timings of orders to come"),
+    ("POST", "/control/devices", _add_device, "serial, model, slots, test, public: register a device"),
+    ("POST", _DEVICE + "/revoke", _revoke, "the customer revokes: every token dies"),
+    ("POST", _DEVICE + "/expire", _expire, "the access tokens expire now"),
+    ("POST", _DEVICE + "/access_token", _access_token, "an access token, for calls by hand"),
+    ("POST", _DEVICE + "/code", _code, "redirect_uri, challenge, method: an authorization code"),
+    ("PUT", _SLOT, _slot, "subscribed, product, quantity: add or change a slot"),
+    ("PUT", _SLOT + "/scenarios", _scenarios, "queue, default: the fates of orders to come"),
+    ("POST", _SLOT + "/cancel", _cancel, "the customer cancels the open order"),
+    ("POST", _SLOT + "/resolve", _resolve, "the customer solves the open order's problem"),
+    ("GET", "/control/faults", _faults, "the faults that wait"),
+    ("POST", "/control/faults", _add_fault, "queue a fault"),
+    ("DELETE", "/control/faults", _clear_faults, "forget all faults"),
+)
+
+
+def control_application(world: World) -> web.Application:
+    """The web application that controls `world`."""
+    application = web.Application()
+    for method, path, operation, _ in OPERATIONS:
+        application.router.add_route(method, path, _handler(world, operation))
+    application.router.add_get("/", _index)
+    application.router.add_get("/control", _index)
+    return application
+
+
+async def _index(request: web.Request) -> web.Response:
+    rows = [f"{method:6} {path:48} {purpose}" for method, path, _, purpose in OPERATIONS]
+    return web.Response(text="\n".join(rows) + "\n")
+
+
+def _handler(world: World, operation: Operation) -> Callable[[web.Request], Any]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            given = Input(request.match_info, request.query, _body(await request.read()))
+            return web.json_response(operation(world, given))
+        except OrderRefused as refusal:
+            return _error(409, refusal)
+        except ValueError as error:
+            return _error(400, error)
+        except LookupError as error:
+            return _error(404, error)
+
+    return handle
+
+
+def _body(data: bytes) -> dict[str, Any]:
+    body = json.loads(data) if data else {}
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return body
+
+
+def _error(status: int, error: Exception) -> web.Response:
+    return web.json_response({"error": str(error)}, status=status)

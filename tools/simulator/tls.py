@@ -1,0 +1,34 @@
+"""A certificate authority that lives as long as the simulator, and the server's certificate from it."""
+
+import ssl
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import trustme
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """A throw-away authority; its certificate is written to `folder` as ca.pem and ca.der."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self.pem = folder / "ca.pem"
+        self.der = folder / "ca.der"
+        folder.mkdir(parents=True, exist_ok=True)
+        pem = self._ca.cert_pem.bytes()
+        self.pem.write_bytes(pem)
+        self.der.write_bytes(ssl.PEM_cert_to_DER_cert(pem.decode()))
+
+    def server_context(
+        self,
+        names: Iterable[str] = LOCAL_NAMES,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> ssl.SSLContext:
+        """A server's TLS context for host names and addresses, valid between the two real times."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._ca.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(context)
+        return context
