@@ -28,7 +28,8 @@ class Call:
 
     Times are Unix seconds (`time` virtual, `real_time` real), bytes are those inside TLS. `sent` is
     "whole", "part", "none", or "pending" while the answer is under way. `status` is the answer's,
-    0 where none was made. `complete` is False when the client went away inside its own request.
+    0 where none was made; `spoilt` says that a fault replaced what the service would have said.
+    `complete` is False when the client went away inside its own request.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Call:
     acted: bool = False
     outcome: str = "not_acted"
     fault: str | None = None
+    spoilt: bool = False
     status: int = 0
     answer: str = ""
     sent: str = "pending"
@@ -59,6 +61,11 @@ class Call:
     def header(self, name: str) -> str | None:
         """The last value of a header of the request, whatever the case of its name."""
         return Request(self.method, self.path, tuple(self.headers)).header(name)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the client was not told what the service did."""
+        return self.acted and (self.spoilt or self.sent in ("part", "none"))
 
     def as_json(self) -> dict[str, object]:
         """The record as plain data."""

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 _NS = 1_000_000_000
+# The year 3000: far beyond any test, and well inside what a date can hold.
+_LAST = 32_503_680_000
 
 
 class Clock:
@@ -44,11 +46,13 @@ class Clock:
         return self._real_ns() / _NS
 
     def advance(self, seconds: int) -> int:
-        """Move the clock forward by `seconds` (0 or more) and return the new time.
+        """Move the clock forward by `seconds` (0 or more, not beyond the year 3000); returns the new time.
 
         Raises ValueError for a negative number: orders that have happened cannot be taken back.
         """
         if seconds < 0:
             raise ValueError(f"cannot advance by {seconds} seconds: time only moves forward")
+        if self.now() + seconds > _LAST:
+            raise ValueError(f"cannot advance by {seconds} seconds: the calendar ends with the year 2999")
         self.advanced_s += seconds
         return self.now()

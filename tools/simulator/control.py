@@ -24,8 +24,10 @@ class Input(NamedTuple):
         """The slot and the serial of the path, under the names that World's methods use."""
         return {"slot": self.path["slot"], "serial": self.path["serial"]}
 
-    def fields(self, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-        """The body, whose keys must be among `kinds` and their values of those kinds."""
+    def fields(self, need: str | None = None, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+        """The body, whose keys must be among `kinds` and their values of those kinds; `need` must be there."""
+        if need is not None and need not in self.body:
+            raise ValueError(f"{need} is missing")
         for name, value in self.body.items():
             if name not in kinds:
                 raise ValueError(f"unknown key {name!r}: one of {', '.join(kinds) or 'none'}")
@@ -83,9 +85,7 @@ def _timings(world: World, given: Input) -> object:
 
 
 def _add_device(world: World, given: Input) -> object:
-    fields = given.fields(serial=str, model=str, slots=dict, test=bool, public=bool)
-    if "serial" not in fields:
-        raise ValueError("serial is missing")
+    fields = given.fields("serial", serial=str, model=str, slots=dict, test=bool, public=bool)
     if not all(isinstance(subscribed, bool) for subscribed in fields.get("slots", {}).values()):
         raise ValueError("slots: an object of slot ids, each true (subscribed) or false")
     return {"refresh_token": world.add_device(**{"model": DEFAULT_MODEL, **fields})}
@@ -106,9 +106,7 @@ def _access_token(world: World, given: Input) -> object:
 
 
 def _code(world: World, given: Input) -> object:
-    fields = given.fields(redirect_uri=str, challenge=str, method=str)
-    if "redirect_uri" not in fields:
-        raise ValueError("redirect_uri is missing")
+    fields = given.fields("redirect_uri", redirect_uri=str, challenge=str, method=str)
     return {"code": world.lwa.issue_code(_registered(world, given.path["serial"]), **fields)}
 
 
@@ -119,7 +117,7 @@ def _registered(world: World, serial: str) -> str:
 
 
 def _slot(world: World, given: Input) -> object:
-    fields = given.fields(subscribed=bool, product=str, quantity=int)
+    fields = given.fields("subscribed", subscribed=bool, product=str, quantity=int)
     return asdict(world.registry.subscribe(given.path["serial"], given.path["slot"], **fields))
 
 

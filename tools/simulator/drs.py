@@ -136,9 +136,7 @@ def error_response(error: DRSError) -> Response:
 class DRS:
     """Every endpoint, on the registry, the tokens and the order book that it is given."""
 
-    def __init__(
-        self, registry: Registry, lwa: LWA, book: OrderBook, identifiers: Identifiers, settings: Settings
-    ) -> None:
+    def __init__(self, registry: Registry, lwa: LWA, book: OrderBook, identifiers: Identifiers, settings: Settings) -> None:
         self._registry = registry
         self._lwa = lwa
         self._book = book
@@ -190,10 +188,8 @@ class DRS:
         return _replenish_answer(code, order.order_id, "accepted")
 
     def _in_progress(self, running: Order) -> Response:
-        if self._settings.in_progress_id == "running":
-            instance_id = running.order_id
-        else:
-            instance_id = self._identifiers.event_instance_id()
+        new = self._settings.in_progress_id == "new"
+        instance_id = self._identifiers.event_instance_id() if new else running.order_id
         return _replenish_answer(self._settings.in_progress_code, instance_id, "in_progress")
 
     def _slot_status(self, device: Device, parameters: dict[str, str], request: Request) -> Response:

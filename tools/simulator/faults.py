@@ -90,8 +90,16 @@ def _number(low: float, high: float, kinds: type | tuple[type, ...] = int) -> Ca
     return lambda value: isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high  # type: ignore[operator]
 
 
-def _is(kind: type) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, kind)
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can write and UTF-8 cannot.
+        return False
 
 
 def _is_base64(value: object) -> bool:
@@ -103,13 +111,13 @@ def _is_base64(value: object) -> bool:
 
 
 def _is_headers(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+    return isinstance(value, dict) and all(_is_text(text) for pair in value.items() for text in pair)
 
 
 _SECONDS = (_number(0, 86_400, (int, float)), "a number of real seconds from 0 to 86400")
 _COUNT = (_number(0, 1_000_000), "a whole number from 0 to 1000000")
-_TEXT = (_is(str), "a text")
-_TRUTH = (_is(bool), "true or false")
+_TEXT = (_is_text, "a text")
+_TRUTH = (_is_truth, "true or false")
 _CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "endpoint": (lambda value: value in ENDPOINT_NAMES, f"one of {', '.join(ENDPOINT_NAMES)}"),
     "slot": _TEXT,
@@ -160,7 +168,7 @@ class FaultQueue:
         self._faults: list[Fault] = []
         self._added = 0
 
-    def add(self, **form: object) -> Fault:
+    def add(self, /, **form: object) -> Fault:
         """Queue a fault: `add(kind="refuse", endpoint="replenish", status=429, retry_after=60)`.
 
         Raises ValueError with one sentence for an unknown or bad value.

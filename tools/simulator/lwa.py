@@ -119,9 +119,7 @@ class LWA:
 
     def expire(self, serial: str) -> None:
         """End the device's access tokens now; its refresh token goes on working."""
-        self._access = {
-            token: (owner, 0 if owner == serial else expires_at) for token, (owner, expires_at) in self._access.items()
-        }
+        self._access = {token: (owner, 0 if owner == serial else expires_at) for token, (owner, expires_at) in self._access.items()}
 
     def revoke(self, serial: str) -> None:
         """End everything that the device holds: refresh tokens, access tokens and codes."""

@@ -16,6 +16,7 @@ from tools.simulator.journal import EventJournal
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
+_LONGEST_S = 3650 * DAY_S
 
 
 class SlotKey(NamedTuple):
@@ -58,7 +59,7 @@ class SlotBusy(OrderRefused):
 
 @dataclass(frozen=True)
 class Timings:
-    """How long each part of an order's life lasts, in seconds (0 or more).
+    """How long each part of an order's life lasts, in seconds (0 to ten years).
 
     The 72 hours of resolution and the 24 hours to cancel are Amazon's; the others are ours.
     """
@@ -73,8 +74,8 @@ class Timings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"{name} is {value!r}: a whole number of seconds, 0 or more")
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LONGEST_S:
+                raise ValueError(f"{name} is {value!r}: a whole number of seconds, 0 to {_LONGEST_S}")
         if self.resolve_after_s >= self.resolution_window_s:
             raise ValueError("resolve_after_s must be shorter than resolution_window_s")
 
@@ -101,6 +102,8 @@ class Scenario:
         """
         if isinstance(form, Scenario):
             return form
+        if not isinstance(form, str | Mapping):
+            raise ValueError(f"unknown scenario {form!r}: a text, or an object with a kind")
         timings = {} if isinstance(form, str) else dict(form)
         kind = form if isinstance(form, str) else timings.pop("kind", None)
         if kind not in list(ScenarioKind):

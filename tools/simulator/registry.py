@@ -72,10 +72,10 @@ class Registry:
             raise LookupError(f"device {serial!r} has no slot {slot!r}")
         return slots[slot]
 
-    def subscribe(
-        self, serial: str, slot: str, subscribed: bool = True, product: str | None = None, quantity: int | None = None
-    ) -> Slot:
+    def subscribe(self, serial: str, slot: str, subscribed: bool, product: str | None = None, quantity: int | None = None) -> Slot:
         """Subscribe or unsubscribe a slot, which is added if it is new, and choose its product."""
+        if quantity is not None and quantity < 1:
+            raise ValueError(f"quantity is {quantity}: it must be 1 or more")
         entry = self.device(serial).slots.setdefault(slot, Slot())
         entry.subscribed = subscribed
         entry.product = product or entry.product

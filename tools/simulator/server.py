@@ -183,9 +183,7 @@ class Simulator(World):
                 await web.TCPSite(runner, _LOOPBACK_6, port, ssl_context=context).start()
         return port
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._listener.release()
         for runner in self._runners:
             await runner.cleanup()
@@ -258,8 +256,6 @@ async def _read(http: web.BaseRequest) -> tuple[Request, bool]:
 async def _deliver(peer: _Peer, delivery: Delivery) -> int:
     """Send what is to be sent, the way it is to be sent; returns the number of bytes."""
     await _pause(peer, delivery.delay_s)
-    if delivery.stall:
-        await peer.lost.wait()
     transport = peer.transport
     if transport is None or transport.is_closing():
         return 0
@@ -267,6 +263,8 @@ async def _deliver(peer: _Peer, delivery: Delivery) -> int:
         _reset(transport)
         return 0
     sent = await _write(peer, transport, delivery)
+    if delivery.stall:
+        await peer.lost.wait()
     if delivery.close:
         transport.close()
     return sent

@@ -75,7 +75,7 @@ class Settings:
     access_token_s: int = 3600
     chunked: bool = False
 
-    def change(self, **changes: object) -> None:
+    def change(self, /, **changes: object) -> None:
         """Set the named settings, or none at all: ValueError names the first bad one and what is allowed."""
         for name, value in changes.items():
             if name not in CHECKS:

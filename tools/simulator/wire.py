@@ -92,5 +92,5 @@ def encode(
         headers["Connection"] = "keep-alive"
     lines = [f"HTTP/{version[0]}.{version[1]} {response.status} {reason_phrase(response.status)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
     return head + (chunked(response.body) if in_chunks else response.body)

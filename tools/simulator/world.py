@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import formatdate
 
 from tools.simulator import drs as drs_module
@@ -94,7 +94,7 @@ class World:
         """Decide the fates of a slot's coming orders: the queue, then the default for ever."""
         self.book.set_plan(self._key(slot, serial), queue, default)
 
-    def set_timings(self, **changes: int) -> Timings:
+    def set_timings(self, /, **changes: int) -> Timings:
         """Change how long the parts of an order's life last, for orders accepted from now on."""
         self.book.timings = self.book.timings.changed(changes)
         return self.book.timings
@@ -137,23 +137,22 @@ class World:
 
     # What a client does.
 
-    def receive(
-        self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0
-    ) -> tuple[Call, Delivery]:
+    def receive(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> tuple[Call, Delivery]:
         """Record a complete request, act on it unless a fault forbids, and say what to send."""
         call = self._record(request, connection, index, bytes_in)
         fault = self.faults.take(call.endpoint, call.slot, call.serial)
         call.fault = fault.kind if fault else None
         call.acted = fault is None or fault.act
-        response = self._act(request) if call.acted else Response(outcome="not_acted")
-        call.outcome = response.outcome
-        if fault is not None:
-            response = self._spoil(response, fault)
+        true = self._act(request) if call.acted else Response(outcome="not_acted")
+        response = true if fault is None else self._spoil(true, fault)
         self._complete_headers(response)
-        call.status, call.answer = response.status, kept_text(response.body)
         delivery = self._delivery(request, response, fault)
-        if fault is not None and fault.raw_bytes is not None:
-            call.status, call.answer = 0, kept_text(delivery.payload)
+        call.outcome = true.outcome
+        if fault is None or fault.raw_bytes is None:
+            call.status, call.answer = response.status, kept_text(response.body)
+        else:
+            call.answer = kept_text(delivery.payload)
+        call.spoilt = (call.status, response.body.rstrip()) != (true.status, true.body)
         self.calls.append(call)
         return call, delivery
 
@@ -188,6 +187,8 @@ class World:
         return self.lwa.handle(request) if is_token_call(request) else self.drs.handle(request)
 
     def _spoil(self, response: Response, fault: Fault) -> Response:
+        # A copy, so that the true answer can still be compared with what is sent.
+        response = replace(response, headers=dict(response.headers))
         if fault.error is not None:
             response = self.lwa.refusal(fault.error)
         status = fault.status if fault.status is not None else response.status
@@ -221,8 +222,10 @@ class World:
         close = plain.close or plain.cut is not None or plain.raw_bytes is not None
         in_chunks = self.settings.chunked or plain.chunked
         payload = encode(response, request.version, close, in_chunks) if plain.raw_bytes is None else plain.raw_bytes
+        # A stall comes instead of the answer, unless a cut says how much of it goes out before.
+        cut = 0 if plain.stall and plain.cut is None else plain.cut
         return Delivery(
-            payload=payload[: plain.cut],
+            payload=payload[:cut],
             whole=len(payload),
             delay_s=plain.delay_s,
             trickle_s=plain.trickle_s,
@@ -300,7 +303,7 @@ class World:
     def _call_totals(self) -> dict[str, dict[str, int]]:
         totals: dict[str, dict[str, int]] = {}
         for call in self.calls:
-            outcome = call.outcome if call.sent in ("whole", "pending") else f"{call.outcome}, answer lost"
+            outcome = f"{call.outcome}, answer lost" if call.lost else call.outcome
             entry = totals.setdefault(call.endpoint, Counter())
             entry[outcome] += 1
         return totals
