@@ -161,7 +161,7 @@ def fetch() -> Path:
 
 def version_note(folder: Path, name: str) -> str | None:
     """One line when the archive has another upstream version than this recipe knows."""
-    found = next(folder.glob(f"{name}_*.dsc")).name.split("_")[1]
+    found = next(folder.glob(f"{name}_*.dsc")).stem.split("_")[1]
     if found.startswith(EXPECTED[name]):
         return None
     return f"note: Debian now has {name} {found}; this recipe was written for {EXPECTED[name]}"

@@ -67,12 +67,13 @@ def copy(source: Path, target: str) -> list[str]:
 
 
 def config_commands(mpremote: list[str], config: Path) -> list[list[str]]:
-    """Copy the configuration and what it names. `fs mkdir` fails on a folder that is there; exec does not."""
+    """Copy the configuration and what it names. `fs mkdir` would fail on a folder that is there."""
     names = named_files(config)
     commands = []
     for folder in folders_of(names):
-        program = f"import os\ntry:\n os.mkdir({folder!r})\nexcept OSError:\n pass"
-        commands.append([*mpremote, "exec", program])
+        path = PurePosixPath(folder)
+        outer = repr(str(path.parent)) if len(path.parts) > 1 else ""
+        commands.append([*mpremote, "exec", f"import os; {path.name!r} in os.listdir({outer}) or os.mkdir({folder!r})"])
     commands += [[*mpremote, *copy(config.parent / name, name)] for name in names]
     return [*commands, [*mpremote, *copy(config, "config.json")]]
 

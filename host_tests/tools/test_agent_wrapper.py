@@ -1,0 +1,222 @@
+"""build/unix/agent's program, tools/unix_agent.py, over a stand-in agent under the real MicroPython."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+CONFIG_CHECK = """
+import json
+def load(path):
+    values = json.load(open(path))
+    faults = [f"{path}: {key}: unknown key" for key in values if key.startswith("bad")]
+    return values, faults
+"""
+
+# Says when it runs, then waits for the end of its input, or, when deaf, for a file.
+AGENT = """
+import gc, json, os, select, sys
+config = json.load(open(sys.argv[1]))
+print("ready", sys.argv[2:], gc.mem_free() + gc.mem_alloc())
+if "exit" in config:
+    sys.exit(config["exit"])
+poll = select.poll()
+poll.register(sys.stdin, select.POLLIN | select.POLLHUP)
+if "deaf_until" in config:
+    while config["deaf_until"] not in os.listdir():
+        select.poll().poll(10)
+else:
+    while not poll.poll(10000):
+        pass
+print("stopped")
+"""
+
+# A child that shall be killed must not take the real limit's half minute.
+STOP_LIMIT = ("STOP_LIMIT_S = 30", "STOP_LIMIT_S = 0.2")
+
+
+class House:
+    """A repository in small: the program, a configuration check, an agent and the interpreter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.program = self.put("tools/unix_agent.py", (ROOT / "tools" / "unix_agent.py").read_text())
+        self.put("firmware/replenish/__init__.py", "")
+        self.put("firmware/replenish/config.py", CONFIG_CHECK)
+        self.put("build/unix/main.py", AGENT)
+        (root / "build/bin").mkdir()
+        (root / "build/bin/micropython").symlink_to((ROOT / "build/bin/micropython").resolve())
+        self.work = root / "work"
+        self.work.mkdir()
+
+    def put(self, name: str, text: str) -> Path:
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None, **values: object) -> subprocess.Popen[str]:
+        (self.work / "config.json").write_text(json.dumps({"state": "state", **values}))
+        clean = {k: v for k, v in os.environ.items() if k not in ("HEAP", "MICROPYTHON")}
+        command = [sys.executable, "-I", str(self.program), "config.json", *arguments]
+        pipe = subprocess.PIPE
+        environment = {**clean, **(env or {})}
+        return subprocess.Popen(
+            command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None, **values: object) -> tuple[int, str, str]:
+        process = self.start(*arguments, env=env, **values)
+        out, err = process.communicate(timeout=20)
+        return process.returncode, out, err
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def ready(process: subprocess.Popen[str]) -> str:
+    """Wait until the agent runs; its first line."""
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line.startswith("ready"), process.communicate()
+    return line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_the_agent_cleanly(house: House, number: signal.Signals) -> None:
+    process = house.start()
+    ready(process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_agent_as_the_end_of_its_input_only(house: House) -> None:
+    process = house.start()
+    ready(process)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: the whole foreground group
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_a_wrapper_killed_at_once_leaves_no_agent(house: House) -> None:
+    process = house.start()
+    ready(process)
+    process.kill()
+    assert process.stdout
+    assert process.stdout.read() == "stopped\n"  # the end of this pipe is the end of the agent too
+
+
+def test_an_agent_that_does_not_stop_is_killed(house: House) -> None:
+    text = house.program.read_text()
+    assert STOP_LIMIT[0] in text
+    house.program.write_text(text.replace(*STOP_LIMIT))
+    process = house.start(deaf_until="never")
+    ready(process)
+    process.terminate()
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (128 + signal.SIGKILL, "")
+    assert err == "The agent did not stop within 0.2 s and was killed.\n"
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_the_agents_own_exit_status_is_passed_on(house: House, code: int) -> None:
+    assert house.run(exit=code)[0] == code
+
+
+def test_arguments_and_heap_reach_the_interpreter(house: House) -> None:
+    code, out, _ = house.run("--once", env={"HEAP": "96k"}, exit=0)
+    assert code == 0
+    word, arguments, heap = out.split()
+    assert arguments == "['--once']"
+    assert 90_000 < int(heap) <= 96 * 1024
+
+
+@pytest.mark.parametrize("heap", ["96kb", "0", "-1", "1k", "600m", "96 k", "0x10000", "9999999999m"])
+def test_a_wrong_heap_is_refused(house: House, heap: str) -> None:
+    code, out, err = house.run(env={"HEAP": heap}, exit=0)
+    assert (code, out) == (2, "")
+    assert err == f"HEAP={heap}: bytes, or KiB with k, or MiB with m, from 16k to 512m, are allowed.\n"
+
+
+def test_the_environment_names_another_interpreter(house: House) -> None:
+    other = house.put("other", '#!/bin/sh\necho "other $*"\n')
+    other.chmod(0o755)
+    code, out, _ = house.run(env={"MICROPYTHON": str(other), "HEAP": "32k"})
+    assert code == 0
+    assert out == f"other -X heapsize=32768 {house.root}/build/unix/main.py config.json\n"
+
+
+@pytest.mark.parametrize("path", ["/nonexistent", "/tmp"])
+def test_a_missing_interpreter_is_refused(house: House, path: str) -> None:
+    code, _, err = house.run(env={"MICROPYTHON": path})
+    assert code == 2
+    assert err == f"MICROPYTHON={path}: an executable MicroPython is allowed (`make unix` provides one).\n"
+
+
+def test_a_bad_configuration_names_every_fault_and_writes_nothing(house: House) -> None:
+    before = sorted(house.root.rglob("*"))
+    code, out, err = house.run(bad_one=1, bad_two=2)
+    assert (code, out) == (2, "")
+    assert err == "config.json: bad_one: unknown key\nconfig.json: bad_two: unknown key\n"
+    assert sorted(house.root.rglob("*")) == sorted([*before, house.work / "config.json"])
+
+
+def test_a_wrong_usage_is_refused(house: House) -> None:
+    assert house.run("--twice")[0] == 2
+
+
+def test_a_state_folder_that_cannot_be_made_is_refused(house: House) -> None:
+    (house.work / "state").write_text("a file")
+    code, _, err = house.run()
+    assert code == 2
+    assert err == "state: the state folder cannot be used: File exists.\n"
+
+
+def test_a_second_agent_on_the_same_state_is_refused(house: House) -> None:
+    first = house.start()
+    ready(first)
+    assert house.run() == (2, "", "state: another agent is running on this state folder.\n")
+    first.terminate()
+    assert first.wait(20) == 0
+    assert house.run(exit=0)[0] == 0
+
+
+def test_the_lock_lasts_as_long_as_the_agent_without_its_wrapper(house: House) -> None:
+    first = house.start(deaf_until="go")
+    ready(first)
+    first.kill()
+    first.wait(20)
+    assert house.run()[0] == 2
+    (house.work / "go").touch()
+    assert first.stdout
+    assert first.stdout.read() == "stopped\n"
+    assert house.run(exit=0)[0] == 0
+
+
+def test_the_launcher_works_from_anywhere_and_in_an_odd_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools import build
+
+    odd = tmp_path / "a folder's name"
+    house = House(odd)
+    python = odd / "build/venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(build, "BUILD", odd / "build")
+    monkeypatch.setattr(build, "ROOT", odd)
+    build.write_launcher(odd / "build/unix/agent")
+    config = house.work / "config.json"
+    config.write_text('{"state": "state", "exit": 3}')
+    done = subprocess.run([odd / "build/unix/agent", config], cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert (house.work / "state").is_dir()

