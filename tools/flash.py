@@ -81,9 +81,8 @@ def config_commands(mpremote: list[str], config: Path) -> list[list[str]]:
 def file_commands(board: Board, mpremote: list[str]) -> list[list[str]]:
     """Copy the built tree. main.py goes last: until then a half-copied agent is not started."""
     tree = build.BUILD / board.name
-    commands = [[*mpremote, "fs", "cp", "-r", str(tree / "lib"), ":"]]
-    starters = [tree / name for name in build.STARTERS if (tree / name).exists()]
-    return commands + [[*mpremote, *copy(file, file.name)] for file in starters]
+    starters = [name for name in build.STARTERS if (build.FIRMWARE / name).exists()]
+    return [[*mpremote, "fs", "cp", "-r", str(tree / "lib"), ":"], *([*mpremote, *copy(tree / name, name)] for name in starters)]
 
 
 def commands_for(board: Board, port: str, image: Path | None, config: Path | None) -> list[list[str]]:

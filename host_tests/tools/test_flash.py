@@ -18,13 +18,13 @@ ESPTOOL, MPREMOTE = str(BIN / "esptool"), str(BIN / "mpremote")
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A built tree of the board, apart from the repository's own."""
+    """The board's tree, not built: a dry run shows its files all the same."""
     monkeypatch.setattr(build, "BUILD", tmp_path)
-    tree = tmp_path / "esp32_generic"
-    (tree / "lib").mkdir(parents=True)
+    monkeypatch.setattr(build, "FIRMWARE", tmp_path / "firmware")
+    (tmp_path / "firmware").mkdir()
     for name in ("boot.py", "main.py"):
-        (tree / name).write_text("")
-    return tree
+        (tmp_path / "firmware" / name).touch()
+    return tmp_path / "esp32_generic"
 
 
 def image(folder: Path, name: str = "ESP32_GENERIC-20260101-v1.27.0.bin") -> Path:
