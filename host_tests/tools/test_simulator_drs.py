@@ -339,9 +339,9 @@ class TestDeregistration:
         assert Device(world).call("device_status")[0].status == 200
 
     @pytest.mark.parametrize("arguments", [{"serial": "bad serial"}, {"serial": ""}, {"model": "x" * 65}, {"serial": "SN0001"}])
-    def test_a_bad_name_or_a_serial_in_use_is_refused(self, world: World, arguments: dict[str, str]) -> None:
+    def test_a_bad_name_or_a_serial_in_use_is_refused(self, world: World, arguments: dict[str, Any]) -> None:
         with pytest.raises(ValueError):
-            world.add_device(**{"serial": "SN0005", **arguments})
+            world.add_device(**{"serial": "SN0005"} | arguments)
 
 
 class TestCancelTestOrders:

@@ -222,7 +222,6 @@ class Simulator(World):
             self._finish(self.receive_part(request, *place), started)
             return _Sent(keep=False)
         call, delivery = self.receive(request, *place)
-        delivery.close = delivery.close or not http.keep_alive
         call.bytes_out = await _deliver(peer, delivery)
         peer.record.bytes_out += call.bytes_out
         call.sent = "whole" if call.bytes_out == delivery.whole else "part" if call.bytes_out else "none"
@@ -250,7 +249,7 @@ async def _read(http: web.BaseRequest) -> tuple[Request, bool]:
     path, _, query = http.raw_path.partition("?")
     headers = tuple((name, value) for name, value in http.headers.items())
     version = (http.version.major, http.version.minor)
-    return Request(http.method, path, headers, body, query, version), whole
+    return Request(http.method, path, headers, body, query, version, http.keep_alive), whole
 
 
 async def _deliver(peer: _Peer, delivery: Delivery) -> int:

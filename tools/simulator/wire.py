@@ -12,7 +12,10 @@ _CHUNK_BYTES = 64
 
 @dataclass(frozen=True)
 class Request:
-    """One complete request. `path` is as sent, still percent-encoded, without the query."""
+    """One request. `path` is as sent, still percent-encoded, without the query.
+
+    `keep_alive` says whether the client lets the connection go on after the answer.
+    """
 
     method: str
     path: str
@@ -20,6 +23,7 @@ class Request:
     body: bytes = b""
     query: str = ""
     version: tuple[int, int] = (1, 1)
+    keep_alive: bool = True
 
     def header(self, name: str) -> str | None:
         """The last value of a header, whatever the case of its name."""

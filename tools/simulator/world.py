@@ -219,7 +219,7 @@ class World:
 
     def _delivery(self, request: Request, response: Response, fault: Fault | None) -> Delivery:
         plain = fault or Fault()
-        close = plain.close or plain.cut is not None or plain.raw_bytes is not None
+        close = not request.keep_alive or plain.close or plain.cut is not None or plain.raw_bytes is not None
         in_chunks = self.settings.chunked or plain.chunked
         payload = encode(response, request.version, close, in_chunks) if plain.raw_bytes is None else plain.raw_bytes
         # A stall comes instead of the answer, unless a cut says how much of it goes out before.
