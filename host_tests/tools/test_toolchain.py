@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tools import archive, debian, toolchain
 
@@ -123,3 +126,33 @@ def test_an_archive_with_another_hash_is_not_used(tmp_path: Path, monkeypatch: p
     with pytest.raises(archive.ArchiveError, match="not the pinned"):
         archive.umqtt_simple()
     assert list(tmp_path.iterdir()) == []
+
+
+INTERPRETER_FACTS = """
+import sys, tls
+print(sys.maxsize == 0x7fffffff, str(1 / 3) == "0.3333333")
+with open("ca", "rb") as file:
+    tls.SSLContext(tls.PROTOCOL_TLS_CLIENT).load_verify_locations(file.read())
+"""
+
+
+PEM = trustme.CA().cert_pem.bytes()
+DER = ssl.PEM_cert_to_DER_cert(PEM.decode())
+
+
+@pytest.mark.parametrize(
+    ("name", "anchor", "like_esp32"),
+    [
+        ("micropython", DER, "False False"),
+        ("micropython32", DER, "True True"),
+        ("micropython32", PEM + b"\0", "True True"),  # mbedTLS wants PEM with its end marked
+    ],
+    ids=["64-bit DER", "32-bit DER", "32-bit PEM"],
+)
+def test_the_interpreters_numbers_and_trust_anchors(tmp_path: Path, name: str, anchor: bytes, like_esp32: str) -> None:
+    program = ROOT / "build" / "bin" / name
+    if not program.exists() and name == "micropython32" and not toolchain.must_have_32bit():
+        pytest.skip("no 32-bit interpreter on this machine")
+    (tmp_path / "ca").write_bytes(anchor)
+    done = subprocess.run([program, "-c", INTERPRETER_FACTS], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{like_esp32}\n"), done.stderr
