@@ -157,6 +157,12 @@ def test_the_environment_names_another_interpreter(house: House) -> None:
     assert out == f"other -X heapsize=32768 {house.root}/build/unix/main.py config.json\n"
 
 
+def test_the_agent_starts_with_no_signal_blocked(house: House) -> None:
+    other = house.put("other", "#!/bin/sh\ngrep SigBlk /proc/self/status\n")
+    other.chmod(0o755)
+    assert house.run(env={"MICROPYTHON": str(other)})[1].split() == ["SigBlk:", "0" * 16]
+
+
 @pytest.mark.parametrize("path", ["/nonexistent", "/tmp"])
 def test_a_missing_interpreter_is_refused(house: House, path: str) -> None:
     code, _, err = house.run(env={"MICROPYTHON": path})
