@@ -48,7 +48,8 @@ def _simulator(options: argparse.Namespace) -> Simulator:
     )
 
 
-def _facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
+def facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
+    """What a client must know, as shell variables."""
     return {
         "DRS_URL": sim.url,
         "DRS_TOKEN_URL": sim.url + TOKEN_PATH,
@@ -61,17 +62,18 @@ def _facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
     }
 
 
-def _write_env(folder: Path, facts: dict[str, str]) -> Path:
+def write_env(folder: Path, variables: dict[str, str]) -> Path:
+    """Write the variables to `folder`/env, for a shell to read."""
     path = folder / "env"
-    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in facts.items()), encoding="utf-8")
+    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()), encoding="utf-8")
     return path
 
 
-def _show(console: Console, facts: dict[str, str], env: Path) -> None:
+def _show(console: Console, variables: dict[str, str], env: Path) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in facts.items():
+    for name, value in variables.items():
         table.add_row(name, value)
     console.print("[bold green]The service simulator runs.[/] Ctrl-C ends it.\n")
     console.print(table)
@@ -85,8 +87,8 @@ async def _run(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _simulator(options) as sim:
-        facts = _facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
-        _show(Console(), facts, _write_env(options.ca_dir, facts))
+        variables = facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
+        _show(Console(), variables, write_env(options.ca_dir, variables))
         await stop.wait()
 
 
