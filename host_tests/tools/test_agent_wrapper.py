@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ class House:
         (root / "build/bin/micropython").symlink_to((ROOT / "build/bin/micropython").resolve())
         self.work = root / "work"
         self.work.mkdir()
+        self.started: list[subprocess.Popen[str]] = []
 
     def put(self, name: str, text: str) -> Path:
         file = self.root / name
@@ -69,9 +71,19 @@ class House:
         command = [sys.executable, "-I", str(self.program), "config.json", *arguments]
         pipe = subprocess.PIPE
         environment = {**clean, **(env or {})}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.work, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
+        self.started.append(process)
+        return process
+
+    def clear(self) -> None:
+        """After a failed test too, no process stays: a deaf agent ends by its file, the others by their input's end."""
+        for name in ("go", "never"):
+            (self.work / name).touch()
+        for process in self.started:
+            process.kill()
+            process.communicate(timeout=20)
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, **values: object) -> tuple[int, str, str]:
         process = self.start(*arguments, env=env, **values)
@@ -80,8 +92,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.clear()
 
 
 def ready(process: subprocess.Popen[str]) -> str:
@@ -158,7 +172,7 @@ def test_the_environment_names_another_interpreter(house: House) -> None:
 
 
 def test_the_agent_starts_with_no_signal_blocked(house: House) -> None:
-    other = house.put("other", "#!/bin/sh\ngrep SigBlk /proc/self/status\n")
+    other = house.put("other", "#!/bin/sh\nexec grep SigBlk /proc/self/status\n")
     other.chmod(0o755)
     assert house.run(env={"MICROPYTHON": str(other)})[1].split() == ["SigBlk:", "0" * 16]
 
