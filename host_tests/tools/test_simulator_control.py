@@ -51,6 +51,8 @@ def test_the_state_tells_of_devices_slots_and_orders(sim: SimulatorThread) -> No
     assert (slot["subscribed"], slot["running"], slot["default"]) == (True, order["order_id"], {"kind": "success", "timings": {}})
     assert (order["state"], order["accepted_at"], order["placed_at"]) == ("placed", START, START + 120)
     assert order["cancel_until"] == START + 120 + DAY_S
+    accepted = {"time": START, "kind": "accepted", "scenario": "success", "test": False}
+    assert order["history"] == [accepted, {"time": START + 120, "kind": "placed"}]
 
 
 def test_the_calls_are_listed_with_all_that_was_said(sim: SimulatorThread) -> None:

@@ -251,9 +251,12 @@ def test_the_command_tells_where_it_is_and_ends_cleanly(tmp_path: Path, number: 
     assert (command.process.returncode, errors) == (0, "")
 
 
-def test_a_command_that_cannot_run_says_why(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    command = Command(tmp_path / "file")
+@pytest.mark.parametrize("options", [[], ["--port", "70000"], ["--time-scale", "-1"]])
+def test_a_command_that_cannot_run_says_why(tmp_path: Path, options: list[str]) -> None:
+    folder = tmp_path / "folder"
+    if not options:
+        folder.touch()
+    command = Command(folder, *options)
     _, errors = command.process.communicate(timeout=30)
     assert (command.process.returncode, errors.count("\n")) == (2, 1)
     assert "cannot run" in errors

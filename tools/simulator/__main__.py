@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         asyncio.run(_run(options))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         print(f"the simulator cannot run: {error}", file=sys.stderr)
         return 2
     return 0

@@ -267,8 +267,11 @@ class World:
             "queue": [asdict(scenario) for scenario in plan.queue],
             "default": asdict(plan.default),
             "running": running.order_id if running else None,
-            "orders": [order_state(order) for order in self.book.orders(key)],
+            "orders": [{**order_state(order), "history": self._history(order)} for order in self.book.orders(key)],
         }
+
+    def _history(self, order: Order) -> list[dict[str, object]]:
+        return [{"time": event.time, "kind": event.kind, **event.detail} for event in self.events if event.order_id == order.order_id]
 
     def summary(self, blind_interval_s: int = BLIND_INTERVAL_S) -> dict[str, object]:
         """Totals: orders by slot and by end, calls by endpoint and outcome, and what blindness would cost.
