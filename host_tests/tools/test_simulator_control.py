@@ -210,7 +210,11 @@ def test_connections_are_listed_with_their_calls_and_bytes(sim: SimulatorThread)
     assert (entry["number"], entry["calls"], entry["closed_at"]) == (1, 3, None)
     assert entry["bytes_in"] == sum(call["bytes_in"] for call in calls)
     assert entry["bytes_out"] == sum(call["bytes_out"] for call in calls)
+    assert entry["accepted_at"] <= entry["secured_at"]
     assert good(sim, "GET", "/connections?after=1") == []
+    connection.close()
+    closed_at = sim.wait_until(lambda sim: sim.connections[0].closed_at)
+    assert closed_at >= entry["secured_at"]
 
 
 @pytest.mark.parametrize(

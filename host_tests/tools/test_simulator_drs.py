@@ -367,6 +367,7 @@ class TestCancelTestOrders:
     @pytest.mark.parametrize("name", ["cancel_slot", "cancel_all"])
     def test_a_real_order_is_left_alone(self, world: World, name: str) -> None:
         device = Device(world)
+        assert device.call(name)[0].status == 400
         device.replenish()
         assert device.call(name)[0].status == 400
         assert device.replenish()[0] == "ORDER_INPROGRESS"

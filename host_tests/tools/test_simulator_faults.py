@@ -128,9 +128,11 @@ class TestAfterActing:
         assert bench.code() == "ORDER_INPROGRESS"
 
     def test_drop(self, bench: Bench) -> None:
+        lost_before = bench.sim.summary()["calls"].get("replenish", {}).get("accepted, answer lost", 0)
         bench.fault("drop_after")
         assert bench.exchange() == b""
         assert bench.last().bytes_out == 0
+        assert bench.sim.summary()["calls"]["replenish"]["accepted, answer lost"] == lost_before + 1
         self.made_but_untold(bench)
 
     def test_reset(self, bench: Bench) -> None:

@@ -192,6 +192,12 @@ class TestCode:
         assert swap(world, code, **more)[1]["error"] == error
         assert swap(world, code, code_verifier=VERIFIER)[0] == 200
 
+    @pytest.mark.parametrize("verifier", ["v" * 42, "v" * 129, "v" * 42 + "="])
+    def test_a_verifier_out_of_shape_is_refused_even_if_it_fits(self, world: World, verifier: str) -> None:
+        world.add_device()
+        code = world.lwa.issue_code("SN0001", RETURN_URL, s256(verifier), "S256")
+        assert swap(world, code, code_verifier=verifier)[1]["error"] == "invalid_grant"
+
     def test_an_unknown_method_of_challenge_is_refused(self, world: World) -> None:
         with pytest.raises(ValueError, match="S256 or plain"):
             world.lwa.issue_code("SN0001", RETURN_URL, VERIFIER, "S512")
@@ -221,6 +227,7 @@ class TestErrors:
         ("method", "content_type", "body"),
         [
             ("POST", "application/json", b'{"grant_type": "refresh_token"}'),
+            ("POST", "application/json", b"grant_type=refresh_token"),
             ("POST", "application/x-www-form-urlencoded", b"grant_type"),
             ("POST", "application/x-www-form-urlencoded", b"grant_type=%ff"),
             ("POST", "application/x-www-form-urlencoded", b"grant_type=\xff"),

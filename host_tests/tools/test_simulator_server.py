@@ -167,10 +167,12 @@ def test_it_stops_at_once_with_stalled_and_idle_connections_open() -> None:
         idle, stalled = raw_socket(sim), raw_socket(sim)
         sim.faults.add(kind="stall")
         stalled.sendall(as_bytes(request("replenish", sim.lwa.access_token("SN0001"))))
-        sim.wait_until(lambda sim: sim.calls)
+        sim.wait_until(lambda sim: len(sim.calls))
+        (call,) = sim.calls
         port = urlsplit(sim.url).port
     assert until_end(idle) == b""
     assert until_end(stalled) == b""
+    assert call.sent == "none"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
 
