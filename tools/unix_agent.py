@@ -10,8 +10,7 @@ as long as either process.
 Environment: HEAP=96k sets the MicroPython heap, MICROPYTHON=/path another interpreter.
 Exit status: 0 after a clean stop, 2 for wrong usage, a bad configuration or a second agent, else the agent's own.
 
-Started with `python -I`, away from the repository's folder: it imports the standard library, and the firmware's own
-configuration check.
+Started with `python -I`, from any folder: it imports the standard library, and tools/configuration.py by its place.
 """
 
 from __future__ import annotations
@@ -59,15 +58,16 @@ def interpreter(setting: str | None) -> str:
 
 
 def load_config(path: Path) -> dict[str, Any]:
-    """The configuration, checked by the firmware's own rules. Raises UsageError with every fault."""
+    """The configuration, judged as for every board. Raises UsageError with every fault."""
     sys.dont_write_bytecode = True  # a bad configuration writes nothing, anywhere
-    sys.path.insert(0, str(ROOT / "firmware"))
+    places = [str(ROOT), str(ROOT / "firmware")]
+    sys.path[:0] = places
     try:
-        from replenish import config
+        from tools import configuration
     finally:
-        sys.path.pop(0)
+        del sys.path[: len(places)]
     values: dict[str, Any]
-    values, faults = config.load(str(path))
+    values, faults = configuration.load(str(path))
     if faults:
         raise UsageError("\n".join(faults))
     return values

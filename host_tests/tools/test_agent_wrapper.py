@@ -50,8 +50,7 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.program = self.put("tools/unix_agent.py", (ROOT / "tools" / "unix_agent.py").read_text())
-        self.put("firmware/replenish/__init__.py", "")
-        self.put("firmware/replenish/config.py", CONFIG_CHECK)
+        self.put("tools/configuration.py", CONFIG_CHECK)
         self.put("build/unix/main.py", AGENT)
         (root / "build/bin").mkdir()
         (root / "build/bin/micropython").symlink_to((ROOT / "build/bin/micropython").resolve())

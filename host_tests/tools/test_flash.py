@@ -34,7 +34,7 @@ def image(folder: Path, name: str = "ESP32_GENERIC-20260101-v1.27.0.bin") -> Pat
 
 
 def config(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Path:
-    """A configuration with its secrets and two certificates; the firmware's own check is tested with the firmware."""
+    """A configuration with its secrets and two certificates; its check has tests of its own."""
     monkeypatch.setattr(flash, "load_config", lambda path: json.loads(path.read_text()))
     values = {"secrets": "secrets.json", "tls": {"ca": ["ca.der", "certs/amazon/root.der"]}, **changes}
     (folder / "certs/amazon").mkdir(parents=True)
