@@ -98,6 +98,12 @@ def test_events_and_calls_come_together_as_data(sim: SimulatorThread) -> None:
     assert ([event["kind"] for event in rest["events"]], rest["calls"]) == (["delivered"], [])
 
 
+def test_events_that_are_due_are_told_of_though_nobody_looked_before(sim: SimulatorThread) -> None:
+    replenish(sim)
+    sim.clock.advance(120)
+    assert good(sim, "GET", "/events")["events"][-1]["kind"] == "placed"
+
+
 def test_the_summary_totals_orders_calls_and_connections(sim: SimulatorThread) -> None:
     replenish(sim)
     good(sim, "POST", "/time", {"advance_s": 3600})
