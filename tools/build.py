@@ -2,8 +2,9 @@
 
     python -m tools.build --board NAME [--dry-run]
 
-The .mpy files are the same for every board: bytecode without native code, small integers of at most 30 bits, and
-source names relative to firmware/, so that two builds of the same source are the same bytes anywhere.
+The .mpy files are the same for every board: bytecode without native code, small integers of at most 30 bits, shared
+constants folded in (see fold.py), and source names relative to firmware/, so that two builds of the same source are the
+same bytes anywhere.
 build/<board>/files.json lists every file with its SHA-256 and what it was made from; it decides what is compiled again.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import archive, boards
+from tools import archive, boards, fold
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -44,14 +45,19 @@ class Item:
     source: Path
     place: str
     shown: str | None
+    folded: bytes | None = None  # what is compiled instead of the source as it stands
+
+    def content(self) -> bytes:
+        return self.source.read_bytes() if self.folded is None else self.folded
 
 
 def plan(firmware: Path, umqtt: Path) -> list[Item]:
     """Every file of a board's tree, in the tree's order."""
     items = [Item(firmware / name, name, None) for name in STARTERS if (firmware / name).exists()]
+    folder = fold.Folder(firmware)
     for source in sorted((firmware / "replenish").rglob("*.py")):
         name = source.relative_to(firmware)
-        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", str(name)))
+        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", str(name), folder.fold(source).encode()))
     items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
     return sorted(items, key=lambda item: item.place)
 
@@ -83,23 +89,23 @@ class Tree:
         record, output = self.listed.get(item.place), self.folder / item.place
         if record is None or not output.is_file():
             return False
-        return record["sha256"] == sha256(output) and record["source_sha256"] == sha256(item.source)
+        return record["sha256"] == sha256(output) and record["source_sha256"] == hashlib.sha256(item.content()).hexdigest()
 
     def command(self, item: Item, output: Path) -> list[str]:
         """How this file is made."""
         if item.shown is None:
             return ["cp", str(item.source), str(output)]
-        return [str(self.mpy_cross), *FLAGS, "-s", item.shown, "-o", str(output), str(item.source)]
+        return [str(self.mpy_cross), *FLAGS, "-s", item.shown, "-o", str(output), str(item.source if item.folded is None else "-")]
 
     def make(self, item: Item) -> None:
         """Make one file and put it in place in one step, so that a running agent never reads half of one."""
         output = self.folder / item.place
         output.parent.mkdir(parents=True, exist_ok=True)
         fresh = output.with_suffix(".new")
-        done = subprocess.run(self.command(item, fresh), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(item, fresh), input=item.folded, capture_output=True, check=False)
         if done.returncode:
             fresh.unlink(missing_ok=True)
-            raise BuildError(f"{item.source}:\n{done.stderr.strip()}")
+            raise BuildError(f"{item.source}:\n{done.stderr.decode().strip()}")
         fresh.replace(output)
 
     def remove_stale(self, items: list[Item]) -> None:
@@ -121,7 +127,7 @@ class Tree:
                 "bytes": output.stat().st_size,
                 "sha256": sha256(output),
                 "source": item.shown or item.place,
-                "source_sha256": sha256(item.source),
+                "source_sha256": hashlib.sha256(item.content()).hexdigest(),
             }
         text = json.dumps({"board": board, "recipe": self.recipe, "files": files}, indent=1) + "\n"
         fresh = self.folder / "files.json.new"
@@ -182,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
         with (BUILD / "build.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the work done
             build(board)
-    except (boards.BoardError, BuildError, archive.ArchiveError) as error:
+    except (boards.BoardError, BuildError, fold.FoldError, archive.ArchiveError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,556 @@
+"""The agent: wires the adapters to the core and acts on what the core decides. The only module that knows everything.
+
+One `step` does one bounded piece of work: it reads the sensors that are due, applies what time has brought, makes durable what
+changed, and makes at most one call to a service.
+"""
+
+import gc
+import sys
+import time
+from binascii import crc32
+
+from .core import order as o
+from .core import policy
+from .core.device import Device
+from .core.isotime import text
+from .core.slot import Slot
+from .services import call, drs, lwa
+from .store.ledger import Ledger
+from .version import VERSION
+
+_TOKEN_MARGIN_S = 120  # an access token is not used for longer than until so long before it expires
+_NO_TIME_S = 60  # how often to look again while there is no valid time
+_WAIT_LIMIT_S = 3600  # a step is due at least so often, so that ticks and the clock are compared
+_LEVEL_REPORT_S = 3600  # a level alone is told at most so often
+_WAKE_CALLS = 8  # calls of one wake: so many and three for each slot
+
+
+def forget(name):
+    """Let go of a module that is needed only now and then, so that its code does not stay in the heap."""
+    module = sys.modules.pop("replenish." + name, None)
+    package, _, leaf = ("replenish." + name).rpartition(".")
+    if module:
+        delattr(sys.modules[package], leaf)
+
+
+class SlotFace:
+    """One slot, as the appliance's own program sees it. No method here waits for the network; each is milliseconds."""
+
+    def __init__(self, agent, slot):
+        self._agent = agent
+        self._slot = slot
+        self.id = slot.id
+
+    @property
+    def order(self):
+        """The order as a picture of this moment: `state` and the other names of the state topic's `order`."""
+        return OrderView(self._slot.order)
+
+    @property
+    def fault(self):
+        """The slot's fault by name, or None."""
+        return self._slot.fault()
+
+    @property
+    def on_hand(self):
+        """What is at home and not loaded, in the slot's unit."""
+        return self._slot.order.on_hand
+
+    def level(self, value=None):
+        """Tell the level that was measured, in the slot's unit; without an argument: the last level, None if there is none.
+
+        Raises ValueError for a value below 0 or above 1.2 times the capacity.
+        """
+        if value is None:
+            return self._slot.level.value
+        return self._agent.told(self._slot, self._slot.measure, self._checked(value))
+
+    def _checked(self, value):
+        if self._slot.is_fault(value):
+            raise ValueError("level %s: allowed: a number from 0 to 1.2 times %s" % (value, self._slot.capacity))
+        return value
+
+    def consume(self, amount):
+        """Count use: `amount` (0 or more, in the slot's unit) was taken out. Raises ValueError."""
+        if not amount >= 0:
+            raise ValueError("amount %s: allowed: 0 or more" % amount)
+        self._agent.told(self._slot, self._slot.use, amount)
+
+    def refilled(self, level=None):
+        """A person's word: the slot was refilled, to `level` or, without it, to its capacity. Raises ValueError."""
+        value = self._checked(self._slot.capacity if level is None else level)
+        self._agent.told(self._slot, self._slot.refill_by_person, value)
+
+    def stock(self, on_hand):
+        """A person's word: so much is at home and not loaded. Raises ValueError when it is below 0."""
+        if not on_hand >= 0:
+            raise ValueError("on_hand %s: allowed: 0 or more" % on_hand)
+        self._agent.told(self._slot, self._slot.stock_by_person, on_hand)
+
+
+class OrderView:
+    """An order as others see it; the names are those of the state topic. Times are Unix seconds or None."""
+
+    def __init__(self, order):
+        self.state = o.STATES[order.state]
+        self.event_instance_id = order.own_id or order.progress_id or None
+        self.since = order.since or None
+        self.next_try = order.next_try or None
+        self.deadline = order.deadline() or None
+        self.attempts = order.attempts
+        self.cancels = order.cancels
+        self.reason = o.REASONS[order.reason]
+
+
+class Agent:
+    """The replenishment agent of one appliance. Make one with `Agent.load`."""
+
+    @classmethod
+    def load(cls, path, cold=True):
+        """The agent of a configuration file. Raises ConfigError, and OSError when the state cannot be kept.
+
+        cold: a cold start, after which the first call is spread (law 10); False for a wake from deep sleep.
+        """
+        from .startup import adapters
+
+        return cls(*adapters(path), cold=cold)
+
+    def __init__(self, config, secrets, clock, client, store, sensors, console, cold=True):
+        """config, secrets: judged, with all defaults; the adapters of `startup.adapters`, in its order."""
+        from .startup import open_state
+
+        self._clock = clock
+        self._client = client
+        self._sensors = sensors
+        self._console = console
+        self._rules = rules = config["policy"]
+        self._lwa = config["lwa"]
+        self._service = drs.Drs(config["drs"]["endpoint"])
+        self._client_secret = secrets.get("client_secret")
+        self._callback = None
+        self._access = ""
+        self._access_until = 0
+        self._token_retried = False
+        self._spread_s = rules["boot_spread_s"] if cold else 0
+        self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
+        self._due = time.ticks_ms()
+        self.heap_peak = 0  # bytes in use after the call that used most
+        self.ledger = Ledger(store)
+        self.unsaved = []  # slots whose order the medium refused; no call is made while there are any
+        self.device = Device(config["device"]["serial"])
+        self.slots = [Slot(slot, rules) for slot in config["slots"]]
+        damage = open_state(self, config, secrets)
+        for name in ("startup", "config", "store.recovery"):
+            forget(name)
+        for sentence in damage:
+            self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+        gc.collect()
+        self._tell("start", None, ("version", VERSION), ("serial", self.device.serial), ("slots", len(self.slots)), _heap_free())
+
+    def slot(self, slot_id):
+        """The slot with this id. Raises KeyError."""
+        for slot in self.slots:
+            if slot.id == slot_id:
+                return SlotFace(self, slot)
+        raise KeyError(slot_id)
+
+    def on(self, callback):
+        """Call `callback(kind, slot id or None, pairs)` for each event that is also printed. It must return soon."""
+        self._callback = callback
+
+    @property
+    def linked(self):
+        """Whether there is a refresh token that the service has not refused for good."""
+        return self.device.linked
+
+    @property
+    def held(self):
+        """Whether a person has put all ordering on hold."""
+        return bool(self.device.held)
+
+    @property
+    def fault(self):
+        """The device's fault by name, or None."""
+        return self.device.fault(self.time.now)
+
+    def hold(self):
+        """Stop all ordering on this device, until `resume`; levels and reports go on. Durable. Raises OSError if it cannot be."""
+        self.device.held = 1
+        self.ledger.save_device(self.device)
+
+    def resume(self):
+        """A person's word that ordering may go on: ends a `hold`, and the slots' holds by the fuse, by a refused request and by a
+        refill that did not come. Raises OSError if that cannot be made durable."""
+        self.device.held = 0
+        self.ledger.save_device(self.device)
+        for slot in self.slots:
+            if slot.order.resume(self.tell_time()):
+                self.ledger.save_order(slot)
+
+    # Running
+
+    def step(self):
+        """Do one bounded piece of work; returns the seconds until the next is due.
+
+        Without a call to a service: milliseconds. With one: at most the call's total deadline of 20 s, of which a TLS handshake
+        on an ESP32 takes about one; the name look-up alone has no limit of its own. An idle step makes no garbage.
+        """
+        left = time.ticks_diff(self._due, time.ticks_ms())
+        if left <= 0:
+            left = self._work()
+            self._due = time.ticks_add(time.ticks_ms(), left)
+        return left / 1000 if self._clock.scaled else (left + 999) // 1000
+
+    def run(self):
+        """Step for ever; on the Unix board until standard input ends. Waits between steps."""
+        while not self._console.wait(max(0, time.ticks_diff(self._due, time.ticks_ms()))):
+            self.step()
+        self.stop("standard input ended")
+
+    def once(self):
+        """One wake: sensors, then all calls that are due. Returns how many seconds the board may deep-sleep (real ones).
+
+        Each call takes at most its deadline; there are at most 8 and three for each slot.
+        """
+        left = 0
+        for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
+            left = self._work()
+            if left or self._console.wait(0):
+                break
+        self.stop("wake over")
+        return left / 1000 if self._clock.scaled else (left + 999) // 1000
+
+    def start(self):
+        """Run beside the appliance's program, in a thread of its own."""
+        import _thread
+
+        _thread.start_new_thread(self.run, ())
+
+    def stop(self, reason):
+        """Make durable what is not yet, and close the connection. The agent may step on afterwards."""
+        self._client.close()
+        for slot in self.slots:
+            if self.time.now and slot.level.unsaved():
+                self._try(self.ledger.save_level, slot, self.time.now)
+        self._tell("stop", None, ("reason", reason), _heap_free(), ("heap_peak", self.heap_peak))
+
+    def _work(self):
+        """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
+        now = self.tell_time()
+        if self._spoiled:
+            self._reload(now)
+        self._spoiled = True  # until this step's end
+        for slot in self.slots:
+            self._observe(slot, now)
+        self.unsaved = [slot for slot in self.unsaved if not self._try(self.ledger.save_order, slot)]
+        due = None if self.unsaved else policy.next_call(self.slots, self.device, now)
+        if due:
+            gc.collect()  # a call wants room in one piece
+            self._call(due[0], due[1], now)
+            if hasattr(gc, "mem_alloc"):
+                self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+        self._spoiled = False
+        if due:
+            return 0
+        self._client.close()
+        return self._wait_ms(now)
+
+    def _wait_ms(self, now):
+        if not now:
+            return _NO_TIME_S * 1000
+        at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device))
+        for slot in self.slots:
+            at = min(at, policy.due_at(slot, now), slot.sample_at or at)
+        return self._clock.real_ms(max(1, at - now))
+
+    def tell_time(self, answer=None):
+        """The time for holds, after looking at the clock and, when there is one, at the Date of a verified peer."""
+        clock = self._clock
+        now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
+        if answer and answer.date():
+            now = self.time.confirm(answer.date())
+        if now and self._spread_s:
+            self.device.first_call_at = now + int(clock.fraction() * self._spread_s)
+            self._spread_s = 0
+        return now
+
+    # Levels
+
+    def _observe(self, slot, now):
+        """Read a slot's sensor when that is due, apply what time has brought, and make durable what changed."""
+        if now:
+            before = slot.order.state
+            sensor = self._sensors.get(slot.id)
+            if sensor and now >= slot.sample_at:
+                slot.sample_at = now + slot.period_s
+                slot.sample(sensor, now)
+            self._save_level(slot, now)
+            if slot.order.in_flight():
+                # A call that left and whose outcome was never recorded: the power or this program failed.
+                slot.order.unknown(now, self.device.failed(now, self._clock.fraction(), 0, True))
+                self.save(slot)
+            if policy.advance(slot, now):
+                self.save(slot)
+            self._tell_order(slot, before)
+        self._tell_slot(slot, now)
+
+    def told(self, slot, change, value):
+        """The appliance's program or a person told something of a slot: `change(value, now)`."""
+        now = self.tell_time()
+        before = slot.order.state
+        change(value, now)
+        self._save_level(slot, now)
+        if now:
+            policy.advance(slot, now)
+        self.save(slot)
+        self._tell_order(slot, before)
+        self._due = time.ticks_ms()
+
+    # Saving
+
+    def _try(self, save, *args):
+        """Save something; a medium that refuses is a fault, not the end. Returns whether it is durable."""
+        try:
+            save(*args)
+            self.device.store_failed = False
+        except OSError:
+            self.device.store_failed = True
+        return not self.device.store_failed
+
+    def save(self, slot):
+        """Make a slot's order durable. While that fails no call is made."""
+        if not self._try(self.ledger.save_order, slot) and slot not in self.unsaved:
+            self.unsaved.append(slot)
+
+    def _save_level(self, slot, now):
+        """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
+        if now and slot.level.worth_saving(now, slot.capacity):
+            self._try(self.ledger.save_level, slot, now)
+
+    def save_device(self):
+        self.device.known_time = max(self.device.known_time, self.time.now)
+        self._try(self.ledger.save_device, self.device)
+
+    def _reload(self, now):
+        """A step was broken off inside this program, by want of memory: of the orders, what is durable is the truth."""
+        from .store.recovery import Recovery
+
+        for slot in self.slots:
+            slot.order = o.Order()
+            Recovery(self.ledger).order(slot, True, now)
+            slot.review(now)
+        forget("store.recovery")
+
+    # Calls
+
+    def _call(self, kind, slot, now):
+        if not self._access or now >= self._access_until:
+            self._fetch_token(now)
+        elif kind == policy.REPLENISH:
+            self._replenish(slot, now)
+        elif kind == policy.ORDER_INFO:
+            self._poll(slot)
+        elif kind == policy.SUBSCRIPTION_INFO:
+            self._ask_subscription()
+        else:
+            self._report(slot, now)
+
+    def _exchange(self, name, slot, request, read, *args):
+        """Make a call and read its answer: (answer, what `read` says, the time afterwards). What is said begins with the outcome
+        and ends with a phrase for the log."""
+        started = time.ticks_ms()
+        answer = self._client.call(request)
+        now = self.tell_time(answer)
+        said = read(answer, *args)
+        self._tell(
+            "call",
+            slot,
+            ("call", name),
+            ("status", answer.status),
+            ("outcome", call.OUTCOMES[said[0]]),
+            ("detail", said[-1]),
+            ("request_id", answer.headers.get("x-amzn-requestid")),
+            ("ms", time.ticks_diff(time.ticks_ms(), started)),
+        )
+        return answer, said, now
+
+    def _failed(self, outcome, answer, now):
+        """The device's share of a failed call. Returns when the next call may leave."""
+        device = self.device
+        if outcome == call.BAD_TOKEN:
+            self._access = ""
+            if not self._token_retried:
+                self._token_retried = True  # once; a second one in a row is a failure like any other
+                return now
+        if outcome == call.REFUSED:
+            device.refused = 2
+            device.next_try = now + self._rules["probe_interval_s"]
+        else:
+            device.retired |= outcome == call.GONE
+            device.failed(now, self._clock.fraction(), answer.retry_after_s(now), answer.status != 0)
+        self.save_device()
+        return device.next_try
+
+    def _answered(self):
+        self._token_retried = False
+        if self.device.answered():
+            self.save_device()
+
+    def _fetch_token(self, now):
+        request = lwa.refresh(self._lwa["token_url"], self._lwa["client_id"], self._client_secret, self.token)
+        answer, said, now = self._exchange("token", None, request, lwa.read)
+        outcome, access, lifetime_s, rotated, _ = said
+        device = self.device
+        if outcome == call.OK:
+            if rotated and rotated != self.token:
+                # Stored before it is used: the old one may be dead already.
+                self._try(self.ledger.save_token, self.given_token, rotated)
+                self.token = rotated
+            self._access = access
+            self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
+        elif outcome == call.UNLINKED:
+            device.refused_token = crc32(self.token.encode())
+            device.linked = False
+            self.save_device()
+        else:
+            self._failed(outcome, answer, now)
+
+    def _replenish(self, slot, now):
+        order = slot.order
+        before = order.state
+        free_at = order.fuse_free_at(now, self._rules["max_orders_30_days"])
+        if free_at:
+            order.limit(now, free_at)
+            self.save(slot)
+            return self._tell_order(slot, before)
+        request = self._service.replenish(self._access, slot.id)
+        order.intend(now, slot.need(now) == "low")
+        if not self._try(self.ledger.save_order, slot):  # law 3: no durable intent, no call
+            self.device.next_try = now + _NO_TIME_S
+            return self._reload(now)
+        self._tell_order(slot, before)
+        answer, said, now = self._exchange("replenish", slot, request, drs.read_replenish)
+        self._settle(slot, said[0], said[1], answer, now)
+        self.save(slot)  # before anything else (law 3)
+        if said[0] in (call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED):
+            self._answered()
+        return self._tell_order(slot, o.ASKING)
+
+    def _settle(self, slot, outcome, event_id, answer, now):
+        """What the outcome of a replenish call does to the slot's order."""
+        order, rules = slot.order, self._rules
+        if outcome == call.ACCEPTED:
+            order.accept(now, event_id, max(now, order.asked_at + rules["resolution_grace_s"]))
+        elif outcome == call.IN_PROGRESS:
+            order.block(now, event_id, now + rules["poll_interval_s"])
+        elif outcome == call.UNSUBSCRIBED:
+            order.subscription(now, False)
+            self.device.subscriptions_at = now
+        elif outcome == call.REFUSED:
+            order.refuse(now, now + rules["probe_interval_s"], answer.status)
+        else:
+            next_try = self._failed(outcome, answer, now)
+            if order.probing():
+                next_try = max(next_try, now + rules["probe_interval_s"])
+            if outcome == call.UNKNOWN:
+                order.unknown(now, next_try)
+            else:
+                order.not_acted(now, next_try)
+
+    def _poll(self, slot):
+        order = slot.order
+        before = order.state
+        held_id = order.held_id()
+        request = self._service.order_info(self._access, held_id)
+        answer, said, now = self._exchange("order_info", slot, request, drs.read_order_info, held_id, slot.id)
+        outcome = said[0]
+        order.next_poll = policy.next_poll(order, self._rules, now)
+        if outcome in (call.OK, call.MISSING):
+            self._answered()
+            policy.learn(slot, said[1], now, now, said[2])
+        else:
+            order.next_poll = self._failed(outcome, answer, now)
+        self._save_level(slot, now)
+        self.save(slot)
+        self._tell_order(slot, before)
+
+    def _ask_subscription(self):
+        request = self._service.subscription_info(self._access)
+        answer, said, now = self._exchange("subscription_info", None, request, drs.read_subscription_info)
+        if said[0] != call.OK:
+            return self._failed(said[0], answer, now)
+        self._answered()
+        for slot in self.slots:
+            before = slot.order.state
+            if slot.order.subscription(now, said[1].get(slot.id, False)):
+                self.save(slot)
+            self._tell_order(slot, before)
+        self.device.subscriptions_at = now
+        policy.end_report(self.slots, self.device, now)
+        return self.save_device()
+
+    def _report(self, slot, now):
+        """One of the day's status calls: the device's, or a slot's."""
+        if slot is None:
+            request = self._service.device_status(self._access, now)
+        else:
+            request = self._service.slot_status(self._access, slot, policy.runs_out(slot, now))
+        answer, said, now = self._exchange("slot_status" if slot else "device_status", slot, request, drs.read_status)
+        if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
+            return self._failed(said[0], answer, now)
+        self._answered()
+        (slot or self.device).status_sent = True
+        if policy.end_report(self.slots, self.device, now):
+            self.save_device()
+        return None
+
+    # Telling
+
+    def _tell(self, kind, slot, *pairs):
+        if slot:
+            pairs = (("slot", slot.id),) + pairs
+        self._console.show(self.time.now, kind, pairs)
+        if self._callback:
+            self._callback(kind, slot and slot.id, pairs)
+
+    def _tell_order(self, slot, before):
+        order = slot.order
+        if order.state == before:
+            return
+        view = OrderView(order)
+        self._tell(
+            "order",
+            slot,
+            ("from", o.STATES[before]),
+            ("state", view.state),
+            ("reason", view.reason),
+            ("id", view.event_instance_id),
+            ("next_try", text(order.next_try)),
+            ("deadline", text(order.deadline())),
+        )
+
+    def _tell_slot(self, slot, now):
+        """Tell what changed: the slot's level and fault, the device's fault, why a slot waits that needs more."""
+        value = slot.level.value
+        if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
+            slot.told_value = value
+            slot.told_at = now
+            pairs = ("on_hand", slot.order.on_hand), ("capacity", slot.capacity), ("unit", slot.unit)
+            self._tell("level", slot, ("level", value), *pairs)
+        if slot.fault() != slot.told_fault:
+            slot.told_fault = slot.fault()
+            self._tell("fault", slot, ("fault", slot.told_fault))
+        if self.fault != self.device.told_fault:
+            self.device.told_fault = self.fault
+            self._tell("fault", None, ("fault", self.device.told_fault))
+        wait = policy.order_wait(slot, self.device, now)
+        if wait == policy.BY_STATE:
+            wait = None  # the order's own reason says it
+        if wait != slot.told_wait:
+            slot.told_wait = wait
+            if wait:
+                self._tell("wait", slot, ("reason", wait))
+
+
+def _heap_free():
+    return "heap_free", gc.mem_free() if hasattr(gc, "mem_free") else 0

@@ -1,0 +1,82 @@
+"""The configuration as the device reads it: the file, with its defaults and its paths.
+
+A configuration is judged on the PC (tools/configuration.py: every fault at once, with what is allowed). Here stands what the
+device needs itself, and the faults that only it can meet: a file that is missing, torn or without a required key.
+"""
+
+import json
+
+from .core.errors import ConfigError
+
+
+def defaults():
+    """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py."""
+    return {
+        "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False},
+        "lwa": {"token_url": "https://api.amazon.com/auth/o2/token"},
+        "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
+        "slot": {"unit": "count", "lead_days": 7, "pack": None, "refill": "sensor", "sensor": None},
+        "sensor": {"period_s": 60},
+        "mqtt": {"port": 8883, "tls": True, "prefix": "replenish", "user": None},
+        "policy": {
+            "confirm_s": 600,
+            "boot_spread_s": 600,
+            "resolution_grace_s": 3600,
+            "probe_interval_s": 86400,
+            "poll_interval_s": 21600,
+            "intent_fresh_s": 86400,
+            "reorder_after_cancel_days": 5,
+            "delivered_hold_days": 14,
+            "in_doubt_days": 14,
+            "max_orders_30_days": 4,
+        },
+    }
+
+
+def read(path):
+    """A file's JSON object. Raises ConfigError."""
+    try:
+        with open(path) as file:
+            data = json.load(file)
+    except OSError:
+        raise ConfigError("%s: (file): missing: required: a file that can be read" % path)
+    except (ValueError, RuntimeError):
+        raise ConfigError("%s: (file): not JSON: allowed: a JSON object" % path)
+    if not isinstance(data, dict):
+        raise ConfigError("%s: (file): not an object: allowed: a JSON object" % path)
+    return data
+
+
+def _filled(given, values):
+    filled = values.copy()
+    filled.update(given)
+    return filled
+
+
+def load(path):
+    """(configuration, secrets) of a file that was judged before, with all defaults; paths are relative to the file.
+
+    Raises ConfigError for what can be wrong on a device that the PC did not see.
+    """
+    config = read(path)
+    folder = path[: path.rfind("/") + 1]
+    values = defaults()
+    try:
+        for name in ("drs", "lwa", "clock", "policy"):
+            config[name] = _filled(config.get(name, {}), values[name])
+        for key in ("state", "secrets"):
+            config[key] = _beside(folder, config[key])
+        config["tls"]["ca"] = [_beside(folder, name) for name in config["tls"]["ca"]]
+        slots = config["slots"]
+        for i in range(len(slots)):
+            slot = slots[i] = _filled(slots[i], values["slot"])
+            if slot["sensor"]:
+                slot["sensor"] = _filled(slot["sensor"], values["sensor"])
+                slot["sensor"]["path"] = _beside(folder, slot["sensor"]["path"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError("%s: %s: missing or of the wrong kind" % (path, error))
+    return config, read(config["secrets"])
+
+
+def _beside(folder, name):
+    return name if name.startswith("/") else folder + name

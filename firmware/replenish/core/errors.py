@@ -1,0 +1,13 @@
+"""The families of error. Any other exception is a defect of ours and belongs to the supervisor."""
+
+
+class ProtocolError(Exception):
+    """The peer is wrong: a malformed answer, a certificate that is not trusted. Drop the connection."""
+
+
+class StoreError(Exception):
+    """What stands in the durable store cannot be trusted: damaged, foreign or of a newer format."""
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; its text is one sentence for each fault."""

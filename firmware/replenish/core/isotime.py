@@ -1,0 +1,71 @@
+"""Calendar dates as whole Unix seconds, and back.
+
+Own arithmetic, because `time.mktime` counts from 2000 on an ESP32 and from 1970 on Unix. Days are counted from a March-based
+year, so that the leap day is the last one (H. Hinnant, "chrono-compatible low-level date algorithms").
+"""
+
+DAY_S = 86400
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+def days(year, month, day):
+    """Days from 1970-01-01 to a Gregorian date."""
+    year -= month <= 2
+    era = year // 400
+    year_of_era = year - era * 400
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
+
+
+def civil(day_number):
+    """(year, month, day) of a count of days from 1970-01-01."""
+    day_number += 719468
+    era = day_number // 146097
+    day_of_era = day_number - era * 146097
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month + 2) // 5 + 1
+    month += 3 if month < 10 else -9
+    return year_of_era + era * 400 + (month <= 2), month, day
+
+
+def text(at):
+    """ISO 8601 UTC of Unix seconds; None and 0 (never) give None."""
+    if not at:
+        return None
+    year, month, day = civil(at // DAY_S)
+    second = at % DAY_S
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (year, month, day, second // 3600, second // 60 % 60, second % 60)
+
+
+def _seconds(source, year, month, day, clock):
+    """Unix seconds of digits; clock: "HH:MM:SS". Raises ValueError, for years before 1970 and after 2105 as well."""
+    digits = year + day + clock[:2] + clock[3:5] + clock[6:8]
+    if len(digits) != 12 or not digits.isdigit() or clock[2] + clock[5] != "::":
+        raise ValueError("not a date: " + source)
+    year, day, hour, minute, second = int(year), int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8])
+    if not (1970 <= year < 2106 and 0 < month < 13 and 0 < day < 32 and hour < 24 and minute < 60 and second < 61):
+        raise ValueError("not a date: " + source)
+    return days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second
+
+
+def parse(source):
+    """Unix seconds of ISO 8601 UTC, as the services write it: a date, or a date and time with an optional fraction and Z.
+
+    Raises ValueError for anything else; an offset other than Z is refused, because no service sends one.
+    """
+    month = source[5:7]
+    if source[4:5] + source[7:8] != "--" or not month.isdigit() or source[10:11] not in ("", "T", " "):
+        raise ValueError("not a date: " + source)
+    if source[19:].strip("0123456789.") not in ("", "Z"):
+        raise ValueError("not a date: " + source)
+    return _seconds(source, source[:4], int(month), source[8:10], source[11:19] if len(source) > 10 else "00:00:00")
+
+
+def parse_http(source):
+    """Unix seconds of an HTTP date (RFC 9110 IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`). Raises ValueError."""
+    month = _MONTHS.find(source[8:11])
+    if source[3:5] != ", " or month < 0 or month % 3:
+        raise ValueError("not an HTTP date: " + source)
+    return _seconds(source, source[12:16], month // 3 + 1, source[5:7], source[17:25])

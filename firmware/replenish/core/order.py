@@ -1,0 +1,493 @@
+"""The order state machine of one slot: one table, states x events. An event that the state does not allow changes nothing.
+
+All that affects transitions lives here. This file does not know the time, the network or the store: times are arguments, and the
+shell makes each change durable before it does anything else (law 3). Two written laws hold for the table:
+
+- only INTENT leads to ASKING, so a replenish call can only follow a decision that is durable;
+- no event but evidence of the end (CANCELLED, DELIVERED with REFILLED) or the end of a long doubt leads back to IDLE.
+
+Times are Unix seconds, 0 is never. Quantities are in the slot's unit.
+"""
+
+from micropython import const
+
+IDLE = const(0)
+ASKING = const(1)  # the intent is durable; a call is under way, or waits to be repeated
+ACCEPTED = const(2)
+AWAITING_CUSTOMER = const(3)  # Amazon's order-resolution flow: the customer has 72 hours
+PLACED = const(4)
+SHIPPED = const(5)
+AWAITING_REFILL = const(6)  # the pack is at home
+BLOCKED = const(7)  # the service says that an order is in progress
+HELD = const(8)
+IN_DOUBT = const(9)
+UNSUBSCRIBED = const(10)
+
+STATES = (
+    "idle",
+    "asking",
+    "accepted",
+    "awaiting_customer",
+    "placed",
+    "shipped",
+    "awaiting_refill",
+    "blocked",
+    "held",
+    "in_doubt",
+    "unsubscribed",
+)
+
+# Events, past tense. A multiple of 16, so that `state | event` is a key that needs no allocation.
+INTENT = const(0x010)  # the decision to call, made durable
+NOT_ACTED = const(0x020)  # the service surely did nothing
+UNKNOWN = const(0x030)  # the request was complete and no usable answer came
+ACCEPTED_OK = const(0x040)
+ACCEPTED_NO_ID = const(0x050)
+IN_PROGRESS = const(0x060)
+REFUSED = const(0x070)  # 400, 404: the request itself is wrong
+NOT_SUBSCRIBED = const(0x080)
+SUBSCRIBED = const(0x090)
+STALE = const(0x0A0)  # an attempt with unknown outcome is too old to be repeated
+WITHDRAWN = const(0x0B0)  # the need went away before any call that may have acted
+OVERDUE = const(0x0C0)  # not placed within the grace
+PENDING = const(0x0D0)  # the service knows the order, not yet placed
+STATUS_PLACED = const(0x0E0)
+STATUS_SHIPPED = const(0x0F0)
+DELIVERED = const(0x100)
+CANCELLED = const(0x110)
+LOST = const(0x120)  # the service has not known the id for 72 hours
+REFILLED = const(0x130)
+STOCKED = const(0x140)  # low, but a pack is at home
+EXPECTED = const(0x150)  # no refill came, again
+RELEASED = const(0x160)  # a hold or a doubt ended
+LIMITED = const(0x170)  # the fuse
+
+TABLE = {
+    IDLE | INTENT: ASKING,
+    IDLE | NOT_SUBSCRIBED: UNSUBSCRIBED,
+    IDLE | STOCKED: AWAITING_REFILL,
+    IDLE | LIMITED: HELD,
+    IDLE | REFILLED: IDLE,
+    ASKING | INTENT: ASKING,
+    ASKING | NOT_ACTED: ASKING,
+    ASKING | UNKNOWN: ASKING,
+    ASKING | ACCEPTED_OK: ACCEPTED,
+    ASKING | ACCEPTED_NO_ID: IN_DOUBT,
+    ASKING | IN_PROGRESS: BLOCKED,
+    ASKING | REFUSED: HELD,
+    ASKING | NOT_SUBSCRIBED: UNSUBSCRIBED,
+    ASKING | STALE: IN_DOUBT,
+    ASKING | WITHDRAWN: IDLE,
+    ASKING | LIMITED: HELD,
+    ASKING | REFILLED: ASKING,
+    ACCEPTED | OVERDUE: AWAITING_CUSTOMER,
+    ACCEPTED | PENDING: ACCEPTED,
+    ACCEPTED | STATUS_PLACED: PLACED,
+    ACCEPTED | STATUS_SHIPPED: SHIPPED,
+    ACCEPTED | DELIVERED: AWAITING_REFILL,
+    ACCEPTED | CANCELLED: HELD,
+    ACCEPTED | LOST: IN_DOUBT,
+    ACCEPTED | REFILLED: ACCEPTED,
+    AWAITING_CUSTOMER | PENDING: AWAITING_CUSTOMER,
+    AWAITING_CUSTOMER | STATUS_PLACED: PLACED,
+    AWAITING_CUSTOMER | STATUS_SHIPPED: SHIPPED,
+    AWAITING_CUSTOMER | DELIVERED: AWAITING_REFILL,
+    AWAITING_CUSTOMER | CANCELLED: HELD,
+    AWAITING_CUSTOMER | LOST: IN_DOUBT,
+    AWAITING_CUSTOMER | REFILLED: AWAITING_CUSTOMER,
+    PLACED | PENDING: PLACED,
+    PLACED | STATUS_PLACED: PLACED,
+    PLACED | STATUS_SHIPPED: SHIPPED,
+    PLACED | DELIVERED: AWAITING_REFILL,
+    PLACED | CANCELLED: HELD,
+    PLACED | LOST: IN_DOUBT,
+    PLACED | REFILLED: PLACED,
+    SHIPPED | PENDING: SHIPPED,
+    SHIPPED | STATUS_PLACED: SHIPPED,
+    SHIPPED | STATUS_SHIPPED: SHIPPED,
+    SHIPPED | DELIVERED: AWAITING_REFILL,
+    SHIPPED | CANCELLED: HELD,
+    SHIPPED | LOST: IN_DOUBT,
+    SHIPPED | REFILLED: SHIPPED,
+    AWAITING_REFILL | REFILLED: IDLE,
+    AWAITING_REFILL | RELEASED: IDLE,
+    AWAITING_REFILL | EXPECTED: HELD,
+    AWAITING_REFILL | CANCELLED: HELD,  # the delivery date passed, yet the order was cancelled: nothing came
+    BLOCKED | INTENT: ASKING,  # a probe is an order call (law 2)
+    BLOCKED | PENDING: BLOCKED,
+    BLOCKED | STATUS_PLACED: PLACED,
+    BLOCKED | STATUS_SHIPPED: SHIPPED,
+    BLOCKED | DELIVERED: AWAITING_REFILL,
+    BLOCKED | CANCELLED: HELD,
+    BLOCKED | REFILLED: BLOCKED,
+    HELD | RELEASED: IDLE,
+    HELD | REFILLED: HELD,
+    IN_DOUBT | PENDING: ACCEPTED,
+    IN_DOUBT | STATUS_PLACED: PLACED,
+    IN_DOUBT | STATUS_SHIPPED: SHIPPED,
+    IN_DOUBT | DELIVERED: AWAITING_REFILL,
+    IN_DOUBT | CANCELLED: HELD,
+    IN_DOUBT | REFILLED: IDLE,
+    IN_DOUBT | RELEASED: IDLE,
+    UNSUBSCRIBED | SUBSCRIBED: IDLE,
+    UNSUBSCRIBED | REFILLED: UNSUBSCRIBED,
+}
+
+# Why the slot acted or waits: what the state topic shows as `order.reason`. The number is what is stored.
+NO_REASON = const(0)
+LOW = const(1)
+RUNS_OUT = const(2)
+WILL_RETRY = const(3)
+OUTCOME_UNKNOWN = const(4)
+ORDER_PLACED = const(5)
+IN_PROGRESS_SAID = const(6)
+RESOLUTION = const(7)
+ON_ITS_WAY = const(8)
+AT_HOME = const(9)
+CANCELLED_ONCE = const(10)
+CANCELLED_TWICE = const(11)
+TIMED_OUT = const(12)
+REFUSED_400 = const(13)
+REFILL_EXPECTED = const(14)
+ORDER_LIMIT = const(15)
+NOT_REPEATED = const(16)
+NO_USABLE_ID = const(17)
+ID_LOST = const(18)
+RECORD_DAMAGED = const(19)
+SLOT_UNSUBSCRIBED = const(20)
+PROBED = const(21)
+REFILL_SEEN = const(22)
+CANCELLED_FREE = const(23)
+HOLD_OVER = const(24)
+ORDER_ACCEPTED = const(25)
+REFUSED_404 = const(26)
+
+REASONS = (
+    None,
+    "level low",
+    "runs out within lead time",
+    "service not reached, will retry",
+    "outcome unknown, will ask again",
+    "order placed",
+    "service says an order is in progress",
+    "customer must resolve the order",
+    "on its way",
+    "delivered, waiting for the refill",
+    "cancelled by the customer",
+    "cancelled twice, waiting for a full refill",
+    "not resolved in time, cancelled",
+    "service refused the request (400)",
+    "no refill seen after two deliveries",
+    "order limit reached",
+    "outcome unknown for too long",
+    "accepted without a usable id",
+    "service no longer knows the order",
+    "record damaged",
+    "slot not subscribed",
+    "asked whether the block ended",
+    "refilled",
+    "cancelled, free to order again",
+    "hold over",
+    "order accepted",
+    "service does not know the slot (404)",
+)
+
+# Flags
+IN_FLIGHT = const(1)  # a call left and its outcome is not recorded yet
+SEEN_PLACED = const(2)
+SEEN_REFILL = const(4)  # since the acceptance, or since the block began
+EXTRA = const(8)  # the one order without a refill has gone out (law 4)
+ALIVE = const(16)  # getOrderInfo answers for the id, or has not been asked yet
+PROBING = const(32)
+STOCK_ADDED = const(64)  # this order's pack was counted into `on_hand`
+DOUBTED = const(128)  # `own_id` belongs to an order whose end was never seen
+
+RESOLUTION_S = const(259200)  # 72 hours for the customer to resolve (Amazon, "Order Resolution Flow")
+_MONTH_DAYS = const(31)  # whole days that surely cover any 30 days
+_DAY_FULL = const(15)  # a day's count of orders has four bits
+
+
+class Order:
+    """What is known of one slot's order: exactly what is durable, nothing more."""
+
+    def __init__(self):
+        self.state = self.reason = self.flags = 0
+        self.cancels = 0  # by the customer, in a row
+        self.subscribed = 0  # 0 unknown, 1 yes, 2 no
+        self.attempts = 0  # failed calls in a row
+        self.refills_seen = 0  # number of the level's last refill that was applied here
+        self.since = 0  # when the state was entered
+        self.asked_at = 0  # the intent: when the latest call was decided
+        self.unknown_at = 0  # the oldest attempt whose outcome is unknown
+        self.accepted_at = 0
+        self.next_try = 0  # no call, no release before
+        self.next_poll = 0  # getOrderInfo
+        self.sign_at = 0  # the block's last sign of life
+        self.missing_since = 0  # since when the service does not know the id
+        self.delivery_at = 0  # expected delivery
+        self.on_hand = 0.0  # at home, not loaded
+        self.drawn = 0.0  # loaded since the acceptance without being on hand: the pack came before its news
+        self.fuse_day = 0  # the day of the fuse's first counter
+        self.fuse = bytearray(_MONTH_DAYS + 1 >> 1)  # orders accepted on each of 31 days, four bits each
+        self.own_id = ""
+        self.progress_id = ""  # the id in an in-progress answer; never overwrites our own (law 2)
+
+    def held_id(self):
+        """The id to poll getOrderInfo for, or "" when none is held."""
+        return self.progress_id if self.state == BLOCKED else self.own_id or self.progress_id
+
+    def deadline(self):
+        """Until when the customer can resolve the order, or 0."""
+        return self.accepted_at + RESOLUTION_S if self.state in (ACCEPTED, AWAITING_CUSTOMER) else 0
+
+    def in_flight(self):
+        """Whether a call left whose outcome is not recorded."""
+        return self.flags & IN_FLIGHT
+
+    def probing(self):
+        """Whether the call under way asks if a block has ended (law 2)."""
+        return self.flags & PROBING
+
+    def allows(self, event):
+        return self.state | event in TABLE
+
+    def on(self, event, now, reason=NO_REASON):
+        """Move by the table. Raises ValueError, with nothing changed, when the state does not allow the event."""
+        state = TABLE.get(self.state | event)
+        if state is None:
+            raise ValueError("event %d in state %s" % (event >> 4, STATES[self.state]))
+        if reason or state != self.state:
+            self.reason = reason
+        if state != self.state:
+            self.state = state
+            self.since = now
+            if state == IDLE:
+                self.unknown_at = self.attempts = self.next_try = 0
+
+    # What each event brings, beside the new state. Each method is one event.
+
+    def intend(self, now, low):
+        """A call is about to leave. low: the slot is low; otherwise the forecast is."""
+        if self.state == IDLE and not self.flags & DOUBTED:
+            self.own_id = ""  # that order ended, by evidence
+        reason = LOW if low else RUNS_OUT
+        if self.state == BLOCKED:
+            self.flags |= PROBING
+            reason = PROBED
+        self.on(INTENT, now, reason)
+        self.asked_at = now
+        self.flags |= IN_FLIGHT
+
+    def not_acted(self, now, next_try):
+        """The service surely did nothing: try again at `next_try`."""
+        self.on(NOT_ACTED, now, WILL_RETRY)
+        self._retry(next_try)
+
+    def unknown(self, now, next_try):
+        """The service may have acted. The intent keeps the date of the oldest such attempt (law 3)."""
+        self.on(UNKNOWN, now, OUTCOME_UNKNOWN)
+        self.unknown_at = self.unknown_at or self.asked_at
+        self._retry(next_try)
+
+    def _retry(self, next_try):
+        self.flags &= ~IN_FLIGHT
+        self.attempts += 1
+        self.next_try = next_try
+
+    def _answered(self, next_poll):
+        self.flags = self.flags & (EXTRA | DOUBTED) | ALIVE
+        self.unknown_at = self.attempts = self.next_try = self.missing_since = self.delivery_at = 0
+        self.drawn = 0.0
+        # Amazon's timers began no earlier than the request: a cancellation at the very end of the 72 hours counts as theirs.
+        self.accepted_at = self.asked_at
+        self.next_poll = next_poll
+
+    def accept(self, now, event_id, next_poll):
+        """The service took the order. Without a usable id it is in doubt from now (law 12)."""
+        if event_id:
+            self.on(ACCEPTED_OK, now, ORDER_ACCEPTED)
+        else:
+            self.on(ACCEPTED_NO_ID, now, NO_USABLE_ID)
+        self.own_id = event_id
+        self.progress_id = ""
+        self.flags &= ~DOUBTED
+        self._answered(next_poll)
+        self._count_order(now)
+
+    def block(self, now, event_id, next_poll):
+        """The service says that an order is in progress; its id is kept apart from our own."""
+        ours = self.unknown_at
+        refilled = self.flags & SEEN_REFILL if self.flags & PROBING else 0
+        self.on(IN_PROGRESS, now, IN_PROGRESS_SAID)
+        self._answered(next_poll)
+        self.flags |= refilled
+        self.progress_id = event_id
+        self.sign_at = now
+        if ours:  # the answer to our lost call: an order of ours is open
+            self._count_order(now)
+
+    def refuse(self, now, next_try, status):
+        """The request is wrong and repeating it cannot help: hold."""
+        self._end_asking(REFUSED, now, REFUSED_404 if status == 404 else REFUSED_400)
+        self.next_try = next_try
+
+    def limit(self, now, until):
+        """The fuse blew. A block stays a block: it may probe when the window has room."""
+        if self.state == BLOCKED:
+            self.sign_at = now
+        else:
+            self._end_asking(LIMITED, now, ORDER_LIMIT)
+            self.next_try = until
+
+    def subscription(self, now, subscribed):
+        """What subscriptionInfo, or an "is unsubscribed" error, says of the slot. Returns whether that is new."""
+        event = SUBSCRIBED if subscribed else NOT_SUBSCRIBED
+        new = self.subscribed != (1 if subscribed else 2)
+        self.subscribed = 1 if subscribed else 2
+        if self.state | event in TABLE:
+            self._end_asking(event, now, NO_REASON if subscribed else SLOT_UNSUBSCRIBED)
+            return True
+        return new
+
+    def _end_asking(self, event, now, reason):
+        if self.unknown_at:  # a definite no to this attempt says nothing of an earlier one
+            self.doubt(STALE, now, NOT_REPEATED)
+        else:
+            self.on(event, now, reason)
+            self.flags &= ~(IN_FLIGHT | PROBING)
+
+    def doubt(self, event, now, reason):
+        """STALE or LOST: no evidence is not permission (law 12)."""
+        self.on(event, now, reason)
+        self.flags = self.flags & ~(IN_FLIGHT | PROBING) | DOUBTED
+        self.next_try = self.unknown_at = 0
+
+    def damaged(self, now):
+        """The record of this order could not be read: it may have been anything, so no order until the doubt ends."""
+        self.state = IN_DOUBT
+        self.reason = RECORD_DAMAGED
+        self.since = now
+
+    def status(self, event, now, delivery_at):
+        """PENDING, STATUS_PLACED or STATUS_SHIPPED, from a poll or a notice."""
+        self.on(event, now, (NO_REASON, ORDER_PLACED, ON_ITS_WAY)[(event - PENDING) >> 4])
+        if event != PENDING:
+            self.flags |= SEEN_PLACED
+        self.delivery_at = delivery_at or self.delivery_at
+        self.flags |= ALIVE
+        self.missing_since = 0
+        self.sign_at = now
+
+    def missing(self, now):
+        """The service does not know the id (any more)."""
+        self.flags &= ~ALIVE
+        self.missing_since = self.missing_since or now
+
+    def deliver(self, now, pack, capacity):
+        """Closed, or shipped and the delivery date passed: what one order brings is at home.
+
+        pack: in the slot's unit, or None when one order is exactly one refill (of `capacity`).
+        """
+        self.on(DELIVERED, now, AT_HOME)
+        if pack is not None:
+            self.on_hand += max(0.0, pack - self.drawn)
+        elif not self.flags & SEEN_REFILL:
+            self.on_hand += capacity
+        self.flags |= STOCK_ADDED
+        self.drawn = 0.0
+        if self.flags & SEEN_REFILL:
+            self._finish(now)
+
+    def _finish(self, now):
+        self.on(REFILLED, now, REFILL_SEEN)
+        self.cancels = 0
+        self.flags &= ~(SEEN_REFILL | STOCK_ADDED | DOUBTED)
+
+    def refill(self, now, amount, pack):
+        """A refill of `amount` was seen. It moves stock at home into the slot; before the delivery's news it is kept in mind.
+
+        pack: None when one order is exactly one refill; then a refill uses up all that is at home.
+        """
+        missing = max(0.0, amount - self.on_hand)
+        self.on_hand = 0.0 if pack is None else max(0.0, self.on_hand - amount)
+        self.flags &= ~EXTRA
+        if ACCEPTED <= self.state <= SHIPPED or self.state == BLOCKED:
+            self.drawn += missing
+            self.flags |= SEEN_REFILL
+        if self.state in (AWAITING_REFILL, IN_DOUBT):
+            self._finish(now)
+        elif self.state == HELD and self.reason == REFILL_EXPECTED:
+            self.release(now)
+        else:
+            self.on(REFILLED, now)
+
+    def cancel(self, now, at, brought, rest_s):
+        """The order was cancelled at `at`; it would have brought `brought`. rest_s: no order for so long, 0: free at once (law 5)."""
+        timed_out = not self.flags & SEEN_PLACED and at - self.accepted_at >= RESOLUTION_S
+        if self.flags & STOCK_ADDED:
+            self.on_hand = max(0.0, self.on_hand - brought)
+        self.on(CANCELLED, now, TIMED_OUT)
+        self.flags &= ~(SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
+        self.next_try = now + rest_s
+        if not rest_s:
+            self.on(RELEASED, now, CANCELLED_FREE)
+        elif not timed_out:
+            self.cancels += 1
+            self.reason = CANCELLED_ONCE
+            if self.cancels >= 2:
+                self.reason = CANCELLED_TWICE
+                self.next_try = 0
+
+    def expect(self, now):
+        """No refill for so long. Once an order may go out all the same: what was thought to be at home is not (law 4)."""
+        if self.flags & EXTRA:
+            self.on(EXPECTED, now, REFILL_EXPECTED)
+            self.next_try = 0
+        else:
+            self.flags |= EXTRA
+            self.on_hand = 0.0
+            self.release(now)
+
+    def release(self, now):
+        """A hold or a doubt ended, by time or by a person."""
+        self.on(RELEASED, now, HOLD_OVER)
+
+    def resume(self, now):
+        """A person's word that ordering may go on. Returns whether that ended a hold; a cancellation's is not ended by it."""
+        if self.state != HELD or self.reason not in (ORDER_LIMIT, REFILL_EXPECTED, REFUSED_400, REFUSED_404):
+            return False
+        if self.reason == ORDER_LIMIT:  # the orders counted so far were meant
+            self.fuse = bytearray(len(self.fuse))
+        self.release(now)
+        return True
+
+    # The fuse (law 13): counted apart from the machine, so that a defect in the table cannot order without end.
+
+    def _count(self, i):
+        return self.fuse[i >> 1] >> (i & 1) * 4 & _DAY_FULL
+
+    def _shift(self, now):
+        """Move the window so that it ends today."""
+        step = now // 86400 - _MONTH_DAYS + 1 - self.fuse_day
+        if step > 0:
+            self.fuse_day += step
+            counts = [self._count(i) for i in range(min(step, _MONTH_DAYS), _MONTH_DAYS)]
+            self.fuse = bytearray(len(self.fuse))
+            for i in range(len(counts)):
+                self.fuse[i >> 1] |= counts[i] << (i & 1) * 4
+
+    def _count_order(self, now):
+        self._shift(now)
+        last = _MONTH_DAYS - 1  # an even number: its count is in the lower half
+        if self._count(last) < _DAY_FULL:
+            self.fuse[last >> 1] += 1
+
+    def fuse_free_at(self, now, most):
+        """0 when an order is within the limit of `most` accepted orders in 30 days, else when the window has room again."""
+        self._shift(now)
+        total = 0
+        for i in range(_MONTH_DAYS - 1, -1, -1):  # from today back: the order that fills the limit frees it in 30 days
+            total += self._count(i)
+            if total >= most or self._count(i) == _DAY_FULL:
+                return (self.fuse_day + i + _MONTH_DAYS) * 86400
+        return 0

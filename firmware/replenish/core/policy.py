@@ -1,0 +1,263 @@
+"""When to order, when to hold, when to report: decisions only. What stands here is what Amazon's device guidelines and the laws ask.
+
+Every function is a question about data that it is given; times are Unix seconds, 0 is never.
+"""
+
+from micropython import const
+
+from . import order as o
+from .isotime import DAY_S
+from .slot import FULL
+
+_SUBSCRIPTION_AGE_S = const(86400)  # how long subscriptionInfo's answer is believed before an order
+_RUN_OUT_UNKNOWN_S = const(31536000)  # what slotStatus, which requires a date, is told while no forecast can be made
+_MISSING_S = const(259200)  # an id that the service has not known for 72 hours is in doubt (law 12)
+NEVER = const(0xFFFFFFFF)
+
+# Kinds of call, in the order in which they come when several are due: what may end a need before what reports.
+REPLENISH = const(1)
+ORDER_INFO = const(2)
+SUBSCRIPTION_INFO = const(3)
+STATUS = const(4)
+
+# Why a slot that needs more does not ask for it now, beside a sensor's fault.
+BY_STATE = "by its state"
+BACKOFF = "waiting to call again"
+ASK_SUBSCRIPTION = "asking for the subscription first"
+
+
+# Time alone
+
+
+def advance(slot, now):
+    """Apply what time alone has brought for a slot's order, and a refill not yet applied. Returns whether anything changed."""
+    changed = slot.apply_refill(now)
+    while _due(slot, slot.order, slot.rules, now):
+        changed = True
+    return changed
+
+
+def _due(slot, order, rules, now):
+    """Apply the one event that is due. Returns whether there was one."""
+    state = order.state
+    if state == o.ASKING:
+        if order.unknown_at:
+            if now < order.unknown_at + rules["intent_fresh_s"]:
+                return False
+            order.doubt(o.STALE, now, o.NOT_REPEATED)
+        elif slot.level.low_since or order.probing():
+            return False
+        else:
+            order.on(o.WITHDRAWN, now)
+    elif o.ACCEPTED <= state <= o.SHIPPED:
+        return _due_open(slot, order, rules["resolution_grace_s"], now)
+    elif state == o.AWAITING_REFILL:
+        if now < order.since + rules["delivered_hold_days"] * DAY_S or not slot.lasted(slot.short_since, now):
+            return False
+        order.expect(now)
+        slot.review(now)
+    elif state == o.IN_DOUBT and now >= order.since + rules["in_doubt_days"] * DAY_S or state == o.HELD and _hold_over(slot, now):
+        order.release(now)
+    elif state == o.IDLE and order.on_hand > 0 and not slot.level.low_since and slot.lasted(slot.short_since, now):
+        order.on(o.STOCKED, now, o.AT_HOME)
+    else:
+        return False
+    return True
+
+
+def _due_open(slot, order, grace_s, now):
+    if order.state == o.SHIPPED and order.delivery_at and now > order.delivery_at:
+        deliver(slot, now)
+    elif order.missing_since and now >= order.missing_since + _MISSING_S:
+        order.doubt(o.LOST, now, o.ID_LOST)
+    else:
+        # The poll at the grace's end comes first, so that nobody is asked to resolve an order that is placed.
+        end = order.accepted_at + grace_s
+        if order.state != o.ACCEPTED or now < end or order.next_poll <= end and now < end + grace_s:
+            return False
+        order.on(o.OVERDUE, now, o.RESOLUTION)
+    return True
+
+
+def _hold_over(slot, now):
+    order = slot.order
+    if order.reason == o.CANCELLED_TWICE:
+        return slot.level.value is not None and slot.level.value >= FULL * slot.capacity
+    if order.reason == o.ORDER_LIMIT:
+        return not order.fuse_free_at(now, slot.rules["max_orders_30_days"])
+    return order.next_try and now >= order.next_try
+
+
+def due_at(slot, now):
+    """When time alone, or the end of a confirmation, may next have something to say of a slot; NEVER if only news can."""
+    order, rules, level = slot.order, slot.rules, slot.level
+    state = order.state
+    times = [order.next_try]
+    for since in (level.low_since, level.rise_since, slot.short_since):
+        times.append(since and since + slot.confirm_s)
+    if polled(order):
+        times.append(order.next_poll)
+    if state == o.ASKING:
+        times.append(order.unknown_at and order.unknown_at + rules["intent_fresh_s"])
+    elif o.ACCEPTED <= state <= o.SHIPPED:
+        times.append(order.accepted_at + 2 * rules["resolution_grace_s"])
+        times.append(order.delivery_at and order.delivery_at + 1)
+        times.append(order.missing_since and order.missing_since + _MISSING_S)
+    elif state == o.BLOCKED:
+        times.append(_probe_at(slot))
+    elif state == o.AWAITING_REFILL:
+        times.append(order.since + rules["delivered_hold_days"] * DAY_S)
+    elif state == o.IN_DOUBT:
+        times.append(order.since + rules["in_doubt_days"] * DAY_S)
+    due = NEVER
+    for at in times:
+        if now < at < due:
+            due = at
+    return due
+
+
+# Ordering
+
+
+def _probe_at(slot):
+    """When a blocked slot may ask whether the block ended, which is an order call (law 2); NEVER while the order answers."""
+    order, rules = slot.order, slot.rules
+    if order.held_id() and order.flags & o.ALIVE:
+        return NEVER
+    ended = order.sign_at + rules["delivered_hold_days"] * DAY_S
+    if order.flags & o.SEEN_REFILL:
+        ended = order.since
+    return max(ended, order.asked_at + rules["probe_interval_s"])
+
+
+def order_wait(slot, device, now):
+    """Why a slot that needs more does not ask for it now; "" when it may, None when it needs nothing.
+
+    The one gate in front of every replenish call, the fuse apart (law 13: `Order.fuse_free_at`).
+    """
+    order = slot.order
+    state = order.state
+    if not slot.level.low_since:
+        return None
+    if not slot.lasted(slot.level.low_since, now):
+        return "confirming the need"
+    if slot.sensor_fault:
+        return slot.sensor_fault
+    if state == o.BLOCKED and now < _probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
+        return BY_STATE
+    if device.held:
+        return "ordering is on hold"
+    if not device.linked:
+        return "not linked to an account"
+    if order.subscribed == 2:
+        return "slot not subscribed"
+    if now < device.first_call_at:
+        return "spreading first calls after a cold start"
+    if now < device.next_try or state == o.ASKING and now < order.next_try:
+        return BACKOFF
+    if order.subscribed == 0 or now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S:
+        return ASK_SUBSCRIPTION
+    return ""
+
+
+# Calls
+
+
+def polled(order):
+    """Whether there is an order to ask getOrderInfo for."""
+    state = order.state
+    return (o.ACCEPTED <= state <= o.SHIPPED or state in (o.BLOCKED, o.IN_DOUBT)) and order.held_id()
+
+
+def next_call(slots, device, now):
+    """(kind, slot or None) of the call to make now, or None."""
+    if not device.may_call(now):
+        return None
+    ask = now >= _recheck_at(slots, device)
+    for slot in slots:
+        wait = order_wait(slot, device, now)
+        if wait == "":
+            return REPLENISH, slot
+        ask = ask or wait == ASK_SUBSCRIPTION
+    for slot in slots:
+        if polled(slot.order) and now >= slot.order.next_poll:
+            return ORDER_INFO, slot
+    if ask:
+        return SUBSCRIPTION_INFO, None
+    return _next_report(slots, device, now) if device.report_due(now) else None
+
+
+def _recheck_at(slots, device):
+    """When an unsubscribed slot asks again, at least daily (law 8)."""
+    for slot in slots:
+        if slot.order.subscribed == 2:
+            return device.subscriptions_at + min(slot.rules["poll_interval_s"], DAY_S)
+    return NEVER
+
+
+def _next_report(slots, device, now):
+    if not device.status_sent:
+        return STATUS, None
+    for slot in slots:
+        if not slot.status_sent and slot.level.value is not None:
+            return STATUS, slot
+    return (SUBSCRIPTION_INFO, None) if now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S else None
+
+
+def end_report(slots, device, now):
+    """Note the day's report as done if it is. Returns whether it is."""
+    if not device.report_due(now) or _next_report(slots, device, now):
+        return False
+    device.reported(now)
+    device.status_sent = False
+    for slot in slots:
+        slot.status_sent = False
+    return True
+
+
+def call_at(slots, device):
+    """When the next call that belongs to no order may be due, in Unix seconds."""
+    return max(min(device.next_report(), _recheck_at(slots, device)), device.first_call_at, device.next_try)
+
+
+def next_poll(order, rules, now):
+    """When to ask getOrderInfo again: every `poll_interval_s`, at the end of the grace, and at the 72-hour deadline."""
+    at = now + rules["poll_interval_s"]
+    for moment in (order.deadline() and order.accepted_at + rules["resolution_grace_s"], order.deadline()):
+        if now < moment < at:
+            at = moment
+    return at
+
+
+def runs_out(slot, now):
+    """What slotStatus is told of when the slot will be empty, in Unix seconds."""
+    days = slot.level.days_left(slot.order.on_hand, now)
+    return now + (_RUN_OUT_UNKNOWN_S if days is None else int(min(days, 3650) * DAY_S))
+
+
+# News
+
+
+def deliver(slot, now):
+    """What one order brings is at home; a slot that counts by delivery is full with it."""
+    slot.order.deliver(now, slot.pack, slot.capacity)
+    if slot.mode == "on_delivery":
+        slot.fill(slot.capacity, now)
+    slot.review(now)
+
+
+def learn(slot, event, now, at, delivery_at):
+    """News of a slot's order from the service: `event` happened at `at`; 0 says nothing, NEVER that the id is not known."""
+    order = slot.order
+    if event == NEVER:
+        order.missing(now)
+    elif not event or not order.allows(event):
+        return
+    elif event == o.CANCELLED:
+        brought = slot.capacity if slot.pack is None else slot.pack
+        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * DAY_S)
+        slot.review(now)
+    elif event == o.DELIVERED:
+        deliver(slot, now)
+    else:
+        order.status(event, now, delivery_at)

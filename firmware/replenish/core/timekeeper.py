@@ -1,0 +1,41 @@
+"""What time it is, for holds: never guessed forward (law 11).
+
+The wall clock may be absent, wrong or moved. Holds must never be shortened by that, so the time that policy sees only moves
+forward, by the wall clock where it is believable and by ticks where it is not.
+"""
+
+ADVANCE_LIMIT_S = 86400  # a larger step than this needs a second source
+AGREE_S = 3600  # how close the second source must be
+
+
+class Timekeeper:
+    """`now` is the time for holds (Unix seconds), or 0 while no valid time was ever seen."""
+
+    def __init__(self, known, build_date):
+        """known: the last time in the durable store, 0 if none; build_date: no time before it is valid."""
+        self.now = known
+        self._build_date = build_date
+        self._doubted = 0  # the wall time that waits for a second source
+
+    def update(self, wall, elapsed_s, trusted):
+        """Take the wall clock's reading; `elapsed_s` ran on ticks since the last update. Returns `now`.
+
+        trusted: the wall clock is its own second source (the Unix board's scaled clock).
+        """
+        if self.now:
+            self.now += elapsed_s
+        if wall < self._build_date or wall < self.now:
+            return self.now
+        if trusted or not self.now or wall - self.now <= ADVANCE_LIMIT_S:
+            self.now = wall
+            self._doubted = 0
+        else:
+            self._doubted = wall
+        return self.now
+
+    def confirm(self, second_source):
+        """A second source (the HTTPS Date of a verified peer) says what time it is. Believes the wall clock if both agree."""
+        if self._doubted and abs(second_source - self._doubted) <= AGREE_S:
+            self.now = self._doubted
+            self._doubted = 0
+        return self.now

@@ -1,0 +1,98 @@
+"""What happens once, at the start: the board's adapters are built, and what is durable is brought into line with the configuration.
+
+Not in memory afterwards (see `app.forget`).
+"""
+
+import sys
+from binascii import a2b_base64, crc32
+
+from .config import load
+from .core import order as o
+from .core.timekeeper import Timekeeper
+from .io import clock, console, http, stream
+from .store import layout, recovery
+from .store.recordfiles import RecordFiles
+from .version import BUILD_DATE
+
+
+def adapters(path):
+    """(configuration, secrets, clock, client, store, sensors, console) of the board that this runs on."""
+    config, secrets = load(path)
+    unix = sys.platform in ("linux", "darwin")
+    settings = config["clock"]
+    return (
+        config,
+        secrets,
+        clock.Clock(settings["scale_from"] if unix else 0, settings["time_scale"] if unix else 1, unix),
+        http.Client(stream.trust([_certificate(name) for name in config["tls"]["ca"]])),
+        RecordFiles(config["state"], not unix),
+        {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]},
+        console.UnixConsole() if unix else console.Console(),
+    )
+
+
+def _certificate(path):
+    """A certificate as DER, whichever way the file holds it; stock firmware reads DER only."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if data.startswith(b"-----BEGIN"):
+        data = a2b_base64(b"".join(data.split(b"-----")[2].split()))
+    return data
+
+
+def _sensor(options):
+    name = "replenish.sensors." + options["driver"]
+    __import__(name)
+    return sys.modules[name].Sensor(options)
+
+
+def _fingerprint(config):
+    """A number that changes with any value of the configuration."""
+    crc = 0
+    for key in sorted(config):
+        value = config[key]
+        if isinstance(value, dict):
+            crc = crc32(b"%d" % _fingerprint(value), crc)
+        else:
+            crc = crc32(("%s=%s" % (key, value)).encode(), crc)
+    return crc
+
+
+def open_state(agent, config, secrets):
+    """Read the durable state into the agent's objects. Returns one sentence for each record that was not to be trusted."""
+    device, slots = agent.device, agent.slots
+    reader = recovery.Recovery(agent.ledger)
+    reader.device(device)
+    listed = reader.listed()
+    floor = device.known_time
+    for slot in slots:
+        reader.order(slot, layout.tag(slot.id) in listed, floor)
+        reader.level(slot)
+        floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
+    agent.time = Timekeeper(floor, BUILD_DATE)
+    agent.given_token = secrets.get("refresh_token") or ""
+    agent.token = reader.token(agent.given_token)
+    device.linked = bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
+    now = agent.tell_time()
+    _take_over(device, slots, _fingerprint(config), now)
+    agent.save_device()
+    new = [slot for slot in slots if layout.tag(slot.id) not in listed]
+    for slot in new:
+        agent.save(slot)
+    if new and not agent.unsaved:
+        reader.list_slots(listed + [layout.tag(slot.id) for slot in new])
+    return reader.damage
+
+
+def _take_over(device, slots, fingerprint, now):
+    """A changed configuration ends the holds that a wrong one caused (law 10)."""
+    if not device.reported_day and now:
+        device.reported(now)  # the first report comes at this device's own second of the day, not at its first boot
+    changed = fingerprint != device.config_crc
+    if changed:
+        device.config_crc = fingerprint
+        device.refused = device.next_try = device.attempts = 0
+    for slot in slots:
+        if changed and slot.order.state == o.HELD and slot.order.reason in (o.REFUSED_400, o.REFUSED_404):
+            slot.order.release(now)
+        slot.review(now)

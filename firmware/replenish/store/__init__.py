@@ -1,0 +1,1 @@
+"""Durable state: one interface, its media, and what is kept on them."""

@@ -1,0 +1,117 @@
+"""What is kept, read again: at boot, and after a step that was broken off. Not in memory at other times (see `app.forget`).
+
+Damage is never silent and never permission (law 12): an order that cannot be read is in doubt, a device record that cannot be
+read is a hold. What is damaged is set aside, not overwritten.
+"""
+
+import struct
+from binascii import crc32, hexlify, unhexlify
+
+from ..core.errors import StoreError
+from . import layout
+
+_TAGS_A_RECORD = 24  # slots listed in one record, so that it stays within 128 bytes
+
+
+class Recovery:
+    """Reads through a ledger's store. `damage` collects one sentence for each record that was not to be trusted."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+        self._store = ledger.store
+        self.damage = []
+
+    def _get(self, key, size):
+        """The payload, None when absent; damage is noted, set aside and raised as StoreError."""
+        try:
+            payload = self._store.get(key)
+            if payload is not None and len(payload) < size:
+                raise StoreError("record %s: %d bytes, at least %d wanted" % (key, len(payload), size))
+        except StoreError as error:
+            self.damage.append(str(error))
+            self._store.set_aside(key)
+            raise
+        return payload
+
+    def _fill(self, key, form, fields, thing):
+        """Fill a core object from its record. Returns whether there was one."""
+        payload = self._get(key, struct.calcsize(form))
+        if payload is None:
+            return False
+        for field, value in zip(fields, struct.unpack(form, payload)):
+            setattr(thing, field, value)
+        return True
+
+    def order(self, slot, listed, now):
+        """Fill a slot's order. listed: the slot had an order record once, so its absence is damage."""
+        order = slot.order
+        key = layout.tag(slot.id)
+        try:
+            self._order(order, "o-" + key, listed)
+            progress = self._get("p-" + key, 1)
+            order.progress_id = layout.unpack_id(progress) if progress else ""
+        except StoreError:
+            order.damaged(now)
+        self._ledger.progress_ids[slot.id] = order.progress_id
+
+    def _order(self, order, key, listed):
+        payload = self._get(key, layout.ORDER_SIZE + 1)
+        if payload is None:
+            if listed:
+                self.damage.append("record %s: missing" % key)
+                raise StoreError(self.damage[-1])
+            return
+        for field, value in zip(layout.ORDER_FIELDS, struct.unpack(layout.ORDER, payload[: layout.ORDER_SIZE])):
+            setattr(order, field, value)
+        order.subscribed = order.cancels >> 6
+        order.cancels &= 63
+        order.fuse = bytearray(order.fuse)
+        order.own_id = layout.unpack_id(payload[layout.ORDER_SIZE :])
+
+    def level(self, slot):
+        """Fill a slot's level, after its order. A damaged level is no level: it will be measured again."""
+        level = slot.level
+        level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
+        try:
+            if self._fill("l-" + layout.tag(slot.id), layout.LEVEL, layout.LEVEL_FIELDS, level):
+                level.saved(level.at)
+        except StoreError:
+            pass
+
+    def device(self, device):
+        """Fill the device; a damaged record may have held a hold, so it is one."""
+        try:
+            self._fill("device", layout.DEVICE, layout.DEVICE_FIELDS, device)
+        except StoreError:
+            device.held = 1
+
+    def token(self, given):
+        """The refresh token to use: the rotated one, if it came from the `given` one of the secrets; else the given one."""
+        try:
+            payload = self._get("token", 5)
+        except StoreError:
+            payload = None
+        if not given or payload is None or struct.unpack("<I", payload[:4])[0] != crc32(given.encode()):
+            return given
+        return payload[4:].decode()
+
+    def listed(self):
+        """The tags of all slots that ever had an order record (law 12)."""
+        tags = []
+        payload = b""
+        number = 0
+        while payload is not None:
+            tags.extend([hexlify(payload[at : at + 4]).decode() for at in range(0, len(payload), 4)])
+            try:
+                payload = self._get("slots-%d" % number, 4)
+            except StoreError:
+                payload = b""
+            number += 1
+        return tags
+
+    def list_slots(self, tags):
+        """Write the list, after the slots' own records. Raises OSError."""
+        for start in range(0, len(tags), _TAGS_A_RECORD):
+            self._store.put(
+                "slots-%d" % (start // _TAGS_A_RECORD), b"".join([unhexlify(t) for t in tags[start : start + _TAGS_A_RECORD]])
+            )

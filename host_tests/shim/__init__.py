@@ -1,0 +1,40 @@
+"""What MicroPython has and CPython lacks, so that the firmware runs on CPython: `install()` once, before it is imported."""
+
+import importlib
+import os
+import sys
+import time
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_TICKS_PERIOD = 1 << 30
+_TICKS_START = _TICKS_PERIOD - 60000  # a minute before the wrap, so that every run crosses it
+
+
+def _ticks_ms():
+    return (int(time.monotonic() * 1000) + _TICKS_START) % _TICKS_PERIOD
+
+
+def _ticks_add(ticks, delta):
+    return (ticks + delta) % _TICKS_PERIOD
+
+
+def _ticks_diff(a, b):
+    half = _TICKS_PERIOD // 2
+    return (a - b + half) % _TICKS_PERIOD - half
+
+
+def install():
+    """Make `replenish` importable, with MicroPython's modules and functions beneath it."""
+    for name, function in (("ticks_ms", _ticks_ms), ("ticks_add", _ticks_add), ("ticks_diff", _ticks_diff)):
+        setattr(time, name, function)
+    firmware = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "firmware")
+    if firmware not in sys.path:
+        sys.path.insert(0, firmware)
+    # On the path only while the firmware takes its copies: `requests` here must not stand in for the PC's own.
+    theirs = sys.modules.pop("requests", None)
+    modules = os.path.join(_HERE, "modules")
+    sys.path.insert(0, modules)
+    importlib.import_module("replenish.io.http")
+    sys.path.remove(modules)
+    if theirs:
+        sys.modules["requests"] = theirs
