@@ -6,7 +6,6 @@
 import sys
 
 from replenish import Agent
-from replenish.core.errors import ConfigError
 
 
 def main(args):
@@ -15,7 +14,7 @@ def main(args):
     paths = [arg for arg in args if arg != "--once"]
     try:
         agent = Agent.load(paths[0] if paths else "config.json", cold=not once)
-    except (ConfigError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     if once:

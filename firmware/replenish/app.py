@@ -9,6 +9,8 @@ import sys
 import time
 from binascii import crc32
 
+from micropython import const
+
 from .core import order as o
 from .core import policy
 from .core.device import Device
@@ -18,11 +20,12 @@ from .services import call, drs, lwa
 from .store.ledger import Ledger
 from .version import VERSION
 
-_TOKEN_MARGIN_S = 120  # an access token is not used for longer than until so long before it expires
-_NO_TIME_S = 60  # how often to look again while there is no valid time
-_WAIT_LIMIT_S = 3600  # a step is due at least so often, so that ticks and the clock are compared
-_LEVEL_REPORT_S = 3600  # a level alone is told at most so often
-_WAKE_CALLS = 8  # calls of one wake: so many and three for each slot
+_TOKEN_MARGIN_S = const(120)  # an access token is not used for longer than until so long before it expires
+_NO_TIME_S = const(60)  # how often to look again while there is no valid time
+_WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
+_LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
+_ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
+_WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
 def forget(name):
@@ -51,11 +54,6 @@ class SlotFace:
         """The slot's fault by name, or None."""
         return self._slot.fault()
 
-    @property
-    def on_hand(self):
-        """What is at home and not loaded, in the slot's unit."""
-        return self._slot.order.on_hand
-
     def level(self, value=None):
         """Tell the level that was measured, in the slot's unit; without an argument: the last level, None if there is none.
 
@@ -63,28 +61,18 @@ class SlotFace:
         """
         if value is None:
             return self._slot.level.value
-        return self._agent.told(self._slot, self._slot.measure, self._checked(value))
-
-    def _checked(self, value):
-        if self._slot.is_fault(value):
-            raise ValueError("level %s: allowed: a number from 0 to 1.2 times %s" % (value, self._slot.capacity))
-        return value
+        return self._agent.told(self._slot, self._slot.measure, value)
 
     def consume(self, amount):
         """Count use: `amount` (0 or more, in the slot's unit) was taken out. Raises ValueError."""
-        if not amount >= 0:
-            raise ValueError("amount %s: allowed: 0 or more" % amount)
         self._agent.told(self._slot, self._slot.use, amount)
 
     def refilled(self, level=None):
         """A person's word: the slot was refilled, to `level` or, without it, to its capacity. Raises ValueError."""
-        value = self._checked(self._slot.capacity if level is None else level)
-        self._agent.told(self._slot, self._slot.refill_by_person, value)
+        self._agent.told(self._slot, self._slot.refill_by_person, level)
 
     def stock(self, on_hand):
         """A person's word: so much is at home and not loaded. Raises ValueError when it is below 0."""
-        if not on_hand >= 0:
-            raise ValueError("on_hand %s: allowed: 0 or more" % on_hand)
         self._agent.told(self._slot, self._slot.stock_by_person, on_hand)
 
 
@@ -92,14 +80,13 @@ class OrderView:
     """An order as others see it; the names are those of the state topic. Times are Unix seconds or None."""
 
     def __init__(self, order):
-        self.state = o.STATES[order.state]
+        self.state, self.reason = order.names()
         self.event_instance_id = order.own_id or order.progress_id or None
         self.since = order.since or None
         self.next_try = order.next_try or None
         self.deadline = order.deadline() or None
         self.attempts = order.attempts
         self.cancels = order.cancels
-        self.reason = o.REASONS[order.reason]
 
 
 class Agent:
@@ -107,7 +94,7 @@ class Agent:
 
     @classmethod
     def load(cls, path, cold=True):
-        """The agent of a configuration file. Raises ConfigError, and OSError when the state cannot be kept.
+        """The agent of a configuration file. Raises ValueError, and OSError when the state cannot be kept.
 
         cold: a cold start, after which the first call is spread (law 10); False for a wake from deep sleep.
         """
@@ -133,7 +120,7 @@ class Agent:
         self._token_retried = False
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
-        self._due = time.ticks_ms()
+        self._due = self._started = time.ticks_ms()
         self.heap_peak = 0  # bytes in use after the call that used most
         self.ledger = Ledger(store)
         self.unsaved = []  # slots whose order the medium refused; no call is made while there are any
@@ -157,16 +144,6 @@ class Agent:
     def on(self, callback):
         """Call `callback(kind, slot id or None, pairs)` for each event that is also printed. It must return soon."""
         self._callback = callback
-
-    @property
-    def linked(self):
-        """Whether there is a refresh token that the service has not refused for good."""
-        return self.device.linked
-
-    @property
-    def held(self):
-        """Whether a person has put all ordering on hold."""
-        return bool(self.device.held)
 
     @property
     def fault(self):
@@ -230,7 +207,7 @@ class Agent:
         """Make durable what is not yet, and close the connection. The agent may step on afterwards."""
         self._client.close()
         for slot in self.slots:
-            if self.time.now and slot.level.unsaved():
+            if self.time.now and slot.level.value is not None and slot.level.marks() != slot.level.saved_marks:
                 self._try(self.ledger.save_level, slot, self.time.now)
         self._tell("stop", None, ("reason", reason), _heap_free(), ("heap_peak", self.heap_peak))
 
@@ -247,15 +224,14 @@ class Agent:
         if due:
             gc.collect()  # a call wants room in one piece
             self._call(due[0], due[1], now)
+            for slot in self.slots:
+                self._tell_slot(slot, self.time.now)
             if hasattr(gc, "mem_alloc"):
                 self.heap_peak = max(self.heap_peak, gc.mem_alloc())
         self._spoiled = False
         if due:
             return 0
         self._client.close()
-        return self._wait_ms(now)
-
-    def _wait_ms(self, now):
         if not now:
             return _NO_TIME_S * 1000
         at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device))
@@ -279,31 +255,27 @@ class Agent:
     def _observe(self, slot, now):
         """Read a slot's sensor when that is due, apply what time has brought, and make durable what changed."""
         if now:
-            before = slot.order.state
             sensor = self._sensors.get(slot.id)
             if sensor and now >= slot.sample_at:
-                slot.sample_at = now + slot.period_s
                 slot.sample(sensor, now)
             self._save_level(slot, now)
-            if slot.order.in_flight():
+            if slot.order.flags & o.IN_FLIGHT:
                 # A call that left and whose outcome was never recorded: the power or this program failed.
-                slot.order.unknown(now, self.device.failed(now, self._clock.fraction(), 0, True))
+                slot.order.fail(o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
                 self.save(slot)
             if policy.advance(slot, now):
                 self.save(slot)
-            self._tell_order(slot, before)
         self._tell_slot(slot, now)
 
     def told(self, slot, change, value):
         """The appliance's program or a person told something of a slot: `change(value, now)`."""
         now = self.tell_time()
-        before = slot.order.state
         change(value, now)
         self._save_level(slot, now)
         if now:
             policy.advance(slot, now)
         self.save(slot)
-        self._tell_order(slot, before)
+        self._tell_slot(slot, now)
         self._due = time.ticks_ms()
 
     # Saving
@@ -324,7 +296,7 @@ class Agent:
 
     def _save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
-        if now and slot.level.worth_saving(now, slot.capacity):
+        if now and slot.worth_saving(now):
             self._try(self.ledger.save_level, slot, now)
 
     def save_device(self):
@@ -355,24 +327,21 @@ class Agent:
         else:
             self._report(slot, now)
 
-    def _exchange(self, name, slot, request, read, *args):
-        """Make a call and read its answer: (answer, what `read` says, the time afterwards). What is said begins with the outcome
-        and ends with a phrase for the log."""
-        started = time.ticks_ms()
+    def _send(self, request):
+        """Make a call: (answer, the time afterwards)."""
+        self._started = time.ticks_ms()
         answer = self._client.call(request)
-        now = self.tell_time(answer)
-        said = read(answer, *args)
-        self._tell(
-            "call",
-            slot,
-            ("call", name),
-            ("status", answer.status),
-            ("outcome", call.OUTCOMES[said[0]]),
-            ("detail", said[-1]),
-            ("request_id", answer.headers.get("x-amzn-requestid")),
-            ("ms", time.ticks_diff(time.ticks_ms(), started)),
-        )
-        return answer, said, now
+        return answer, self.tell_time(answer)
+
+    def _note(self, name, slot, answer, said):
+        """What a call means beside what it was for, after that is durable. `said` begins with the outcome, ends with a phrase."""
+        if said[0] in _ANSWERS:
+            self._token_retried = False
+            if self.device.answered():
+                self.save_device()
+        pairs = ("call", name), ("status", answer.status), ("outcome", call.OUTCOMES[said[0]]), ("detail", said[-1])
+        more = ("request_id", answer.headers.get("x-amzn-requestid")), ("ms", time.ticks_diff(time.ticks_ms(), self._started))
+        self._tell("call", slot, *(pairs + more))
 
     def _failed(self, outcome, answer, now):
         """The device's share of a failed call. Returns when the next call may leave."""
@@ -391,14 +360,10 @@ class Agent:
         self.save_device()
         return device.next_try
 
-    def _answered(self):
-        self._token_retried = False
-        if self.device.answered():
-            self.save_device()
-
     def _fetch_token(self, now):
         request = lwa.refresh(self._lwa["token_url"], self._lwa["client_id"], self._client_secret, self.token)
-        answer, said, now = self._exchange("token", None, request, lwa.read)
+        answer, now = self._send(request)
+        said = lwa.read(answer)
         outcome, access, lifetime_s, rotated, _ = said
         device = self.device
         if outcome == call.OK:
@@ -414,27 +379,25 @@ class Agent:
             self.save_device()
         else:
             self._failed(outcome, answer, now)
+        self._note("token", None, answer, said)
 
     def _replenish(self, slot, now):
         order = slot.order
-        before = order.state
         free_at = order.fuse_free_at(now, self._rules["max_orders_30_days"])
         if free_at:
             order.limit(now, free_at)
-            self.save(slot)
-            return self._tell_order(slot, before)
+            return self.save(slot)
         request = self._service.replenish(self._access, slot.id)
         order.intend(now, slot.need(now) == "low")
         if not self._try(self.ledger.save_order, slot):  # law 3: no durable intent, no call
             self.device.next_try = now + _NO_TIME_S
             return self._reload(now)
-        self._tell_order(slot, before)
-        answer, said, now = self._exchange("replenish", slot, request, drs.read_replenish)
+        self._tell_slot(slot, now)
+        answer, now = self._send(request)
+        said = drs.read_replenish(answer)
         self._settle(slot, said[0], said[1], answer, now)
         self.save(slot)  # before anything else (law 3)
-        if said[0] in (call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED):
-            self._answered()
-        return self._tell_order(slot, o.ASKING)
+        return self._note("replenish", slot, answer, said)
 
     def _settle(self, slot, outcome, event_id, answer, now):
         """What the outcome of a replenish call does to the slot's order."""
@@ -450,44 +413,40 @@ class Agent:
             order.refuse(now, now + rules["probe_interval_s"], answer.status)
         else:
             next_try = self._failed(outcome, answer, now)
-            if order.probing():
+            if order.flags & o.PROBING:
                 next_try = max(next_try, now + rules["probe_interval_s"])
-            if outcome == call.UNKNOWN:
-                order.unknown(now, next_try)
-            else:
-                order.not_acted(now, next_try)
+            order.fail(o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)
 
     def _poll(self, slot):
         order = slot.order
-        before = order.state
         held_id = order.held_id()
         request = self._service.order_info(self._access, held_id)
-        answer, said, now = self._exchange("order_info", slot, request, drs.read_order_info, held_id, slot.id)
+        answer, now = self._send(request)
+        said = drs.read_order_info(answer, held_id, slot.id)
         outcome = said[0]
         order.next_poll = policy.next_poll(order, self._rules, now)
         if outcome in (call.OK, call.MISSING):
-            self._answered()
             policy.learn(slot, said[1], now, now, said[2])
         else:
             order.next_poll = self._failed(outcome, answer, now)
         self._save_level(slot, now)
         self.save(slot)
-        self._tell_order(slot, before)
+        self._note("order_info", slot, answer, said)
 
     def _ask_subscription(self):
         request = self._service.subscription_info(self._access)
-        answer, said, now = self._exchange("subscription_info", None, request, drs.read_subscription_info)
+        answer, now = self._send(request)
+        said = drs.read_subscription_info(answer)
         if said[0] != call.OK:
-            return self._failed(said[0], answer, now)
-        self._answered()
-        for slot in self.slots:
-            before = slot.order.state
-            if slot.order.subscription(now, said[1].get(slot.id, False)):
-                self.save(slot)
-            self._tell_order(slot, before)
-        self.device.subscriptions_at = now
-        policy.end_report(self.slots, self.device, now)
-        return self.save_device()
+            self._failed(said[0], answer, now)
+        else:
+            for slot in self.slots:
+                if slot.order.subscription(now, said[1].get(slot.id, False)):
+                    self.save(slot)
+            self.device.subscriptions_at = now
+            policy.end_report(self.slots, self.device, now)
+            self.save_device()
+        self._note("subscription_info", None, answer, said)
 
     def _report(self, slot, now):
         """One of the day's status calls: the device's, or a slot's."""
@@ -495,14 +454,15 @@ class Agent:
             request = self._service.device_status(self._access, now)
         else:
             request = self._service.slot_status(self._access, slot, policy.runs_out(slot, now))
-        answer, said, now = self._exchange("slot_status" if slot else "device_status", slot, request, drs.read_status)
+        answer, now = self._send(request)
+        said = drs.read_status(answer)
         if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
-            return self._failed(said[0], answer, now)
-        self._answered()
-        (slot or self.device).status_sent = True
-        if policy.end_report(self.slots, self.device, now):
-            self.save_device()
-        return None
+            self._failed(said[0], answer, now)
+        else:
+            (slot or self.device).status_sent = True
+            if policy.end_report(self.slots, self.device, now):
+                self.save_device()
+        self._note("slot_status" if slot else "device_status", slot, answer, said)
 
     # Telling
 
@@ -513,42 +473,30 @@ class Agent:
         if self._callback:
             self._callback(kind, slot and slot.id, pairs)
 
-    def _tell_order(self, slot, before):
-        order = slot.order
-        if order.state == before:
-            return
-        view = OrderView(order)
-        self._tell(
-            "order",
-            slot,
-            ("from", o.STATES[before]),
-            ("state", view.state),
-            ("reason", view.reason),
-            ("id", view.event_instance_id),
-            ("next_try", text(order.next_try)),
-            ("deadline", text(order.deadline())),
-        )
-
     def _tell_slot(self, slot, now):
-        """Tell what changed: the slot's level and fault, the device's fault, why a slot waits that needs more."""
-        value = slot.level.value
+        """Tell what changed: the order's state, the level and the faults, and why a slot waits that needs more."""
+        view = OrderView(slot.order)
+        value, fault = slot.level.value, slot.fault()
+        wait = policy.order_wait(slot, self.device, now)
+        if view.state != slot.told_state:
+            pairs = ("state", view.state), ("reason", view.reason), ("id", view.event_instance_id)
+            times = ("next_try", text(view.next_try)), ("deadline", text(view.deadline))
+            self._tell("order", slot, ("from", slot.told_state), *(pairs + times))
+            slot.told_state = view.state
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
             slot.told_at = now
             pairs = ("on_hand", slot.order.on_hand), ("capacity", slot.capacity), ("unit", slot.unit)
             self._tell("level", slot, ("level", value), *pairs)
-        if slot.fault() != slot.told_fault:
-            slot.told_fault = slot.fault()
-            self._tell("fault", slot, ("fault", slot.told_fault))
+        if fault != slot.told_fault:
+            slot.told_fault = fault
+            self._tell("fault", slot, ("fault", fault))
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
-            self._tell("fault", None, ("fault", self.device.told_fault))
-        wait = policy.order_wait(slot, self.device, now)
-        if wait == policy.BY_STATE:
-            wait = None  # the order's own reason says it
+            self._tell("fault", None, ("fault", self.fault))
         if wait != slot.told_wait:
             slot.told_wait = wait
-            if wait:
+            if wait and wait != policy.BY_STATE:  # the order's own reason says that
                 self._tell("wait", slot, ("reason", wait))
 
 

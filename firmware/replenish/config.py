@@ -6,8 +6,6 @@ device needs itself, and the faults that only it can meet: a file that is missin
 
 import json
 
-from .core.errors import ConfigError
-
 
 def defaults():
     """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py."""
@@ -34,16 +32,16 @@ def defaults():
 
 
 def read(path):
-    """A file's JSON object. Raises ConfigError."""
+    """A file's JSON object. Raises ValueError."""
     try:
         with open(path) as file:
             data = json.load(file)
     except OSError:
-        raise ConfigError("%s: (file): missing: required: a file that can be read" % path)
+        raise ValueError("%s: (file): missing: required: a file that can be read" % path)
     except (ValueError, RuntimeError):
-        raise ConfigError("%s: (file): not JSON: allowed: a JSON object" % path)
+        raise ValueError("%s: (file): not JSON: allowed: a JSON object" % path)
     if not isinstance(data, dict):
-        raise ConfigError("%s: (file): not an object: allowed: a JSON object" % path)
+        raise ValueError("%s: (file): not an object: allowed: a JSON object" % path)
     return data
 
 
@@ -56,7 +54,7 @@ def _filled(given, values):
 def load(path):
     """(configuration, secrets) of a file that was judged before, with all defaults; paths are relative to the file.
 
-    Raises ConfigError for what can be wrong on a device that the PC did not see.
+    Raises ValueError for what can be wrong on a device that the PC did not see.
     """
     config = read(path)
     folder = path[: path.rfind("/") + 1]
@@ -74,7 +72,7 @@ def load(path):
                 slot["sensor"] = _filled(slot["sensor"], values["sensor"])
                 slot["sensor"]["path"] = _beside(folder, slot["sensor"]["path"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError("%s: %s: missing or of the wrong kind" % (path, error))
+        raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))
     return config, read(config["secrets"])
 
 

@@ -6,13 +6,13 @@ Not in memory afterwards (see `app.forget`).
 import sys
 from binascii import a2b_base64, crc32
 
+from . import version
 from .config import load
 from .core import order as o
 from .core.timekeeper import Timekeeper
 from .io import clock, console, http, stream
 from .store import layout, recovery
 from .store.recordfiles import RecordFiles
-from .version import BUILD_DATE
 
 
 def adapters(path):
@@ -69,7 +69,7 @@ def open_state(agent, config, secrets):
         reader.order(slot, layout.tag(slot.id) in listed, floor)
         reader.level(slot)
         floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
-    agent.time = Timekeeper(floor, BUILD_DATE)
+    agent.time = Timekeeper(floor, version.BUILD_DATE)
     agent.given_token = secrets.get("refresh_token") or ""
     agent.token = reader.token(agent.given_token)
     device.linked = bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
@@ -87,7 +87,7 @@ def open_state(agent, config, secrets):
 def _take_over(device, slots, fingerprint, now):
     """A changed configuration ends the holds that a wrong one caused (law 10)."""
     if not device.reported_day and now:
-        device.reported(now)  # the first report comes at this device's own second of the day, not at its first boot
+        device.reported_day = device.reporting_day(now)  # the first report comes at its own second of the day, not at the first boot
     changed = fingerprint != device.config_crc
     if changed:
         device.config_crc = fingerprint

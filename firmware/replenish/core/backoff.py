@@ -4,9 +4,11 @@ Full jitter rather than fixed or decorrelated steps: after an outage of an hour 
 at the worst, against 200 times for a fixed retry (AWS Architecture Blog "Exponential Backoff And Jitter"; own simulation).
 """
 
-FIRST_S = 30
-CAP_S = 6 * 3600
-RETRY_AFTER_LIMIT_S = 7 * 86400  # a service that asks for more is broken; a week is the rate of a retired one
+from micropython import const
+
+FIRST_S = const(30)
+CAP_S = const(21600)
+RETRY_AFTER_LIMIT_S = const(604800)  # a service that asks for more is broken; a week is the rate of a retired one
 
 
 def ceiling_s(attempts):

@@ -7,7 +7,3 @@ class ProtocolError(Exception):
 
 class StoreError(Exception):
     """What stands in the durable store cannot be trusted: damaged, foreign or of a newer format."""
-
-
-class ConfigError(Exception):
-    """The configuration is wrong; its text is one sentence for each fault."""

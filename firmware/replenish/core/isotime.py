@@ -1,10 +1,12 @@
 """Calendar dates as whole Unix seconds, and back.
 
-Own arithmetic, because `time.mktime` counts from 2000 on an ESP32 and from 1970 on Unix. Days are counted from a March-based
-year, so that the leap day is the last one (H. Hinnant, "chrono-compatible low-level date algorithms").
+Own arithmetic one way, because `time.mktime` is in local time on Unix. Days are counted from a March-based year, so that the
+leap day is the last one (H. Hinnant, "chrono-compatible low-level date algorithms").
 """
 
-DAY_S = 86400
+from time import gmtime
+
+EPOCH = 946684800 if gmtime(0)[0] == 2000 else 0  # Unix seconds of the interpreter's own epoch; ESP32 counts from 2000
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
@@ -17,26 +19,11 @@ def days(year, month, day):
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-def civil(day_number):
-    """(year, month, day) of a count of days from 1970-01-01."""
-    day_number += 719468
-    era = day_number // 146097
-    day_of_era = day_number - era * 146097
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month = (5 * day_of_year + 2) // 153
-    day = day_of_year - (153 * month + 2) // 5 + 1
-    month += 3 if month < 10 else -9
-    return year_of_era + era * 400 + (month <= 2), month, day
-
-
 def text(at):
     """ISO 8601 UTC of Unix seconds; None and 0 (never) give None."""
     if not at:
         return None
-    year, month, day = civil(at // DAY_S)
-    second = at % DAY_S
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (year, month, day, second // 3600, second // 60 % 60, second % 60)
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % gmtime(at - EPOCH)[:6]
 
 
 def _seconds(source, year, month, day, clock):
@@ -47,7 +34,7 @@ def _seconds(source, year, month, day, clock):
     year, day, hour, minute, second = int(year), int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8])
     if not (1970 <= year < 2106 and 0 < month < 13 and 0 < day < 32 and hour < 24 and minute < 60 and second < 61):
         raise ValueError("not a date: " + source)
-    return days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second
+    return days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
 
 
 def parse(source):

@@ -23,115 +23,54 @@ HELD = const(8)
 IN_DOUBT = const(9)
 UNSUBSCRIBED = const(10)
 
-STATES = (
-    "idle",
-    "asking",
-    "accepted",
-    "awaiting_customer",
-    "placed",
-    "shipped",
-    "awaiting_refill",
-    "blocked",
-    "held",
-    "in_doubt",
-    "unsubscribed",
+# Events, past tense: the columns of the table.
+INTENT = const(0)  # the decision to call, made durable
+NOT_ACTED = const(1)  # the service surely did nothing
+UNKNOWN = const(2)  # the request was complete and no usable answer came
+ACCEPTED_OK = const(3)
+ACCEPTED_NO_ID = const(4)
+IN_PROGRESS = const(5)
+REFUSED = const(6)  # 400, 404: the request itself is wrong
+NOT_SUBSCRIBED = const(7)
+SUBSCRIBED = const(8)
+STALE = const(9)  # an attempt with unknown outcome is too old to be repeated
+WITHDRAWN = const(10)  # the need went away before any call that may have acted
+OVERDUE = const(11)  # not placed within the grace
+PENDING = const(12)  # the service knows the order, not yet placed
+STATUS_PLACED = const(13)
+STATUS_SHIPPED = const(14)
+DELIVERED = const(15)
+CANCELLED = const(16)
+LOST = const(17)  # the service has not known the id for 72 hours
+REFILLED = const(18)
+STOCKED = const(19)  # low, but a pack is at home
+EXPECTED = const(20)  # no refill came, again
+RELEASED = const(21)  # a hold or a doubt ended
+LIMITED = const(22)  # the fuse
+_EVENTS = const(23)
+
+_STATES = "idle asking accepted awaiting_customer placed shipped awaiting_refill blocked held in_doubt unsubscribed"
+
+# THE table: a row for each state, a column for each event, in it the next state's letter; "-" is an illegal event.
+_LETTERS = "iakcpsrbhdu"
+_TABLE = (
+    # 0 intent         5 in progress  10 withdrawn    15 delivered
+    # |not acted       |refused       |overdue        |cancelled
+    # ||unknown        ||unsubscribed ||pending       ||lost
+    # |||accepted      |||subscribed  |||placed       |||refilled
+    # ||||no id        ||||stale      ||||shipped     ||||stocked, 20 expected, released, limited
+    "a------u----------ir--h"  # i idle
+    "aaakdbhu-di-------a---h"  # a asking
+    "-----------ckpsrhdk----"  # k accepted
+    "------------cpsrhdc----"  # c awaiting_customer
+    "------------ppsrhdp----"  # p placed
+    "------------sssrhds----"  # s shipped
+    "----------------h-i-hi-"  # r awaiting_refill
+    "a-----------bpsrh-b----"  # b blocked: its intent is a probe (law 2)
+    "------------------h--i-"  # h held
+    "------------kpsrh-i--i-"  # d in_doubt
+    "--------i---------u----"  # u unsubscribed
 )
-
-# Events, past tense. A multiple of 16, so that `state | event` is a key that needs no allocation.
-INTENT = const(0x010)  # the decision to call, made durable
-NOT_ACTED = const(0x020)  # the service surely did nothing
-UNKNOWN = const(0x030)  # the request was complete and no usable answer came
-ACCEPTED_OK = const(0x040)
-ACCEPTED_NO_ID = const(0x050)
-IN_PROGRESS = const(0x060)
-REFUSED = const(0x070)  # 400, 404: the request itself is wrong
-NOT_SUBSCRIBED = const(0x080)
-SUBSCRIBED = const(0x090)
-STALE = const(0x0A0)  # an attempt with unknown outcome is too old to be repeated
-WITHDRAWN = const(0x0B0)  # the need went away before any call that may have acted
-OVERDUE = const(0x0C0)  # not placed within the grace
-PENDING = const(0x0D0)  # the service knows the order, not yet placed
-STATUS_PLACED = const(0x0E0)
-STATUS_SHIPPED = const(0x0F0)
-DELIVERED = const(0x100)
-CANCELLED = const(0x110)
-LOST = const(0x120)  # the service has not known the id for 72 hours
-REFILLED = const(0x130)
-STOCKED = const(0x140)  # low, but a pack is at home
-EXPECTED = const(0x150)  # no refill came, again
-RELEASED = const(0x160)  # a hold or a doubt ended
-LIMITED = const(0x170)  # the fuse
-
-TABLE = {
-    IDLE | INTENT: ASKING,
-    IDLE | NOT_SUBSCRIBED: UNSUBSCRIBED,
-    IDLE | STOCKED: AWAITING_REFILL,
-    IDLE | LIMITED: HELD,
-    IDLE | REFILLED: IDLE,
-    ASKING | INTENT: ASKING,
-    ASKING | NOT_ACTED: ASKING,
-    ASKING | UNKNOWN: ASKING,
-    ASKING | ACCEPTED_OK: ACCEPTED,
-    ASKING | ACCEPTED_NO_ID: IN_DOUBT,
-    ASKING | IN_PROGRESS: BLOCKED,
-    ASKING | REFUSED: HELD,
-    ASKING | NOT_SUBSCRIBED: UNSUBSCRIBED,
-    ASKING | STALE: IN_DOUBT,
-    ASKING | WITHDRAWN: IDLE,
-    ASKING | LIMITED: HELD,
-    ASKING | REFILLED: ASKING,
-    ACCEPTED | OVERDUE: AWAITING_CUSTOMER,
-    ACCEPTED | PENDING: ACCEPTED,
-    ACCEPTED | STATUS_PLACED: PLACED,
-    ACCEPTED | STATUS_SHIPPED: SHIPPED,
-    ACCEPTED | DELIVERED: AWAITING_REFILL,
-    ACCEPTED | CANCELLED: HELD,
-    ACCEPTED | LOST: IN_DOUBT,
-    ACCEPTED | REFILLED: ACCEPTED,
-    AWAITING_CUSTOMER | PENDING: AWAITING_CUSTOMER,
-    AWAITING_CUSTOMER | STATUS_PLACED: PLACED,
-    AWAITING_CUSTOMER | STATUS_SHIPPED: SHIPPED,
-    AWAITING_CUSTOMER | DELIVERED: AWAITING_REFILL,
-    AWAITING_CUSTOMER | CANCELLED: HELD,
-    AWAITING_CUSTOMER | LOST: IN_DOUBT,
-    AWAITING_CUSTOMER | REFILLED: AWAITING_CUSTOMER,
-    PLACED | PENDING: PLACED,
-    PLACED | STATUS_PLACED: PLACED,
-    PLACED | STATUS_SHIPPED: SHIPPED,
-    PLACED | DELIVERED: AWAITING_REFILL,
-    PLACED | CANCELLED: HELD,
-    PLACED | LOST: IN_DOUBT,
-    PLACED | REFILLED: PLACED,
-    SHIPPED | PENDING: SHIPPED,
-    SHIPPED | STATUS_PLACED: SHIPPED,
-    SHIPPED | STATUS_SHIPPED: SHIPPED,
-    SHIPPED | DELIVERED: AWAITING_REFILL,
-    SHIPPED | CANCELLED: HELD,
-    SHIPPED | LOST: IN_DOUBT,
-    SHIPPED | REFILLED: SHIPPED,
-    AWAITING_REFILL | REFILLED: IDLE,
-    AWAITING_REFILL | RELEASED: IDLE,
-    AWAITING_REFILL | EXPECTED: HELD,
-    AWAITING_REFILL | CANCELLED: HELD,  # the delivery date passed, yet the order was cancelled: nothing came
-    BLOCKED | INTENT: ASKING,  # a probe is an order call (law 2)
-    BLOCKED | PENDING: BLOCKED,
-    BLOCKED | STATUS_PLACED: PLACED,
-    BLOCKED | STATUS_SHIPPED: SHIPPED,
-    BLOCKED | DELIVERED: AWAITING_REFILL,
-    BLOCKED | CANCELLED: HELD,
-    BLOCKED | REFILLED: BLOCKED,
-    HELD | RELEASED: IDLE,
-    HELD | REFILLED: HELD,
-    IN_DOUBT | PENDING: ACCEPTED,
-    IN_DOUBT | STATUS_PLACED: PLACED,
-    IN_DOUBT | STATUS_SHIPPED: SHIPPED,
-    IN_DOUBT | DELIVERED: AWAITING_REFILL,
-    IN_DOUBT | CANCELLED: HELD,
-    IN_DOUBT | REFILLED: IDLE,
-    IN_DOUBT | RELEASED: IDLE,
-    UNSUBSCRIBED | SUBSCRIBED: IDLE,
-    UNSUBSCRIBED | REFILLED: UNSUBSCRIBED,
-}
 
 # Why the slot acted or waits: what the state topic shows as `order.reason`. The number is what is stored.
 NO_REASON = const(0)
@@ -162,34 +101,14 @@ HOLD_OVER = const(24)
 ORDER_ACCEPTED = const(25)
 REFUSED_404 = const(26)
 
-REASONS = (
-    None,
-    "level low",
-    "runs out within lead time",
-    "service not reached, will retry",
-    "outcome unknown, will ask again",
-    "order placed",
-    "service says an order is in progress",
-    "customer must resolve the order",
-    "on its way",
-    "delivered, waiting for the refill",
-    "cancelled by the customer",
-    "cancelled twice, waiting for a full refill",
-    "not resolved in time, cancelled",
-    "service refused the request (400)",
-    "no refill seen after two deliveries",
-    "order limit reached",
-    "outcome unknown for too long",
-    "accepted without a usable id",
-    "service no longer knows the order",
-    "record damaged",
-    "slot not subscribed",
-    "asked whether the block ended",
-    "refilled",
-    "cancelled, free to order again",
-    "hold over",
-    "order accepted",
-    "service does not know the slot (404)",
+_REASONS = (
+    "|level low|runs out within lead time|service not reached, will retry|outcome unknown, will ask again|order placed"
+    "|service says an order is in progress|customer must resolve the order|on its way|delivered, waiting for the refill"
+    "|cancelled by the customer|cancelled twice, waiting for a full refill|not resolved in time, cancelled"
+    "|service refused the request (400)|no refill seen after two deliveries|order limit reached"
+    "|outcome unknown for too long|accepted without a usable id|service no longer knows the order|record damaged"
+    "|slot not subscribed|asked whether the block ended|refilled|cancelled, free to order again|hold over|order accepted"
+    "|service does not know the slot (404)"
 )
 
 # Flags
@@ -198,7 +117,7 @@ SEEN_PLACED = const(2)
 SEEN_REFILL = const(4)  # since the acceptance, or since the block began
 EXTRA = const(8)  # the one order without a refill has gone out (law 4)
 ALIVE = const(16)  # getOrderInfo answers for the id, or has not been asked yet
-PROBING = const(32)
+PROBING = const(32)  # the call under way asks whether a block has ended (law 2)
 STOCK_ADDED = const(64)  # this order's pack was counted into `on_hand`
 DOUBTED = const(128)  # `own_id` belongs to an order whose end was never seen
 
@@ -240,22 +159,19 @@ class Order:
         """Until when the customer can resolve the order, or 0."""
         return self.accepted_at + RESOLUTION_S if self.state in (ACCEPTED, AWAITING_CUSTOMER) else 0
 
-    def in_flight(self):
-        """Whether a call left whose outcome is not recorded."""
-        return self.flags & IN_FLIGHT
-
-    def probing(self):
-        """Whether the call under way asks if a block has ended (law 2)."""
-        return self.flags & PROBING
-
     def allows(self, event):
-        return self.state | event in TABLE
+        """Whether the state allows the event."""
+        return _TABLE[self.state * _EVENTS + event] != "-"
+
+    def names(self):
+        """(state, reason or None) as the state topic names them."""
+        return _STATES.split()[self.state], _REASONS.split("|")[self.reason] or None
 
     def on(self, event, now, reason=NO_REASON):
         """Move by the table. Raises ValueError, with nothing changed, when the state does not allow the event."""
-        state = TABLE.get(self.state | event)
-        if state is None:
-            raise ValueError("event %d in state %s" % (event >> 4, STATES[self.state]))
+        state = _LETTERS.find(_TABLE[self.state * _EVENTS + event])
+        if state < 0:
+            raise ValueError("event %d in state %d" % (event, self.state))
         if reason or state != self.state:
             self.reason = reason
         if state != self.state:
@@ -278,18 +194,11 @@ class Order:
         self.asked_at = now
         self.flags |= IN_FLIGHT
 
-    def not_acted(self, now, next_try):
-        """The service surely did nothing: try again at `next_try`."""
-        self.on(NOT_ACTED, now, WILL_RETRY)
-        self._retry(next_try)
-
-    def unknown(self, now, next_try):
-        """The service may have acted. The intent keeps the date of the oldest such attempt (law 3)."""
-        self.on(UNKNOWN, now, OUTCOME_UNKNOWN)
-        self.unknown_at = self.unknown_at or self.asked_at
-        self._retry(next_try)
-
-    def _retry(self, next_try):
+    def fail(self, event, now, next_try):
+        """NOT_ACTED or UNKNOWN: try again at `next_try`. The intent keeps the date of the oldest unknown attempt (law 3)."""
+        self.on(event, now, OUTCOME_UNKNOWN if event == UNKNOWN else WILL_RETRY)
+        if event == UNKNOWN:
+            self.unknown_at = self.unknown_at or self.asked_at
         self.flags &= ~IN_FLIGHT
         self.attempts += 1
         self.next_try = next_try
@@ -344,7 +253,7 @@ class Order:
         event = SUBSCRIBED if subscribed else NOT_SUBSCRIBED
         new = self.subscribed != (1 if subscribed else 2)
         self.subscribed = 1 if subscribed else 2
-        if self.state | event in TABLE:
+        if self.allows(event):
             self._end_asking(event, now, NO_REASON if subscribed else SLOT_UNSUBSCRIBED)
             return True
         return new
@@ -370,18 +279,13 @@ class Order:
 
     def status(self, event, now, delivery_at):
         """PENDING, STATUS_PLACED or STATUS_SHIPPED, from a poll or a notice."""
-        self.on(event, now, (NO_REASON, ORDER_PLACED, ON_ITS_WAY)[(event - PENDING) >> 4])
+        self.on(event, now, (NO_REASON, ORDER_PLACED, ON_ITS_WAY)[event - PENDING])
         if event != PENDING:
             self.flags |= SEEN_PLACED
         self.delivery_at = delivery_at or self.delivery_at
         self.flags |= ALIVE
         self.missing_since = 0
         self.sign_at = now
-
-    def missing(self, now):
-        """The service does not know the id (any more)."""
-        self.flags &= ~ALIVE
-        self.missing_since = self.missing_since or now
 
     def deliver(self, now, pack, capacity):
         """Closed, or shipped and the delivery date passed: what one order brings is at home.

@@ -6,9 +6,9 @@ Every function is a question about data that it is given; times are Unix seconds
 from micropython import const
 
 from . import order as o
-from .isotime import DAY_S
 from .slot import FULL
 
+DAY_S = const(86400)
 _SUBSCRIPTION_AGE_S = const(86400)  # how long subscriptionInfo's answer is believed before an order
 _RUN_OUT_UNKNOWN_S = const(31536000)  # what slotStatus, which requires a date, is told while no forecast can be made
 _MISSING_S = const(259200)  # an id that the service has not known for 72 hours is in doubt (law 12)
@@ -45,7 +45,7 @@ def _due(slot, order, rules, now):
             if now < order.unknown_at + rules["intent_fresh_s"]:
                 return False
             order.doubt(o.STALE, now, o.NOT_REPEATED)
-        elif slot.level.low_since or order.probing():
+        elif slot.level.low_since or order.flags & o.PROBING:
             return False
         else:
             order.on(o.WITHDRAWN, now)
@@ -94,7 +94,7 @@ def due_at(slot, now):
     state = order.state
     times = [order.next_try]
     for since in (level.low_since, level.rise_since, slot.short_since):
-        times.append(since and since + slot.confirm_s)
+        times.append(since and since + rules["confirm_s"])
     if polled(order):
         times.append(order.next_poll)
     if state == o.ASKING:
@@ -171,7 +171,7 @@ def polled(order):
 
 def next_call(slots, device, now):
     """(kind, slot or None) of the call to make now, or None."""
-    if not device.may_call(now):
+    if not now or not device.linked or now < device.first_call_at or now < device.next_try:
         return None
     ask = now >= _recheck_at(slots, device)
     for slot in slots:
@@ -184,7 +184,7 @@ def next_call(slots, device, now):
             return ORDER_INFO, slot
     if ask:
         return SUBSCRIPTION_INFO, None
-    return _next_report(slots, device, now) if device.report_due(now) else None
+    return _next_report(slots, device, now) if device.reporting_day(now) > device.reported_day else None
 
 
 def _recheck_at(slots, device):
@@ -206,9 +206,10 @@ def _next_report(slots, device, now):
 
 def end_report(slots, device, now):
     """Note the day's report as done if it is. Returns whether it is."""
-    if not device.report_due(now) or _next_report(slots, device, now):
+    day = device.reporting_day(now)
+    if day <= device.reported_day or _next_report(slots, device, now):
         return False
-    device.reported(now)
+    device.reported_day = day
     device.status_sent = False
     for slot in slots:
         slot.status_sent = False
@@ -231,7 +232,7 @@ def next_poll(order, rules, now):
 
 def runs_out(slot, now):
     """What slotStatus is told of when the slot will be empty, in Unix seconds."""
-    days = slot.level.days_left(slot.order.on_hand, now)
+    days = slot.days_left(now)
     return now + (_RUN_OUT_UNKNOWN_S if days is None else int(min(days, 3650) * DAY_S))
 
 
@@ -250,7 +251,8 @@ def learn(slot, event, now, at, delivery_at):
     """News of a slot's order from the service: `event` happened at `at`; 0 says nothing, NEVER that the id is not known."""
     order = slot.order
     if event == NEVER:
-        order.missing(now)
+        order.flags &= ~o.ALIVE
+        order.missing_since = order.missing_since or now
     elif not event or not order.allows(event):
         return
     elif event == o.CANCELLED:

@@ -4,8 +4,10 @@ The wall clock may be absent, wrong or moved. Holds must never be shortened by t
 forward, by the wall clock where it is believable and by ticks where it is not.
 """
 
-ADVANCE_LIMIT_S = 86400  # a larger step than this needs a second source
-AGREE_S = 3600  # how close the second source must be
+from micropython import const
+
+ADVANCE_LIMIT_S = const(86400)  # a larger step than this needs a second source
+AGREE_S = const(3600)  # how close the second source must be
 
 
 class Timekeeper:
