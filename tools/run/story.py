@@ -1,0 +1,89 @@
+"""The story as data: what the appliance holds, how the household uses it, and what becomes of its orders.
+
+The numbers are chosen so that with any seed both slots go through their whole story within FULL_STORY_DAYS days:
+Coffee is forecast to run out and ordered on day 4 to 7; PaperTowel is low on day 2, its first order dies on day 5, the
+policy lets it order again five days later, and that order is in the cupboard by day 17.
+"""
+
+from dataclasses import dataclass
+
+FULL_STORY_DAYS = 30
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Consumable:
+    """One slot. Quantities are in its `unit`; the sensor shows whole multiples of `resolution`, rounded up."""
+
+    id: str
+    unit: str
+    capacity: int
+    resolution: int
+    at_start: float
+    per_day: float
+    portion: float
+    reorder_at: int
+    lead_days: int
+    # The fates of its first orders, by the simulator's names; the later ones succeed.
+    scenarios: tuple[str, ...] = ()
+
+
+COFFEE = Consumable("Coffee", "g", 1000, 1, at_start=820, per_day=72, portion=12, reorder_at=250, lead_days=6)
+PAPER_TOWEL = Consumable(
+    "PaperTowel",
+    "count",
+    12,
+    1,
+    at_start=6.5,
+    per_day=0.37,
+    portion=0.09,
+    reorder_at=6,
+    lead_days=0,
+    scenarios=("unresolved", "resolved"),
+)
+CONSUMABLES = (COFFEE, PAPER_TOWEL)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Something that the story must bring: events of one order's life, in this order, all of the slot."""
+
+    slot: str
+    name: str
+    kinds: tuple[str, ...]
+
+
+CHAPTERS = (
+    Chapter("Coffee", "ordered, placed, shipped, delivered, refilled", ("accepted", "placed", "shipped", "delivered", "refilled")),
+    Chapter("PaperTowel", "not resolved in 72 hours, cancelled", ("accepted", "problem", "cancelled")),
+    Chapter(
+        "PaperTowel",
+        "ordered again, resolved, placed, shipped, delivered, refilled",
+        ("accepted", "problem", "resolved", "placed", "shipped", "delivered", "refilled"),
+    ),
+)
+
+
+class Calendar:
+    """The household's own time: the run begins on day 1 at midnight, whatever time the PC's clock shows."""
+
+    def __init__(self, start: int) -> None:
+        """`start`: virtual Unix seconds at which the run begins."""
+        self.start = start
+
+    def day(self, time: int) -> int:
+        """The day's number, from 1."""
+        return (time - self.start) // DAY_S + 1
+
+    def midnight(self, day: int) -> int:
+        """When that day begins."""
+        return self.start + (day - 1) * DAY_S
+
+    def clock(self, time: int) -> str:
+        """The time of day, 14:05."""
+        minutes = (time - self.start) % DAY_S // 60
+        return f"{minutes // 60:02}:{minutes % 60:02}"
+
+    def moment(self, time: int) -> str:
+        """Day and time."""
+        return f"day {self.day(time)} {self.clock(time)}"

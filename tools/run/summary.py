@@ -1,0 +1,206 @@
+"""What a run comes to: the events are counted, the story is checked, and the end is a table."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tools.run.events import Event, Source, iso
+from tools.run.story import CHAPTERS, CONSUMABLES, DAY_S, FULL_STORY_DAYS, Chapter
+from tools.run.timeline import Glyphs
+
+_ENDS = ("accepted", "delivered", "cancelled")
+
+
+@dataclass
+class Lifetime:
+    """One order from its acceptance until it was cancelled, or delivered and refilled: while it lasts there may be no other."""
+
+    slot: str
+    kinds: list[str] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        return self.kinds[-1] == "cancelled" or ("delivered" in self.kinds and self.kinds[-1] == "refilled")
+
+
+class Tally:
+    """Counts what the events say; the service and the household are its witnesses, not the agent."""
+
+    def __init__(self) -> None:
+        self.lifetimes: dict[str, list[Lifetime]] = defaultdict(list)
+        self.duplicates: dict[str, int] = defaultdict(int)
+        self.heap_peak: int | None = None
+
+    def add(self, event: Event) -> None:
+        """Take an event; they must come in the order of their times."""
+        if event.source is Source.AGENT:
+            self._heap(event)
+        elif event.slot is not None:
+            self._live(event.slot, event.kind)
+
+    def _heap(self, event: Event) -> None:
+        peak = event.fields.get("heap_peak")
+        if event.kind == "stop" and isinstance(peak, int):
+            self.heap_peak = peak
+
+    def _live(self, slot: str, kind: str) -> None:
+        lifetimes = self.lifetimes[slot]
+        if kind == "accepted":
+            self.duplicates[slot] += bool(lifetimes) and not lifetimes[-1].over
+            lifetimes.append(Lifetime(slot, [kind]))
+        elif lifetimes and not lifetimes[-1].over:
+            lifetimes[-1].kinds.append(kind)
+
+    def missing(self) -> list[Chapter]:
+        """The chapters of the story that did not happen."""
+        return [chapter for chapter in CHAPTERS if not any(_tells(life, chapter) for life in self.lifetimes[chapter.slot])]
+
+
+def _tells(life: Lifetime, chapter: Chapter) -> bool:
+    kinds = [kind for kind in life.kinds if kind in chapter.kinds]
+    return kinds == list(chapter.kinds)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended. `status` is the agent's exit status; `by_itself`: it ended before it was asked to."""
+
+    status: int | None
+    by_itself: bool = False
+    interrupted: bool = False
+
+
+def verdict(tally: Tally, ending: Ending, days: float) -> str | None:
+    """None when the story held, else one sentence that says what did not."""
+    if ending.by_itself:
+        return f"The agent ended by itself, with status {ending.status}."
+    if ending.status != 0:
+        return f"The agent did not stop cleanly: its status was {ending.status}."
+    if doubled := [slot for slot, count in tally.duplicates.items() if count]:
+        return f"{doubled[0]} was ordered while an order for it was open."
+    missing = tally.missing()
+    if missing and days >= FULL_STORY_DAYS and not ending.interrupted:
+        return f"After {days:.0f} days this has not happened: {missing[0].slot} {missing[0].name}."
+    return None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run beside its events. Times are virtual Unix seconds, `seconds` are real ones."""
+
+    start: int
+    end: int
+    seconds: float
+    time_scale: int
+    seed: int
+    heap: str
+    events: str
+
+    @property
+    def days(self) -> float:
+        return (self.end - self.start) / DAY_S
+
+
+def report(tally: Tally, ledger: Mapping[str, Any], ending: Ending, facts: Facts) -> dict[str, Any]:
+    """Everything about a run as plain data. `ledger` is the simulator's own summary."""
+    calls = {endpoint: dict(outcomes) for endpoint, outcomes in sorted(ledger["calls"].items())}
+    by_slot = {key.rpartition("/")[2]: entry for key, entry in ledger["orders"].items()}
+    orders = {consumable.id: _order_counts(by_slot.get(consumable.id, {})) for consumable in CONSUMABLES}
+    blind = ledger["blind_retry"]
+    missing = tally.missing()
+    return {
+        "start": iso(facts.start),
+        "end": iso(facts.end),
+        "days": round(facts.days, 2),
+        "seconds": round(facts.seconds, 1),
+        "time_scale": facts.time_scale,
+        "seed": facts.seed,
+        "orders": orders,
+        "calls": calls,
+        "calls_total": ledger["calls_total"],
+        "connections": ledger["connections"],
+        "replenish_calls": sum(calls.get("replenish", {}).values()),
+        "blind_replenish_calls": blind["calls"] + sum(entry["accepted"] for entry in orders.values()),
+        "blind_interval_s": blind["interval_s"],
+        "duplicates": sum(tally.duplicates.values()),
+        "heap": facts.heap,
+        "heap_peak": tally.heap_peak,
+        "chapters": [{"slot": entry.slot, "name": entry.name, "happened": entry not in missing} for entry in CHAPTERS],
+        "interrupted": ending.interrupted,
+        "agent_status": ending.status,
+        "agent_ended_by_itself": ending.by_itself,
+        "verdict": verdict(tally, ending, facts.days),
+        "events": facts.events,
+    }
+
+
+def _order_counts(entry: Mapping[str, int]) -> dict[str, int]:
+    counts = {name: entry.get(name, 0) for name in _ENDS}
+    return {**counts, "open": counts["accepted"] - counts["delivered"] - counts["cancelled"]}
+
+
+# What a person sees of it.
+
+
+def tables(report: Mapping[str, Any], glyphs: Glyphs) -> list[RenderableType]:
+    """The end of the output, from a report."""
+    pace = f"{report['days']:.1f} days in {report['seconds']:.0f} seconds, {report['time_scale']:,} times real time"
+    title = Text(f"{'Interrupted after ' if report['interrupted'] else ''}{pace}, seed {report['seed']}", "bold")
+    parts = (title, _orders(report["orders"]), _calls(report), _figures(report), _chapters(report["chapters"], glyphs))
+    return [line for part in parts for line in (Text(), part)]
+
+
+def _grid(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column(columns[0], min_width=20)
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _orders(orders: Mapping[str, Mapping[str, int]]) -> Table:
+    table = _grid("orders, as the service counts them", *_ENDS, "still open")
+    for slot, counts in orders.items():
+        table.add_row(slot, *(str(counts[name]) for name in (*_ENDS, "open")))
+    return table
+
+
+def _calls(report: Mapping[str, Any]) -> Table:
+    table = _grid("calls, as the service counts them", "calls", "answered")
+    table.columns[2].justify = "left"
+    for endpoint, outcomes in report["calls"].items():
+        told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items()))
+        table.add_row(endpoint, f"{sum(outcomes.values()):,}", told)
+    table.add_row("all", f"{report['calls_total']:,}", f"over {report['connections']:,} TLS connections", style="dim")
+    return table
+
+
+def _figures(report: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 3, 0, 0))
+    minutes = report["blind_interval_s"] // 60
+    peak = report["heap_peak"]
+    rows = (
+        ("replenish calls made", f"{report['replenish_calls']:,}"),
+        ("by a client that retries blindly", f"{report['blind_replenish_calls']:,} (every {minutes} minutes while an order is open)"),
+        ("duplicate orders", f"{report['duplicates']}"),
+        ("heap peak", f"{peak / 1024:.0f} KiB (HEAP={report['heap']})" if peak else "not told"),
+        ("every event, as data", report["events"]),
+    )
+    for name, value in rows:
+        table.add_row(Text(name, "dim"), Text(value, "bold"))
+    return table
+
+
+def _chapters(chapters: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> Text:
+    return Text("\n").join(_chapter(chapter, glyphs) for chapter in chapters)
+
+
+def _chapter(chapter: Mapping[str, Any], glyphs: Glyphs) -> Text:
+    told = (f"{glyphs.done} ", "green") if chapter["happened"] else (f"{glyphs.empty} ", "dim")
+    later = "" if chapter["happened"] else " (not yet)"
+    return Text.assemble(told, (chapter["slot"], "bold"), f" {chapter['name']}", (later, "dim"))
