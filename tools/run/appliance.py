@@ -136,4 +136,5 @@ class AgentProcess:
             self._process.kill()
             status = await self._end
         await asyncio.gather(*self._readers)
-        return status
+        # Asked before it had set itself up to be asked: no agent had begun.
+        return 0 if status == -signal.SIGTERM else status

@@ -157,21 +157,21 @@ def tables(report: Mapping[str, Any], glyphs: Glyphs) -> list[RenderableType]:
 
 def _grid(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column(columns[0], min_width=20)
+    table.add_column(columns[0], min_width=21)
     for column in columns[1:]:
         table.add_column(column, justify="right")
     return table
 
 
 def _orders(orders: Mapping[str, Mapping[str, int]]) -> Table:
-    table = _grid("orders, as the service counts them", *_ENDS, "still open")
+    table = _grid("orders at the service", *_ENDS, "still open")
     for slot, counts in orders.items():
         table.add_row(slot, *(str(counts[name]) for name in (*_ENDS, "open")))
     return table
 
 
 def _calls(report: Mapping[str, Any]) -> Table:
-    table = _grid("calls, as the service counts them", "calls", "answered")
+    table = _grid("calls at the service", "calls", "answered")
     table.columns[2].justify = "left"
     for endpoint, outcomes in report["calls"].items():
         told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items()))
@@ -186,7 +186,7 @@ def _figures(report: Mapping[str, Any]) -> Table:
     peak = report["heap_peak"]
     rows = (
         ("replenish calls made", f"{report['replenish_calls']:,}"),
-        ("by a client that retries blindly", f"{report['blind_replenish_calls']:,} (every {minutes} minutes while an order is open)"),
+        ("by a client that retries blindly", f"{report['blind_replenish_calls']:,} (every {minutes} minutes while one is open)"),
         ("duplicate orders", f"{report['duplicates']}"),
         ("heap peak", f"{peak / 1024:.0f} KiB (HEAP={report['heap']})" if peak else "not told"),
         ("every event, as data", report["events"]),

@@ -40,6 +40,7 @@ _VOICE_WIDTH = 10
 _BAR_CELLS = 8
 _DAY_BAR_CELLS = 12
 _ID_TAIL = 6
+_SHORTEST_RULE = 2
 _MEASURE = Console(width=200)  # rich wants a console to wrap text; nothing is ever printed on this one
 
 
@@ -82,7 +83,7 @@ class Timeline:
     """Feed it events in the order of their times; `event` and `pass_to` return the lines to show."""
 
     def __init__(self, consumables: Sequence[Consumable], calendar: Calendar, width: int = 100, glyphs: Glyphs = UNICODE) -> None:
-        """`width`: columns to use, 60 or more."""
+        """`width`: columns to use, 75 or more."""
         self.levels = {consumable.id: float(math.ceil(consumable.at_start)) for consumable in consumables}
         self._consumables = {consumable.id: consumable for consumable in consumables}
         self._calendar = calendar
@@ -237,7 +238,9 @@ class Timeline:
             )
         rule = Text.assemble(*parts)
         tail = self._routine_told()
-        rule.append(self._glyphs.rule * max(2, self._width - len(rule) - len(tail)), "dim")
+        if len(rule) + len(tail) + _SHORTEST_RULE > self._width:
+            return [Text(), rule, Text(f"      before:{tail}", "dim")] if tail else [Text(), rule]
+        rule.append(self._glyphs.rule * (self._width - len(rule) - len(tail)), "dim")
         return [Text(), rule.append(tail, "dim")]
 
     def _routine_told(self) -> str:
