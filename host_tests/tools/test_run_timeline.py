@@ -60,14 +60,14 @@ THE_FIRST_ORDER = (
 SHOWN = """
 day  1 ── Coffee ██████████░░    820 g  PaperTowel ██████░░░░░░  6 of 12 ───────────────────────────
 09:00 ▶ agent   PaperTowel ████░░░░  6 of 12  needs more, and waits: confirming the need
-09:15 ▶ agent   PaperTowel ████░░░░  6 of 12  → asking: level low
-09:30 ◀ service PaperTowel ████░░░░  6 of 12  takes the order …EFGHIJ
-09:36 ▶ agent   PaperTowel ████░░░░  6 of 12  replenish → 200 accepted STANDARD_ORDER_PLACED  58 ms
-09:36 ▶ agent   PaperTowel ████░░░░  6 of 12  → accepted: order accepted
-09:42 ◀ service PaperTowel ████░░░░  6 of 12  a problem: mail to the customer, 72 hours to resolve
+09:15 ▶ agent   PaperTowel                    → asking: level low
+09:30 ◀ service PaperTowel                    takes the order …EFGHIJ
+09:36 ▶ agent   PaperTowel                    replenish → 200 accepted STANDARD_ORDER_PLACED  58 ms
+09:36 ▶ agent   PaperTowel                    → accepted: order accepted
+09:42 ◀ service PaperTowel                    a problem: mail to the customer, 72 hours to resolve
                                               it
-18:00 ▶ agent   PaperTowel ████░░░░  6 of 12  order_info → Pending  asked 2 times
-18:00 ▶ agent   PaperTowel ████░░░░  6 of 12  → awaiting_customer: customer must resolve the order
+18:00 ▶ agent   PaperTowel                    order_info → Pending  asked 2 times
+18:00 ▶ agent   PaperTowel                    → awaiting_customer: customer must resolve the order
                                               by day 4 09:00
 
 day  2 ── Coffee ██████████░░    820 g  PaperTowel ██████░░░░░░  6 of 12 ─────────────────── 2 polls
@@ -144,8 +144,16 @@ def test_each_event_has_its_words(event: Event, text: str) -> None:
 
 
 def test_the_level_shown_is_the_true_one_not_the_one_published_last() -> None:
-    lines = told(home(at(1, 8), "refilled", 12), agent(at(1, 9), "level", level=6), agent(at(1, 9), "wait", reason="x"))
+    lines = told(home(at(1, 8), "used", 12), agent(at(1, 9), "level", level=6), agent(at(1, 9), "wait", reason="x"))
     assert lines[-1][16:45] == "PaperTowel ████████ 12 of 12 "
+
+
+def test_a_level_is_repeated_only_after_a_change_another_slot_or_a_new_day() -> None:
+    waits = [agent(at(1, 1), "wait", reason="x"), agent(at(1, 2), "wait", reason="y")]
+    later = [home(at(1, 3), "used", 5), agent(at(1, 3), "wait", reason="x"), agent(at(2, 1), "wait", reason="x")]
+    other = [agent(at(2, 2), "wait", "Coffee", reason="x"), agent(at(2, 3), "wait", reason="x")]
+    shown = [line[27:44].strip() for line in told(*waits, *later, *other) if "needs more" in line]
+    assert shown == ["█████░░░  7 of 12", "", "███░░░░░  5 of 12", "███░░░░░  5 of 12", "███████░    820 g", "███░░░░░  5 of 12"]
 
 
 @pytest.mark.parametrize(("share", "cells"), [(0, 0), (0.001, 1), (0.5, 4), (0.999, 7), (1, 8), (1.2, 8), (-1, 0)])

@@ -16,7 +16,7 @@ from tools.run.summary import tables
 from tools.run.timeline import ASCII, UNICODE, Timeline
 
 _WIDTHS = (80, 120)
-_WIDTH_WITHOUT_TERMINAL = 116
+_WIDTH_WITHOUT_TERMINAL = 120
 _PROGRESS_CELLS = 24
 
 

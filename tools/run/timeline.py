@@ -90,6 +90,7 @@ class Timeline:
         self._width = width
         self._glyphs = glyphs
         self._day = 0
+        self._placed: tuple[str | None, float | None] = (None, None)
         self._routine: Counter[str] = Counter()
         self._polls: Counter[str | None] = Counter()
         self._status: dict[str | None, object] = {}
@@ -101,6 +102,7 @@ class Timeline:
         lines = []
         while self._day < self._calendar.day(time):
             self._day += 1
+            self._placed = (None, None)
             lines += self._day_rule()
         return lines
 
@@ -112,9 +114,9 @@ class Timeline:
         said = _TELLERS[event.source](self, event)
         if not said:
             return []
+        lines = self.pass_to(event.time)
         polled = self._polled(event) if event.kind == "order" else None
-        lines = [line for text in (polled, said) if text for line in self._line(event, text)]
-        return self.pass_to(event.time) + lines
+        return lines + [line for text in (polled, said) if text for line in self._line(event, text)]
 
     # The three voices: each returns what is said, or None.
 
@@ -201,17 +203,19 @@ class Timeline:
             (f"{self._glyphs.arrow(event.source)} {voice:<{_VOICE_WIDTH - 2}}", style),
         )
         head.append_text(self._place(event.slot))
-        if event.source is Source.SERVICE:
-            said.stylize_before("yellow")
+        if event.source is not Source.AGENT:
+            said.stylize_before(style)
         return self._hang(head, said)
 
     def _place(self, slot: str | None) -> Text:
-        """The columns of the slot: its name, its level bar and its level."""
-        if slot not in self._consumables:
-            return Text(" " * (self._slot_width + _BAR_CELLS + self._amount_width + 4))
+        """The columns of the slot: its name, its level bar and its level; the level only where it differs from the line above."""
+        name = Text(f"{slot or '':<{self._slot_width}} ", "bold")
+        before, self._placed = self._placed, (slot, self.levels.get(slot or ""))
+        if slot not in self._consumables or before == self._placed:
+            return name.append(" " * (_BAR_CELLS + self._amount_width + 3))
         consumable, level = self._consumables[slot], self.levels[slot]
         return Text.assemble(
-            (f"{slot:<{self._slot_width}} ", "bold"),
+            name,
             (bar(level / consumable.capacity, _BAR_CELLS, self._glyphs), _level_style(level, consumable)),
             f" {amount(level, consumable):>{self._amount_width}}  ",
         )
