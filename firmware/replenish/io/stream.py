@@ -186,10 +186,15 @@ class Stream:
         self.host = ""
         self._start = self._end = 0
         # Both: after a failed handshake MicroPython's TLS socket has let go of the socket below without closing it.
-        for sock in (self._tls, self._socket):
-            try:
-                if sock is not None:
-                    sock.close()
-            except OSError:
-                pass
+        # Without a loop over both: its tuple would need memory, of which there may be none left.
+        _close(self._tls)
+        _close(self._socket)
         self._tls = self._socket = None
+
+
+def _close(sock):
+    try:
+        if sock is not None:
+            sock.close()
+    except OSError:
+        pass
