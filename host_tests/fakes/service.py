@@ -1,0 +1,135 @@
+"""The services in memory, as an HTTP client sees them: Login with Amazon and DRS, with the service's own ledger of orders.
+
+A test says what goes wrong: `service.next(name, fault)` for one call of that name (`token`, `replenish`, …).
+"""
+
+import json
+
+from replenish.services.call import Answer
+
+PLACED = '{"detailCode":"STANDARD_ORDER_PLACED","eventInstanceId":"%s"}'
+IN_PROGRESS = '{"detailCode":"ORDER_INPROGRESS","eventInstanceId":"%s"}'
+
+
+class Order:
+    """A real order: what the customer would get."""
+
+    def __init__(self, number, slot, at):
+        self.id = "amzn1.dash.v2.o.%d" % number
+        self.slot = slot
+        self.at = at
+        self.status = "Pending"
+        self.delivery = None
+        self.open = True
+
+
+class Service:
+    """Also the agent's HTTP client: `call` answers, `close` counts."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.orders = []
+        self.calls = []  # (time, name, argument)
+        self.subscribed = {}  # slot: bool; others are subscribed
+        self.forgotten = False  # getOrderInfo knows no id any more
+        self.rotate = ""
+        self._faults = {}
+
+    def next(self, name, *faults):
+        """What the next calls of this name meet: an int (a status, nothing is done), "lost" (done, no answer), "unsent", "drop"
+        (not done, no answer), an Answer (given after the call was done), or a str (the body of a 200 instead of the true one)."""
+        self._faults.setdefault(name, []).extend(faults)
+
+    def count(self, name):
+        return len([call for call in self.calls if call[1] == name])
+
+    def open_order(self, slot):
+        for order in self.orders:
+            if order.slot == slot and order.open:
+                return order
+        return None
+
+    def end(self, slot, status):
+        """Cancelled or Closed: the service's lock opens."""
+        order = self.open_order(slot)
+        order.status = status
+        order.open = False
+
+    def ship(self, slot, delivery):
+        order = self.open_order(slot)
+        order.status = "Shipped"
+        order.delivery = delivery
+
+    def close(self):
+        pass
+
+    def call(self, request):
+        name, argument = _route(request)
+        self.calls.append((self.clock.seconds, name, argument))
+        faults = self._faults.get(name)
+        fault = faults.pop(0) if faults else None
+        if fault == "unsent":
+            return Answer(sent=False, error="OSError: 111")
+        if fault == "drop":
+            return Answer(sent=True, error="closed")
+        if isinstance(fault, int):
+            return Answer(fault, {}, b'{"message":"no"}')
+        if isinstance(fault, tuple):  # (status, headers, body)
+            return Answer(fault[0], fault[1], fault[2])
+        body = getattr(self, "_" + name)(argument)
+        if fault == "lost":
+            return Answer(sent=True, error="time out")
+        if isinstance(fault, Answer):
+            return fault
+        if isinstance(fault, str):
+            body = fault
+        if isinstance(body, int):
+            return Answer(body, {}, b'{"message":"refused"}')
+        return Answer(200, {}, body.encode())
+
+    def _token(self, argument):
+        answer = {"access_token": "Atza|x", "expires_in": 3600}
+        if self.rotate:
+            answer["refresh_token"] = self.rotate
+        return json.dumps(answer)
+
+    def _replenish(self, slot):
+        if not self.subscribed.get(slot, True):
+            return 400
+        order = self.open_order(slot)
+        if order:
+            return IN_PROGRESS % order.id
+        order = Order(len(self.orders) + 1, slot, self.clock.seconds)
+        self.orders.append(order)
+        return PLACED % order.id
+
+    def _order_info(self, event_id):
+        for order in self.orders:
+            if order.id == event_id and not self.forgotten:
+                item = {"slotId": order.slot, "status": order.status, "expectedDeliveryDate": order.delivery}
+                return json.dumps({"orderInfoData": {"instanceId": order.id, "orderItems": [item]}})
+        return 400
+
+    def _subscription_info(self, argument):
+        slots = {slot: self.subscribed.get(slot, True) for slot in ("A", "B", "C")}
+        return json.dumps({"slotsSubscriptionStatus": {slot: {"subscribed": slots[slot]} for slot in slots}})
+
+    def _slot_status(self, slot):
+        return ""
+
+    def _device_status(self, argument):
+        return ""
+
+
+def _route(request):
+    path = request.url[8:].split("/", 1)[1]
+    head, _, argument = path.partition("/")
+    names = {
+        "auth": "token",
+        "replenish": "replenish",
+        "getOrderInfo": "order_info",
+        "subscriptionInfo": "subscription_info",
+        "slotStatus": "slot_status",
+        "deviceStatus": "device_status",
+    }
+    return names[head], argument
