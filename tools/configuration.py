@@ -1,0 +1,475 @@
+"""The configuration, judged on the PC before anything starts: every fault at once, one line each.
+
+    python -m tools.configuration CONFIG.json      exit status 2 and all faults when it is wrong
+
+A fault reads `FILE: KEY: VALUE: allowed: WHAT`. What each key may be stands here and nowhere else; what a missing key is
+worth stands in firmware/replenish/config.py, whose `load` gives the values too. A key without a default is required.
+firmware/CONFIGURATION.md explains the keys; a test holds it to this file. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import re
+import stat
+import sys
+import types
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from tools.boards import did_you_mean
+
+FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
+
+# Of any file read here. A board has some 100 KiB of heap; 64 slots are less than 20 KiB of JSON.
+FILE_LIMIT_BYTES = 65_536
+# Objects and lists within each other; a configuration has four.
+NESTING_LIMIT = 16
+SLOTS_LIMIT = 64
+# The longest value that a fault shows whole, in characters.
+SHOWN_LIMIT = 60
+
+MISSING = "missing"
+NOT_SHOWN = "(not shown)"
+READABLE = "a file that can be read"
+
+
+def _device_config() -> types.ModuleType:
+    """The firmware's own reading of a configuration, by its place: the rest of the firmware needs MicroPython's modules."""
+    loader = SourceFileLoader("replenish_config", str(FIRMWARE / "config.py"))
+    module = types.ModuleType(loader.name)
+    loader.exec_module(module)
+    return module
+
+
+_DEVICE = _device_config()
+DEFAULTS: dict[str, dict[str, Any]] = _DEVICE.defaults()
+
+
+# What a value may be
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`accepts` judges a value of any type and never raises; `allowed` says what it accepts, for a person."""
+
+    accepts: Callable[[Any], bool]
+    allowed: str
+    choices: tuple[str, ...] = ()
+
+
+def whole(low: int, high: int) -> Rule:
+    # Not isinstance: True and False are ints too.
+    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low} to {high}")
+
+
+def amount(zero: bool) -> Rule:
+    """A quantity in the slot's unit. Bounded, so that a board's single precision never overflows when they are added up."""
+    limit = 1_000_000_000
+
+    def accepts(v: Any) -> bool:
+        return type(v) in (int, float) and (0 < v <= limit or (zero and v == 0))
+
+    return Rule(accepts, f"a number from 0 to {limit}" if zero else f"a number above 0, at most {limit}")
+
+
+def or_null(rule: Rule) -> Rule:
+    return Rule(lambda v: v is None or rule.accepts(v), f"null or {rule.allowed}")
+
+
+def text(limit: int) -> Rule:
+    return Rule(
+        lambda v: isinstance(v, str) and 0 < len(v) <= limit and v.isprintable(), f"1 to {limit} printable characters"
+    )
+
+
+def matching(pattern: str, allowed: str) -> Rule:
+    expression = re.compile(pattern, re.ASCII)
+    return Rule(lambda v: isinstance(v, str) and expression.fullmatch(v) is not None, allowed)
+
+
+def one_of(choices: tuple[str, ...], note: str = "") -> Rule:
+    return Rule(lambda v: v in choices, ", ".join(choices) + note, choices)
+
+
+def object_of(keys: Collection[str]) -> Rule:
+    """Its keys have rules of their own."""
+    return Rule(lambda v: isinstance(v, dict), f"an object with {', '.join(sorted(keys))}")
+
+
+def list_of(item: Rule, limit: int, what: str) -> Rule:
+    return Rule(
+        lambda v: isinstance(v, list) and 0 < len(v) <= limit and all(map(item.accepts, v)), f"a list of 1 to {limit} {what}"
+    )
+
+
+def drivers() -> tuple[str, ...]:
+    """The sensors there are: one file each."""
+    return tuple(sorted(file.stem for file in (FIRMWARE / "sensors").glob("*.py") if file.stem != "__init__"))
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = rf"(?=[A-Za-z0-9.-]{{1,253}}(?![A-Za-z0-9.-])){_LABEL}(\.{_LABEL})*"
+_PORT = r"(:0*([1-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+# No "?" and "#": the agent appends a path or sends the URL as it is.
+_URL_PATH = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*"
+_URL = rf"(?=.{{1,255}}$)https://{_NAME}{_PORT}{_URL_PATH}"
+
+_BOOLEAN = Rule(lambda v: isinstance(v, bool), "true or false")
+_HOST = matching(_NAME, "a host name or IPv4 address")
+# The DRS back end appends "/replenish/..." to its endpoint.
+_BASE_URL = matching(_URL, "a URL https://HOST[:PORT][/PATH] without a slash at the end")
+_HTTPS_URL = matching(_URL + "/?", "a URL https://HOST[:PORT][/PATH]")
+_PATH = text(255)
+# Amazon's rule for the serial and the model of a device.
+_AMAZON_NAME = matching(r"[A-Za-z0-9+_-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 - + _")
+# A "+" or "#" would be a wildcard.
+_TOPIC = Rule(lambda v: text(64).accepts(v) and not set("+#") & set(v), "1 to 64 printable characters without + and #")
+# IEEE 802.11: an SSID has up to 32 bytes, a WPA passphrase 8 to 63 printable ASCII characters.
+_WIFI = {"ssid": text(32), "password": or_null(matching(r"[ -~]{8,63}", "8 to 63 printable ASCII characters"))}
+
+_DAY_S = 86_400
+_MONTH_S = 30 * _DAY_S
+
+SECTIONS: dict[str, dict[str, Rule]] = {
+    "device": {"model": _AMAZON_NAME, "serial": _AMAZON_NAME},
+    "drs": {"endpoint": _BASE_URL, "test_device": _BOOLEAN},
+    "gateway": {"url": _BASE_URL},
+    "lwa": {"token_url": _HTTPS_URL, "client_id": text(128)},
+    "tls": {"ca": list_of(_PATH, 8, "certificate files")},
+    "mqtt": {
+        "host": _HOST,
+        "port": whole(1, 65_535),
+        "tls": _BOOLEAN,
+        "prefix": _TOPIC,
+        "user": or_null(text(128)),
+    },
+    "clock": {"ntp": or_null(_HOST), "time_scale": whole(1, 1_000_000), "scale_from": whole(0, 2**32 - 1)},
+    "policy": {
+        "confirm_s": whole(0, _DAY_S),
+        "boot_spread_s": whole(0, _DAY_S),
+        "resolution_grace_s": whole(60, 3 * _DAY_S),
+        "probe_interval_s": whole(60, _MONTH_S),
+        "poll_interval_s": whole(60, _MONTH_S),
+        "intent_fresh_s": whole(60, _DAY_S),
+        "reorder_after_cancel_days": whole(0, 90),
+        "delivered_hold_days": whole(1, 365),
+        "in_doubt_days": whole(1, 90),
+        "max_orders_30_days": whole(1, 100),
+    },
+}
+SENSOR: dict[str, Rule] = {"driver": one_of(drivers()), "path": _PATH, "period_s": whole(1, _DAY_S)}
+SLOT: dict[str, Rule] = {
+    "id": text(64),
+    "unit": text(16),
+    "capacity": amount(zero=False),
+    "reorder_at": amount(zero=True),
+    "lead_days": whole(0, 60),
+    "pack": or_null(amount(zero=False)),
+    "refill": one_of(("sensor", "manual", "on_delivery")),
+    "sensor": or_null(object_of(SENSOR)),
+}
+TOP: dict[str, Rule] = {
+    **{name: object_of(keys) for name, keys in SECTIONS.items()},
+    "backend": one_of(("drs",), " (in this version)"),
+    "state": _PATH,
+    "secrets": _PATH,
+    "slots": list_of(Rule(lambda v: True, ""), SLOTS_LIMIT, "slots"),
+}
+# Of the sections, `mqtt` has a meaning by being there; without these four nothing can be ordered.
+REQUIRED_SECTIONS = {"device", "drs", "lwa", "tls"}
+SECRETS: dict[str, Rule] = {
+    "refresh_token": or_null(text(2048)),
+    "client_secret": or_null(text(512)),
+    "mqtt_password": or_null(text(512)),
+    "gateway_token": or_null(text(2048)),
+    "wifi": or_null(object_of(_WIFI)),
+}
+
+
+# Faults
+
+
+def plain(name: str) -> str:
+    """A file's or a key's name as it is, or quoted when it could break the line."""
+    return name if name.isprintable() and ": " not in name else json.dumps(name)
+
+
+def shown(value: object) -> str:
+    """A value as JSON, cut after SHOWN_LIMIT characters, a password within a URL left out."""
+    short = re.sub(r"//[^/@]*@", "//(not shown)@", json.dumps(value))
+    return short if len(short) <= SHOWN_LIMIT else short[: SHOWN_LIMIT - 3] + "..."
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Collects the faults of one file; `secret`: no value of it is ever shown."""
+
+    file: str
+    secret: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, key: str, value: str, allowed: str) -> None:
+        self.lines.append(f"{plain(self.file)}: {key}: {value}: allowed: {allowed}")
+
+    def add_value(self, key: str, value: object, allowed: str) -> None:
+        self.add(key, NOT_SHOWN if self.secret else shown(value), allowed)
+
+    def judge(self, name: str, given: dict[str, Any], keys: Mapping[str, Rule], optional: Collection[str]) -> None:
+        """Judge an object called `name` ("": the whole file) by the rules of its keys."""
+        prefix = f"{name}." if name else ""
+        for key in [key for key in given if key not in keys]:
+            self.add(prefix + plain(key), "unknown key", ", ".join(sorted(keys)) + did_you_mean(key, keys))
+        for key, rule in keys.items():
+            if key in given:
+                self._judge_value(prefix + key, given[key], rule)
+            elif key not in optional:
+                self.add(prefix + key, MISSING, rule.allowed)
+
+    def _judge_value(self, key: str, value: object, rule: Rule) -> None:
+        if not rule.accepts(value):
+            hint = did_you_mean(value, rule.choices) if isinstance(value, str) else ""
+            self.add_value(key, value, rule.allowed + hint)
+
+
+# Reading
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which keys it was given twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError, also for one over the limit."""
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block, a device would never end
+        raise OSError(errno.EINVAL, "Is not a file")
+    with path.open("rb") as file:
+        data = file.read(FILE_LIMIT_BYTES + 1)
+    if len(data) > FILE_LIMIT_BYTES:
+        raise OSError(errno.EFBIG, f"Is over {FILE_LIMIT_BYTES} bytes")
+    return data
+
+
+def place(text: str, at: int) -> str:
+    """Where character number `at` stands, as editors count."""
+    return f"line {text.count(chr(10), 0, at) + 1} column {at - text.rfind(chr(10), 0, at)}"
+
+
+def parse(data: bytes, faults: Faults) -> dict[str, Any] | None:
+    """The JSON object of a file, or None after adding why there is none."""
+    allowed = "a JSON object in UTF-8"
+    try:
+        document = data.decode()
+        value = json.loads(document, object_pairs_hook=_Object)
+    except UnicodeDecodeError as error:
+        faults.add(f"byte {error.start}", "not UTF-8", allowed)
+    except json.JSONDecodeError as error:
+        faults.add(place(error.doc, error.pos), f"not JSON ({error.msg})", allowed)
+    except ValueError:
+        faults.add("(file)", "a number of thousands of digits", allowed)
+    except RecursionError:
+        faults.add(*_TOO_DEEP)
+    else:
+        if not isinstance(value, _Object):
+            faults.add_value("(file)", value, allowed)
+        elif find_doubles(value, faults):
+            find_halves(document, faults)
+            return value
+    return None
+
+
+# MicroPython's JSON reads each half of an escaped pair as a character of its own: the device would see another text.
+_HALF = re.compile(r"(?<!\\)(?:\\\\)*(\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
+
+
+def find_halves(document: str, faults: Faults) -> None:
+    """A fault for the first escaped surrogate, for they come in pairs."""
+    if found := _HALF.search(document):
+        value = NOT_SHOWN if faults.secret else found[1]
+        faults.add(place(document, found.start(1)), value, "the character itself, not its two halves as escapes")
+
+
+_TOO_DEEP = ("(file)", "nested too deep", f"at most {NESTING_LIMIT} objects and lists within each other")
+
+
+def find_doubles(value: _Object, faults: Faults) -> bool:
+    """A fault for each key that an object has twice; False when the nesting is too deep to go on."""
+    level: list[tuple[str, Any]] = [("", value)]
+    for _ in range(NESTING_LIMIT):
+        for path, item in level:
+            for name in item.twice if isinstance(item, _Object) else ():
+                faults.add(path + plain(name), "given twice", "each key once")
+        level = [inner for path, item in level for inner in _inside(path, item) if isinstance(inner[1], (dict, list))]
+    if level:
+        faults.add(*_TOO_DEEP)
+    return not level
+
+
+def _inside(path: str, item: Any) -> Iterator[tuple[str, Any]]:
+    """What an object or list holds, each with the path that the names of its own keys begin with."""
+    if isinstance(item, dict):
+        yield from ((f"{path}{plain(name)}.", value) for name, value in item.items())
+    else:
+        yield from ((f"{path[:-1]}[{number}].", value) for number, value in enumerate(item))
+
+
+# Judging
+
+
+def judge(data: dict[str, Any], faults: Faults) -> None:
+    """All that can be said about a configuration without looking at other files."""
+    required = REQUIRED_SECTIONS - (set() if data.get("backend") == "drs" else {"drs", "lwa"})
+    faults.judge("", data, TOP, SECTIONS.keys() - required)
+    for name, keys in SECTIONS.items():
+        if isinstance(data.get(name), dict):
+            faults.judge(name, data[name], keys, DEFAULTS.get(name, {}))
+    if TOP["slots"].accepts(data.get("slots")):
+        judge_slots(data["slots"], faults)
+
+
+def judge_slots(slots: list[Any], faults: Faults) -> None:
+    for number, slot in enumerate(slots):
+        name = f"slots[{number}]"
+        if isinstance(slot, dict):
+            faults.judge(name, slot, SLOT, DEFAULTS["slot"])
+            judge_sensor(name, slot, faults)
+            judge_reorder(name, slot, faults)
+        else:
+            faults.add_value(name, slot, object_of(SLOT).allowed)
+    judge_ids([slot.get("id") if isinstance(slot, dict) else None for slot in slots], faults)
+
+
+def judge_sensor(name: str, slot: dict[str, Any], faults: Faults) -> None:
+    sensor = slot.get("sensor")
+    if isinstance(sensor, dict):
+        faults.judge(f"{name}.sensor", sensor, SENSOR, DEFAULTS["sensor"])
+    elif sensor is None and slot.get("refill", DEFAULTS["slot"]["refill"]) == "sensor":
+        value = "null" if "sensor" in slot else MISSING
+        faults.add(f"{name}.sensor", value, f"{object_of(SENSOR).allowed}; only another refill than sensor needs none")
+
+
+def judge_reorder(name: str, slot: dict[str, Any], faults: Faults) -> None:
+    capacity: Any
+    reorder_at: Any
+    capacity, reorder_at = slot.get("capacity"), slot.get("reorder_at")
+    if SLOT["capacity"].accepts(capacity) and SLOT["reorder_at"].accepts(reorder_at) and reorder_at >= capacity:
+        faults.add_value(f"{name}.reorder_at", reorder_at, f"a number from 0 to less than the capacity, {capacity}")
+
+
+def judge_ids(ids: list[Any], faults: Faults) -> None:
+    """The store keeps a slot under the CRC-32 of its id (firmware/replenish/store/layout.py: tag)."""
+    first: dict[int, int] = {}
+    for number, slot_id in enumerate(ids):
+        if not SLOT["id"].accepts(slot_id):
+            continue
+        other = first.setdefault(zlib.crc32(slot_id.encode()), number)
+        if other != number:
+            what = "an id" if ids[other] == slot_id else "an id whose CRC-32"
+            faults.add_value(f"slots[{number}].id", slot_id, f"{what} that no other slot has; slots[{other}] has it")
+
+
+# Other files
+
+
+def judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
+    """The files that a configuration names. Names that are wrong themselves have their fault already."""
+    tls = data.get("tls")
+    if isinstance(tls, dict) and SECTIONS["tls"]["ca"].accepts(tls.get("ca")):
+        for number, name in enumerate(tls["ca"]):
+            if reason := certificate_fault(folder / name):
+                allowed = "a file with one certificate that has not expired, DER or PEM"
+                faults.add(f"tls.ca[{number}]", f"{shown(name)} ({reason})", allowed)
+    if _PATH.accepts(data.get("state")):
+        judge_state(data["state"], folder, faults)
+    if _PATH.accepts(data.get("secrets")):
+        judge_secrets(data["secrets"], folder, faults)
+
+
+def certificate_fault(path: Path) -> str | None:
+    """Why a file is no usable trust anchor. One that is not valid yet is: the device may start later."""
+    try:
+        data = read_file(path)
+    except OSError as error:
+        return str(error.strerror)
+    # As the device tells them apart: text before the first line, or a second certificate, it would not read.
+    is_pem = data.startswith(b"-----BEGIN")
+    if is_pem and data.count(b"-----BEGIN") > 1:
+        return "more than one PEM block"
+    try:
+        certificate = x509.load_pem_x509_certificate(data) if is_pem else x509.load_der_x509_certificate(data)
+        end = certificate.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion):
+        return "not a certificate"
+    return f"expired on {end:%Y-%m-%d}" if end < datetime.now(UTC) else None
+
+
+def judge_state(name: str, folder: Path, faults: Faults) -> None:
+    """The state's folder is made when it is missing; what stands in its place cannot be replaced."""
+    path = folder / name
+    for there in (path, *path.parents):
+        if os.path.lexists(there):
+            if not os.path.isdir(there):
+                faults.add("state", f"{shown(name)} ({plain(str(there))} is not a folder)", "a folder, or a name that is free")
+            return
+
+
+def judge_secrets(name: str, folder: Path, faults: Faults) -> None:
+    path = folder / name
+    try:
+        data = read_file(path)
+    except OSError as error:
+        faults.add("secrets", f"{shown(name)} ({error.strerror})", READABLE)
+        return
+    inside = Faults(str(path), secret=True, lines=faults.lines)
+    secrets = parse(data, inside)
+    if secrets is None:
+        return
+    inside.judge("", secrets, SECRETS, SECRETS)
+    if isinstance(secrets.get("wifi"), dict):
+        inside.judge("wifi", secrets["wifi"], _WIFI, ())
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
+    """(configuration, faults) of a file: all defaults filled in and its paths beside it, as the device will have them.
+
+    The configuration is empty when there are faults. Raises nothing for what a file or its content can be.
+    """
+    faults = Faults(os.fspath(path))
+    try:
+        content = read_file(Path(path))
+    except OSError as error:
+        faults.add("(file)", str(error.strerror), READABLE)
+        return {}, faults.lines
+    data = parse(content, faults)
+    if data is not None:
+        judge(data, faults)
+        judge_files(data, Path(path).parent, faults)
+    values: dict[str, Any] = {} if faults.lines else _DEVICE.load(os.fspath(path))[0]
+    return values, faults.lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.configuration", description="Judge an agent's configuration.")
+    parser.add_argument("config", metavar="CONFIG.json")
+    _, faults = load(parser.parse_args(argv).config)
+    print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
+    return 2 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
