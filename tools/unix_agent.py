@@ -22,6 +22,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,14 @@ def interpreter(setting: str | None) -> str:
 
 
 def load_config(path: Path) -> dict[str, Any]:
-    """The configuration, judged as for every board. Raises UsageError with every fault."""
+    """The configuration as the agent will have it. Raises UsageError with every fault."""
     sys.dont_write_bytecode = True  # a bad configuration writes nothing, anywhere
-    places = [str(ROOT), str(ROOT / "firmware")]
-    sys.path[:0] = places
+    sys.path.insert(0, str(ROOT))
     try:
         from tools import configuration
     finally:
-        del sys.path[: len(places)]
-    values: dict[str, Any]
-    values, faults = configuration.load(str(path))
+        sys.path.remove(str(ROOT))
+    values, faults = configuration.load(path)
     if faults:
         raise UsageError("\n".join(faults))
     return values
@@ -77,6 +76,8 @@ def lock_state(folder: Path) -> int:
     """Make the state folder if needed and lock it; returns the descriptor that holds the lock. Raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # a folder that is there may still not take a file
+            pass
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise UsageError(f"{folder}: the state folder cannot be used: {error.strerror}.") from None
@@ -150,9 +151,7 @@ def run(options: argparse.Namespace) -> int:
     command += [str(UNIX / "main.py"), options.config]
     if options.once:
         command.append("--once")
-    config = load_config(Path(options.config))
-    # `/` keeps an absolute path as it is; a relative one counts from the configuration file.
-    lock = lock_state(Path(options.config).parent / config["state"])
+    lock = lock_state(Path(load_config(Path(options.config))["state"]))
     return supervise(start(command, lock))
 
 

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CONFIG_CHECK = """
 import json
 def load(path):
-    values = json.load(open(path))
+    values = json.loads(path.read_text())
+    values["state"] = str(path.parent / values["state"])
     faults = [f"{path}: {key}: unknown key" for key in values if key.startswith("bad")]
     return values, faults
 """
