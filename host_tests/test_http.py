@@ -4,11 +4,12 @@ import errno
 import gc
 import json
 
+from replenish.io import http
+from replenish.services import call, drs
+
 from host_tests.expect import cases
 from host_tests.fakes import answers
 from host_tests.fakes.network import CLOSE, OPEN, REFUSE, RESET, SILENT, UNREACHABLE, Context, Network, Peer
-from replenish.io import http
-from replenish.services import call, drs
 
 if hasattr(gc, "freeze"):
     gc.freeze()  # a failed call collects garbage, which on CPython would go through all that pytest has loaded

@@ -1,12 +1,13 @@
 """The hardened stream over a network in memory: connecting, the one deadline, reading, and leaving nothing open."""
 
 import errno
+
 import micropython
+from replenish.core.errors import ProtocolError
+from replenish.io import stream
 
 from host_tests.expect import cases, raises
 from host_tests.fakes.network import CLOSE, REFUSE, RESET, SILENT, UNREACHABLE, Context, Network, Peer
-from replenish.core.errors import ProtocolError
-from replenish.io import stream
 
 TIMEOUT_MS = 1000
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"

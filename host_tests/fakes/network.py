@@ -7,6 +7,10 @@ deadline takes none. A Peer says how one connection behaves; a Network is used a
 
 import errno
 
+from replenish.io import stream
+
+_MODULES = ("socket", "select", "time")  # what this replaces in io/stream.py
+
 OPEN = "open"  # how a peer goes on after its last answer: says nothing more,
 CLOSE = "close"  # ends the connection,
 RESET = "reset"  # or breaks it
@@ -104,19 +108,17 @@ class Network:
         self.now_ms = 0
         self.operations = 0
         self._fail_at = 0
-        self._error = None
+        self._error = MemoryError()
 
     def __enter__(self):
-        from replenish.io import stream
-
-        self._kept = (stream.socket, stream.select, stream.time)
-        stream.socket = stream.select = stream.time = self
+        self._kept = {name: getattr(stream, name) for name in _MODULES}
+        for name in _MODULES:
+            setattr(stream, name, self)
         return self
 
     def __exit__(self, kind, error, trace):
-        from replenish.io import stream
-
-        stream.socket, stream.select, stream.time = self._kept
+        for name in _MODULES:
+            setattr(stream, name, self._kept[name])
 
     def fail(self, operation, error):
         """The so manieth operation from now (1: the next) raises `error`."""
