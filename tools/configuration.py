@@ -203,7 +203,7 @@ SECRETS: dict[str, Rule] = {
 
 def plain(name: str) -> str:
     """A file's or a key's name as it is, or quoted when it could break the line."""
-    return name if name.isprintable() and ": " not in name else json.dumps(name)
+    return name if name and name.isprintable() and ":" not in name else json.dumps(name)
 
 
 def shown(value: object) -> str:
@@ -379,8 +379,8 @@ def judge_ids(ids: list[Any], faults: Faults) -> None:
             continue
         other = first.setdefault(zlib.crc32(slot_id.encode()), number)
         if other != number:
-            what = "an id" if ids[other] == slot_id else "an id whose CRC-32"
-            faults.add_value(f"slots[{number}].id", slot_id, f"{what} that no other slot has; slots[{other}] has it")
+            what = "that" if ids[other] == slot_id else "whose CRC-32"
+            faults.add_value(f"slots[{number}].id", slot_id, f"an id {what} no other slot has; slots[{other}] has it")
 
 
 # Other files
