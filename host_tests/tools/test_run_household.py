@@ -85,11 +85,11 @@ def test_a_refill_comes_some_hours_after_the_parcel_and_by_day(seed: int, delive
 
 
 def test_a_parcel_told_of_late_is_not_unpacked_in_the_past() -> None:
-    house = household()
-    house.advance(START + 3 * DAY_S)
+    house, night = household(), START + 3 * DAY_S + 2 * HOUR_S
+    house.advance(night)
     house.delivered("Coffee", START)
-    (refill,) = [event for event in house.advance(START + 3 * DAY_S) if event.kind == "refilled"]
-    assert refill.time == START + 3 * DAY_S
+    (refill,) = [event for event in house.advance(night) if event.kind == "refilled"]
+    assert refill.time == night
 
 
 def first(house: Household, day: float, slot: str, wanted: float) -> int:

@@ -119,6 +119,18 @@ def test_daily_reports_and_polls_and_tokens_are_one_phrase() -> None:
     assert [rule.rpartition("─")[2] for rule in rules if rule] == [" 4 reports, 1 poll, 1 token, 1 stale token", ""]
 
 
+def test_each_change_says_how_often_was_asked_for_it() -> None:
+    polls = [call(at(1, hour), "order_info", detail="Pending", slot="PaperTowel") for hour in (1, 2, 3)]
+    placed = order(at(1, 3), "accepted", "placed", "order placed")
+    again = [call(at(1, hour), "order_info", detail="Closed", slot="PaperTowel") for hour in (4, 5)]
+    closed = order(at(1, 5), "placed", "awaiting_refill", "delivered")
+    lines = told(*polls, placed, *again, closed, order(at(1, 6), "awaiting_refill", "idle", "refilled"), width=120)
+    assert [line[46:] for line in lines if "order_info" in line] == [
+        "order_info → Pending  asked 3 times",
+        "order_info → Closed  asked 2 times",
+    ]
+
+
 def test_a_call_that_fails_is_told() -> None:
     (_, _, line) = told(call(at(1, 4), "order_info", "unknown", 0, "timed out", slot="Coffee"))
     assert line.endswith("820 g  order_info → unknown timed out  58 ms")
@@ -135,6 +147,10 @@ def test_a_call_that_fails_is_told() -> None:
         (order(at(1, 1), "awaiting_customer", "held", "gone", next_try=iso(at(9, 7))), "→ held: gone; until day 9 07:00"),
         (order(at(1, 1), "asking", "asking", "will retry", next_try=iso(at(1, 2))), "→ asking: will retry; next try day 1 02:00"),
         (service(at(1, 1), "cancelled", reason="customer"), "the customer cancels the order"),
+        (service(at(1, 1), "placed"), "order placed; the customer may cancel it for 24 hours"),
+        (service(at(1, 1), "resolved"), "the customer has resolved the problem"),
+        (service(at(1, 1), "shipped"), "shipped"),
+        (service(at(1, 1), "delivered"), "delivered"),
         (home(at(1, 1), "empty", 0), "nothing left"),
         (home(at(1, 1), "refilled", 12), "the parcel is opened and the slot refilled"),
     ],
