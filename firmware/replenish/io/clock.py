@@ -3,7 +3,7 @@
 import os
 import time
 
-_EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0  # Unix seconds of the interpreter's own epoch; ESP32 counts from 2000
+from ..core.isotime import EPOCH
 
 
 class Clock:
@@ -23,9 +23,7 @@ class Clock:
 
     def now(self):
         """Unix seconds, scaled."""
-        if not self.scaled:
-            return int(time.time()) + _EPOCH
-        return self._from + (time.time_ns() + _EPOCH * 1000000000 - self._from * 1000000000) * self._scale // 1000000000
+        return self._from + (time.time_ns() + (EPOCH - self._from) * 1000000000) * self._scale // 1000000000
 
     def elapsed_s(self):
         """Whole seconds on ticks since the last call, the rest carried over. To be called at least every 6 days (2^29 ms)."""

@@ -20,8 +20,8 @@ class Console:
             elif isinstance(value, float):
                 value = "%.6g" % value
             value = str(value)
-            for character in value or " ":
-                if character in ' "=\\' or character < " ":
+            for byte in value.encode() or b" ":  # not characters: MicroPython would keep each different one for ever
+                if byte <= 32 or byte in b'"=\\':
                     value = json.dumps(value)
                     break
             line += " %s=%s" % (name, value)

@@ -14,14 +14,13 @@ import socket
 import time
 
 import tls
+from micropython import const
 
 from ..core.errors import ProtocolError
 
-_BUFFER_SIZE = 512  # bytes read from the connection at once
-_LINE_LIMIT = 8192  # bytes of one line, stored or not
-_ADDRESSES_LIMIT = 4  # of a name, tried in turn
-# What a connect that goes on in the background raises: Linux 115, lwIP 119, older ESP32 builds 118.
-_CONNECTING = (errno.EINPROGRESS, 115, 118, 119)
+_BUFFER_SIZE = const(512)  # bytes read from the connection at once
+_LINE_LIMIT = const(8192)  # bytes of one line, stored or not
+_ADDRESSES_LIMIT = const(4)  # of a name, tried in turn
 
 
 def trust(certificates):
@@ -38,19 +37,16 @@ class Stream:
 
     def __init__(self, context):
         self._context = context
-        self._socket = None
-        self._tls = None
         self._poll = select.poll()
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
-        self._start = 0
-        self._end = 0
         self._deadline = 0
-        self.host = ""
         self.port = 0
         self.connections = 0  # opened since boot, and the bytes of content on them: figures for `make bench`
         self.written = 0
         self.received = 0
+        self._tls = self._socket = None
+        self.close()
 
     def set_deadline(self, timeout_ms):
         """All that follows must be done within so many milliseconds (at most 2^29)."""
@@ -64,10 +60,10 @@ class Stream:
 
     def connect(self, host, port):
         """Connect and verify. Raises OSError or ProtocolError; then nothing is open."""
-        self.close()
         try:
-            self._connect_any(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[:_ADDRESSES_LIMIT])
-            self._shake_hands(host)
+            self._reach(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[:_ADDRESSES_LIMIT])
+            # With a socket that does not block the handshake is done by the first reads and writes, under our deadline.
+            self._tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
         except BaseException:  # whatever it is, MemoryError included: no socket stays open
             self.close()
             raise
@@ -75,81 +71,71 @@ class Stream:
         self.port = port
         self.connections += 1
 
-    def _connect_any(self, addresses):
-        for info in addresses[:-1]:
+    def _reach(self, addresses):
+        """Connect to the first of the addresses that accepts. Raises the last one's OSError, or ETIMEDOUT at once."""
+        for info in addresses:
+            self.close()
+            failed = OSError(errno.ECONNREFUSED)
+            timeout_ms = self._left()
             try:
-                return self._connect_to(info)
+                self._socket = sock = socket.socket(info[0], info[1], info[2])
+                sock.setblocking(False)
+                sock.connect(info[-1])
             except OSError as error:
-                if error.errno == errno.ETIMEDOUT:
-                    raise
-                self.close()
-        return self._connect_to(addresses[-1])
+                # What a connect that goes on in the background raises: Linux 115, lwIP 119, older ESP32 builds 118.
+                if error.errno not in (errno.EINPROGRESS, 115, 118, 119):
+                    failed = error
+                    continue
+            ready = self._wait(sock, select.POLLOUT, timeout_ms)
+            if not ready:
+                raise OSError(errno.ETIMEDOUT)
+            if not ready & (select.POLLERR | select.POLLHUP):
+                return
+        raise failed
 
-    def _connect_to(self, info):
-        self._left()
-        self._socket = socket.socket(info[0], info[1], info[2])
-        self._socket.setblocking(False)
-        try:
-            self._socket.connect(info[-1])
-        except OSError as error:
-            if error.errno not in _CONNECTING:
-                raise
-        if self._wait(self._socket, select.POLLOUT) & (select.POLLERR | select.POLLHUP):
-            raise OSError(errno.ECONNREFUSED)
-
-    def _shake_hands(self, host):
-        self._socket.setblocking(False)
-        # With a socket that does not block the handshake is done by the first reads and writes, under our deadline.
-        self._tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
-
-    def _wait(self, sock, flags):
-        """Wait until the socket is ready; returns what poll says."""
+    def _wait(self, sock, flags, timeout_ms):
+        """What poll says of the socket once it is ready; 0 when it was not within so many milliseconds."""
         self._poll.register(sock, flags)
         try:
-            ready = self._poll.poll(self._left())
+            ready = self._poll.poll(timeout_ms)
         finally:
             self._poll.unregister(sock)
-        if not ready:
-            raise OSError(errno.ETIMEDOUT)
-        return ready[0][1]
+        return ready[0][1] if ready else 0
+
+    def _do(self, action, argument, flags):
+        """One TLS operation, repeated until it has done something, and what it says then.
+
+        A peer that cannot be verified is a ValueError on MicroPython: the peer's fault.
+        """
+        while True:
+            self._left()
+            try:
+                count = action(argument)
+            except ValueError as error:
+                raise ProtocolError("peer not trusted: %s" % error)
+            if count is not None:
+                return count
+            self._wait(self._tls, flags, self._left())
 
     def write(self, data):
         """Send all of `data`, as few TLS records as it fits in. When this returns, the request has left completely."""
         view = memoryview(data)
         at = 0
         while at < len(data):
-            self._left()
-            count = self._do(self._tls.write, view[at:])
-            if count is None:
-                self._wait(self._tls, select.POLLOUT | select.POLLIN)
-            else:
-                at += count
+            at += self._do(self._tls.write, view[at:], select.POLLOUT | select.POLLIN)
         self.written += at
 
-    def _do(self, action, argument):
-        """One TLS operation. A peer that cannot be verified is a ValueError on MicroPython: the peer's fault."""
-        try:
-            return action(argument)
-        except ValueError as error:
-            raise ProtocolError("peer not trusted: %s" % error)
-
     def _fill(self):
-        """Read what is there into the empty buffer; returns False at the end of the stream."""
-        while True:
-            self._left()
-            count = self._do(self._tls.readinto, self._buffer)
-            if count is not None:
-                break
-            self._wait(self._tls, select.POLLIN)
+        """Read what is there into the empty buffer; returns how much, 0 at the end of the stream."""
+        self._end = count = self._do(self._tls.readinto, self._buffer, select.POLLIN)
         self._start = 0
-        self._end = count
         self.received += count
-        return count > 0
+        return count
 
     def read_some(self, limit):
         """A view of 1 to `limit` bytes, valid until the next read; an empty one at the end of the stream."""
-        if self._start == self._end and not self._fill():
-            return self._view[:0]
+        if self._start == self._end:
+            self._fill()
         start = self._start
         self._start = min(self._end, start + limit)
         return self._view[start : self._start]
@@ -173,13 +159,7 @@ class Stream:
 
     def is_quiet(self):
         """Whether an idle connection is still usable: nothing unread, and the peer has not closed it."""
-        if self._tls is None or self._start != self._end:
-            return False
-        self._poll.register(self._tls, select.POLLIN)
-        try:
-            return not self._poll.poll(0)
-        finally:
-            self._poll.unregister(self._tls)
+        return self._tls is not None and self._start == self._end and not self._wait(self._tls, select.POLLIN, 0)
 
     def close(self):
         """Close whatever is open. Never raises."""

@@ -4,7 +4,9 @@ Every driver has this interface: a class `Sensor(options)`, whose `read()` retur
 when the sensor is silent and ValueError when what it says is not a number.
 """
 
-_LIMIT = 64  # characters
+from micropython import const
+
+_LIMIT = const(64)  # characters
 
 
 class Sensor:

@@ -21,7 +21,8 @@ GONE = const(8)  # 410: the service is retired
 MISSING = const(9)  # getOrderInfo does not know the id
 UNLINKED = const(10)  # invalid_grant: the customer must link again
 
-OUTCOMES = (
+# A list, because MicroPython keeps the short words of a tuple twice.
+OUTCOMES = [
     "ok",
     "accepted",
     "in_progress",
@@ -33,11 +34,9 @@ OUTCOMES = (
     "gone",
     "missing",
     "unlinked",
-)
+]
 
-_TRY_LATER = (408, 425, 429, 503)  # statuses by which a server says that it did nothing and may do it later
-_UNRESERVED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
-ID_LIMIT = 255  # characters of an eventInstanceId (Amazon, replenish endpoint)
+ID_LIMIT = const(255)  # characters of an eventInstanceId (Amazon, replenish endpoint)
 
 
 class Request:
@@ -63,13 +62,15 @@ class Answer:
     def json(self):
         """The body as a dict, or None when it is not one."""
         try:
-            data = json.loads(self.body)
+            text = str(self.body, "utf-8")
+            # MicroPython 1.25 takes an object that was cut off for a whole one.
+            data = json.loads(text) if text.count("{") == text.count("}") else None
         except (ValueError, RuntimeError, MemoryError):  # RuntimeError: nested too deeply
-            return None
+            data = None
         return data if isinstance(data, dict) else None
 
     def message(self):
-        """The text of an error body `{"message": …}`, or "". """
+        """The text of an error body `{"message": …}`, or ""."""
         data = self.json()
         message = data.get("message") if data else None
         return message if isinstance(message, str) else ""
@@ -79,15 +80,13 @@ class Answer:
         value = self.headers.get("retry-after", "")
         if value.isdigit():
             return int(value[:9])
-        try:
-            return max(0, parse_http(value) - (self.date() or now))
-        except ValueError:
-            return 0
+        at = self.date("retry-after")
+        return max(0, at - (self.date() or now)) if at else 0
 
-    def date(self):
-        """The server's clock in Unix seconds, or 0."""
+    def date(self, name="date"):
+        """A header's date in Unix seconds, or 0; without a name: the server's clock."""
         try:
-            return parse_http(self.headers.get("date", ""))
+            return parse_http(self.headers.get(name, ""))
         except ValueError:
             return 0
 
@@ -99,35 +98,53 @@ def judge(answer):
         return OK
     if status == 0:
         return UNKNOWN if answer.sent else NOT_ACTED
-    if status in _TRY_LATER:
+    if status in (408, 425, 429, 503):  # by these a server says that it did nothing and may do it later
         return NOT_ACTED
     if status == 410:
         return GONE
-    if bad_token(answer):
+    # DRS says 400 `{"message":"Invalid token"}`, and names the kind in a header.
+    if (
+        status == 401
+        or status in (400, 403)
+        and (answer.headers.get("x-amzn-errortype", "").startswith("InvalidToken") or "invalid token" in answer.message().lower())
+    ):
         return BAD_TOKEN
     return REFUSED if 400 <= status < 500 else UNKNOWN
 
 
-def bad_token(answer):
-    """DRS says 400 `{"message":"Invalid token"}`, and names the kind in `x-amzn-ErrorType`."""
-    if answer.status == 401:
-        return True
-    if answer.status not in (400, 403):
-        return False
-    return answer.headers.get("x-amzn-errortype", "").startswith("InvalidToken") or "invalid token" in answer.message().lower()
+# Text is looked at as bytes: MicroPython keeps each different one-character string that a loop over a string makes, for ever.
+# "surrogatepass" is for CPython, whose json lets half characters through; MicroPython has no such notion.
 
 
 def quote(text):
     """Percent-encode for a path segment or a form value."""
-    return "".join([c if c in _UNRESERVED else "".join(["%%%02X" % b for b in c.encode()]) for c in text])
+    quoted = bytearray()
+    for byte in text.encode():
+        if 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 or byte in b"-._~":
+            quoted.append(byte)
+        else:
+            quoted.extend(b"%%%02X" % byte)
+    return quoted.decode()
 
 
 def phrase(text):
     """A service's own words, made fit for a log: visible ASCII, short, and without anything as long or as shaped as a token."""
-    words = "".join([c if " " < c <= "~" else " " for c in text[:120]]).split()
-    return " ".join([word if len(word) <= 40 and "|" not in word else "[...]" for word in words])
+    said = bytearray(text[:120].encode("utf-8", "surrogatepass"))
+    for i in range(len(said)):
+        if not 32 < said[i] < 127:
+            said[i] = 32
+    words = said.decode().split()
+    for i in range(len(words)):
+        if len(words[i]) > 40 or "|" in words[i]:
+            words[i] = "[...]"
+    return " ".join(words)
 
 
 def printable(value, limit):
     """Whether `value` is a string of 1 to `limit` visible ASCII characters: fit for a header, a path and a file."""
-    return isinstance(value, str) and 0 < len(value) <= limit and all(["!" <= c <= "~" for c in value])
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        return False
+    for byte in value.encode("utf-8", "surrogatepass"):
+        if not 32 < byte < 127:
+            return False
+    return True

@@ -4,13 +4,13 @@ Paths, headers, version names and bodies are Amazon's ("Replenish Endpoint" and 
 documents differ, both spellings are read.
 """
 
-import json
+from micropython import const
 
 from ..core import isotime, policy
 from ..core import order as o
 from . import call
 
-_TYPE = "com.amazon.dash.replenishment."
+_WITHOUT = const("200 without ")
 
 # How far an order is, by the status of an order item: the documents of 2018 (first) and the later ones (second).
 _STATUS = {
@@ -31,120 +31,110 @@ class Drs:
         self._endpoint = endpoint
 
     def _request(self, token, method, path, name, body=b"", result="1.0"):
+        kind = "com.amazon.dash.replenishment.Drs" + name
         headers = {
             "Authorization": "Bearer " + token,
-            "x-amzn-type-version": _TYPE + name + "Input@1.0",
-            "x-amzn-accept-type": _TYPE + name + "Result@" + result,
+            "x-amzn-type-version": kind + "Input@1.0",
+            "x-amzn-accept-type": kind + "Result@" + result,
         }
         if body:
             headers["Content-Type"] = "application/json"
         return call.Request(method, self._endpoint + path, headers, body)
 
     def replenish(self, token, slot_id):
-        return self._request(token, "POST", "/replenish/" + call.quote(slot_id), "DrsReplenish")
+        return self._request(token, "POST", "/replenish/" + call.quote(slot_id), "Replenish")
 
     def order_info(self, token, event_instance_id):
-        return self._request(token, "GET", "/getOrderInfo/" + call.quote(event_instance_id), "DrsOrderInfo")
+        return self._request(token, "GET", "/getOrderInfo/" + call.quote(event_instance_id), "OrderInfo")
 
     def subscription_info(self, token):
-        return self._request(token, "GET", "/subscriptionInfo", "DrsSubscriptionInfo", result="2.0")
+        return self._request(token, "GET", "/subscriptionInfo", "SubscriptionInfo", b"", "2.0")
 
     def device_status(self, token, active_at):
         """active_at: Unix seconds of the device's latest activity. Amazon wants this daily."""
-        body = json.dumps({"mostRecentlyActiveDate": isotime.text(active_at)}).encode()
-        return self._request(token, "POST", "/deviceStatus", "DrsDeviceStatus", body)
+        body = '{"mostRecentlyActiveDate":"%s"}' % isotime.text(active_at)
+        return self._request(token, "POST", "/deviceStatus", "DeviceStatus", body.encode())
 
     def slot_status(self, token, slot, runs_out):
         """The slot's level, capacity and stock in its unit; runs_out: Unix seconds. All five fields are required by Amazon."""
         level = slot.level
-        body = json.dumps(
-            {
-                "expectedReplenishmentDate": isotime.text(runs_out),
-                "remainingQuantityInUnit": level.value,
-                "originalQuantityInUnit": slot.capacity,
-                "totalQuantityOnHand": slot.order.on_hand,
-                "lastUseDate": isotime.text(level.last_use or level.first_at),
-            }
-        ).encode()
-        return self._request(token, "POST", "/slotStatus/" + call.quote(slot.id), "DrsSlotStatus", body)
+        body = (
+            '{"expectedReplenishmentDate":"%s","remainingQuantityInUnit":%s,"originalQuantityInUnit":%s,'
+            '"totalQuantityOnHand":%s,"lastUseDate":"%s"}'
+        ) % (
+            isotime.text(runs_out),
+            level.value,
+            slot.capacity,
+            slot.order.on_hand,
+            isotime.text(level.last_use or level.first_at),
+        )
+        return self._request(token, "POST", "/slotStatus/" + call.quote(slot.id), "SlotStatus", body.encode())
 
 
 def read_replenish(answer):
     """(outcome, eventInstanceId or "", detail) of a replenish call, by the outcomes of law 1 to 3."""
-    outcome = call.judge(answer)
+    outcome, data, detail = _body(answer, "detailCode", str)
+    event_id = ""
     if outcome in (call.REFUSED, call.UNKNOWN) and answer.status >= 400 and "is unsubscribed" in answer.message():
-        return call.UNSUBSCRIBED, "", "slot is unsubscribed"
-    if outcome != call.OK:
-        return outcome, "", _detail(answer)
-    data = answer.json()
-    code = data.get("detailCode") if data else None
-    if not call.printable(code, 64):
-        return call.UNKNOWN, "", "200 without a usable detailCode"
-    event_id = data.get("eventInstanceId")
-    return _meaning(code), event_id if call.printable(event_id, call.ID_LIMIT) else "", call.phrase(code)
-
-
-def _meaning(code):
-    """Amazon's prose and wire spell the codes differently, so underscores and case do not count."""
-    plain = code.replace("_", "").lower()
-    if plain.startswith("no"):
-        return call.UNKNOWN  # NO_ORDER_IN_PROGRESS and the like say the opposite
-    if plain.endswith("orderplaced"):
-        return call.ACCEPTED
-    return call.IN_PROGRESS if plain.endswith("orderinprogress") else call.UNKNOWN
+        outcome = call.UNSUBSCRIBED
+    elif outcome == call.OK:
+        code = data["detailCode"]
+        # Amazon's prose and wire spell the codes differently, so underscores and case do not count.
+        plain = code.replace("_", "").lower()
+        outcome = call.UNKNOWN
+        if not call.printable(code, 64) or plain.startswith("no"):
+            pass  # NO_ORDER_IN_PROGRESS and the like say the opposite
+        elif plain.endswith("orderplaced"):
+            outcome = call.ACCEPTED
+        elif plain.endswith("orderinprogress"):
+            outcome = call.IN_PROGRESS
+        event_id = data.get("eventInstanceId")
+        detail = call.phrase(code) or detail
+    return outcome, event_id if call.printable(event_id, call.ID_LIMIT) else "", detail
 
 
 def read_order_info(answer, event_instance_id, slot_id):
     """(outcome, what `policy.learn` is to learn, expected delivery in Unix seconds or 0, detail) of a getOrderInfo call."""
-    outcome = call.judge(answer)
+    outcome, data, detail = _body(answer, "orderInfoData", dict)
     if outcome == call.REFUSED:
-        return call.MISSING, policy.NEVER, 0, _detail(answer)
+        return call.MISSING, policy.NEVER, 0, detail
     if outcome != call.OK:
-        return outcome, 0, 0, _detail(answer)
-    info = (answer.json() or {}).get("orderInfoData")
-    items = info.get("orderItems") if isinstance(info, dict) else None
+        return outcome, 0, 0, detail
+    info = data["orderInfoData"]
+    items = info.get("orderItems")
     if not isinstance(items, list) or info.get("instanceId", event_instance_id) != event_instance_id:
-        return call.UNKNOWN, 0, 0, "200 without usable orderInfoData"
-    items = [item for item in items if isinstance(item, dict) and item.get("slotId", slot_id) == slot_id]
-    event, status = _furthest_behind(items)
-    return call.OK, event, max([_delivery(item) for item in items] or [0]), status
+        return call.UNKNOWN, 0, 0, _WITHOUT + "orderItems of this order"
+    return _furthest_behind(items, slot_id)
 
 
-def _furthest_behind(items):
-    """(event, status) of the item that is furthest behind; a cancelled item counts only when there is no other."""
-    event, shown = 0, "no status"
+def _furthest_behind(items, slot_id):
+    """The order is as far as its item that is furthest behind; a cancelled one counts only when there is no other."""
+    event, delivery_at, detail = 0, 0, "no status"
     for item in items:
-        status = item.get("status")
-        if not isinstance(status, str):
+        if not isinstance(item, dict) or item.get("slotId", slot_id) != slot_id:
             continue
-        found = _STATUS.get(status.lower(), 0)
-        if not event or found and found < event:
-            event, shown = found, call.phrase(status)
-    return event, shown
-
-
-def _delivery(item):
-    date = item.get("expectedDeliveryDate")
-    try:
-        return isotime.parse(date) if isinstance(date, str) else 0
-    except ValueError:
-        return 0
+        try:
+            delivery_at = max(delivery_at, isotime.parse(str(item.get("expectedDeliveryDate"))))
+        except ValueError:
+            pass
+        status = item.get("status")
+        found = _STATUS.get(status.lower(), 0) if isinstance(status, str) else None
+        if found is not None and (not event or found and found < event):
+            event, detail = found, call.phrase(status)
+    return call.OK, event, delivery_at, detail
 
 
 def read_subscription_info(answer):
     """(outcome, {slot id: subscribed}, detail); both generations: `{slot: {"subscribed": true, …}}` and `{slot: true}`."""
-    outcome = call.judge(answer)
-    if outcome != call.OK:
-        return outcome, {}, _detail(answer)
-    slots = (answer.json() or {}).get("slotsSubscriptionStatus")
-    if not isinstance(slots, dict):
-        return call.UNKNOWN, {}, "200 without slotsSubscriptionStatus"
+    outcome, data, detail = _body(answer, "slotsSubscriptionStatus", dict)
     found = {}
-    for slot_id, entry in slots.items():
-        subscribed = entry.get("subscribed") if isinstance(entry, dict) else entry
-        if subscribed is True or subscribed is False:
-            found[slot_id] = subscribed
-    return call.OK, found, "%d slots" % len(found)
+    if outcome == call.OK:
+        for slot_id, entry in data["slotsSubscriptionStatus"].items():
+            subscribed = entry.get("subscribed") if isinstance(entry, dict) else entry
+            if subscribed is True or subscribed is False:
+                found[slot_id] = subscribed
+        detail = "%d slots" % len(found)
+    return outcome, found, detail
 
 
 def read_status(answer):
@@ -152,9 +142,19 @@ def read_status(answer):
     return call.judge(answer), _detail(answer)
 
 
+def _body(answer, name, kind):
+    """(outcome, the body of a 200, detail); UNKNOWN for a 200 in which the field `name` is not of this type."""
+    outcome = call.judge(answer)
+    if outcome != call.OK:
+        return outcome, None, _detail(answer)
+    data = answer.json() or {}
+    if not isinstance(data.get(name), kind):
+        outcome = call.UNKNOWN
+    return outcome, data, _WITHOUT + name
+
+
 def _detail(answer):
     """One short phrase for the log: no more than what the service says of itself."""
     if not answer.status:
         return answer.error
-    message = call.phrase(answer.message())
-    return "status %d %s" % (answer.status, message) if message else "status %d" % answer.status
+    return ("status %d %s" % (answer.status, call.phrase(answer.message()))).strip()

@@ -1,18 +1,18 @@
 """Login with Amazon: an access token from a refresh token (RFC 6749 section 6; Amazon, "Refresh Token" and "Access Token")."""
 
+from micropython import const
+
 from . import call
 
-TOKEN_LIMIT = 2048  # bytes, of either token (Amazon, "Access Token")
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_CLIENT_ERRORS = ("invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request", "invalid_scope")
+TOKEN_LIMIT = const(2048)  # bytes, of either token (Amazon, "Access Token")
 
 
 def refresh(token_url, client_id, client_secret, refresh_token):
     """The request for a new access token. client_secret: None when the device was linked by PKCE, which needs none."""
-    form = "grant_type=refresh_token&refresh_token=" + call.quote(refresh_token) + "&client_id=" + call.quote(client_id)
+    form = ["grant_type=refresh_token&refresh_token=", call.quote(refresh_token), "&client_id=", call.quote(client_id)]
     if client_secret:
-        form += "&client_secret=" + call.quote(client_secret)
-    return call.Request("POST", token_url, _FORM, form.encode())
+        form += "&client_secret=", call.quote(client_secret)
+    return call.Request("POST", token_url, {"Content-Type": "application/x-www-form-urlencoded"}, "".join(form).encode())
 
 
 def read(answer):
@@ -25,22 +25,21 @@ def read(answer):
     if outcome == call.OK:
         return _granted(data)
     error = data.get("error")
-    detail = call.phrase(error) if call.printable(error, 64) else answer.error or "status %d" % answer.status
     if error == "invalid_grant":
         outcome = call.UNLINKED
-    elif error in _CLIENT_ERRORS:
+    elif error in "invalid_client unauthorized_client unsupported_grant_type invalid_request invalid_scope".split():
         outcome = call.REFUSED
     elif outcome != call.GONE:
         outcome = call.NOT_ACTED
-    return outcome, "", 0, "", detail
+    return outcome, "", 0, "", call.phrase(error) if call.printable(error, 64) else answer.error or "status %d" % answer.status
 
 
 def _granted(data):
-    access, refresh = data.get("access_token"), data.get("refresh_token")
+    access, rotated = data.get("access_token"), data.get("refresh_token")
     try:
         lifetime_s = min(max(int(data.get("expires_in")), 0), 86400)
     except (TypeError, ValueError, OverflowError):
         lifetime_s = 0
-    if not call.printable(access, TOKEN_LIMIT) or not lifetime_s:
-        return call.NOT_ACTED, "", 0, "", "no usable access_token and expires_in"
-    return call.OK, access, lifetime_s, refresh if call.printable(refresh, TOKEN_LIMIT) else "", ""
+    if not lifetime_s or not call.printable(access, TOKEN_LIMIT):
+        return call.NOT_ACTED, "", lifetime_s, "", "no usable access_token and expires_in"
+    return call.OK, access, lifetime_s, rotated if call.printable(rotated, TOKEN_LIMIT) else "", ""

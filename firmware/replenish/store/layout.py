@@ -1,4 +1,4 @@
-"""What stands in each record, field by field: `struct` form and the names of the fields, which are those of the core's objects.
+"""What stands in each record: its `struct` form, then the names of the fields, which are those of the core's objects.
 
 A record fits 128 bytes with its frame of 14 and its key of 10: up to there littlefs keeps a file in its directory, and a rewrite
 costs 0.03 to 0.05 erases instead of 1.
@@ -6,10 +6,12 @@ costs 0.03 to 0.05 erases instead of 1.
 
 from binascii import a2b_base64, b2a_base64, crc32, hexlify, unhexlify
 
+from micropython import const
+
 # An order is followed by its packed eventInstanceId; the byte `cancels` carries `subscribed` in its upper two bits.
-ORDER = "<BBBBBHIIIIIIIIIffH16s"
-ORDER_SIZE = 69
-ORDER_FIELDS = (
+ORDER_SIZE = const(69)
+ORDER = (
+    "<BBBBBHIIIIIIIIIffH16s",
     "state",
     "reason",
     "flags",
@@ -30,8 +32,8 @@ ORDER_FIELDS = (
     "fuse_day",
     "fuse",
 )
-LEVEL = "<fIfIIIIfIHf"
-LEVEL_FIELDS = (
+LEVEL = (
+    "<fIfIIIIfIHf",
     "value",
     "at",
     "low_water",
@@ -44,8 +46,8 @@ LEVEL_FIELDS = (
     "refills",
     "refill_amount",
 )
-DEVICE = "<IHIIBBHIIIB"
-DEVICE_FIELDS = (
+DEVICE = (
+    "<IHIIBBHIIIB",
     "known_time",
     "attempts",
     "next_try",
@@ -59,8 +61,6 @@ DEVICE_FIELDS = (
     "retired",
 )
 
-_ID_START = "amzn1.dash.v2.o."
-
 
 def tag(slot_id):
     """Eight hexadecimal digits that stand for a slot in keys; a slot's id may be too long and too free for a file's name."""
@@ -69,14 +69,15 @@ def tag(slot_id):
 
 def pack_id(event_id):
     """An eventInstanceId as bytes: 33 for the usual `amzn1.dash.v2.o.` + base64 of `r.<uuid>.<uuid>`, else its characters."""
-    if len(event_id) == 116 and event_id.startswith(_ID_START):
+    if len(event_id) == 116:
         try:
-            packed = b"\1" + unhexlify(a2b_base64(event_id[16:])[2:].replace(b"-", b"").replace(b".", b""))
+            digits = a2b_base64(event_id[16:]).decode()[2:].replace("-", "").replace(".", "")
+            packed = bytes([1]) + unhexlify(digits)
             if unpack_id(packed) == event_id:
                 return packed
         except ValueError:
             pass
-    return b"\0" + event_id.encode()
+    return ("\0" + event_id).encode()
 
 
 def unpack_id(packed):
@@ -85,9 +86,8 @@ def unpack_id(packed):
         return packed[1:].decode()
     digits = hexlify(packed[1:]).decode()
     plain = "r"
-    for start in (0, 32):
-        plain += "." + digits[start : start + 8]
-        for at in (8, 12, 16):
-            plain += "-" + digits[start + at : start + at + 4]
-        plain += "-" + digits[start + 20 : start + 32]
-    return _ID_START + b2a_base64(plain.encode()).strip().decode()
+    at = 0
+    for size in 2 * (8, 4, 4, 4, 12):  # the groups of two uuids
+        plain += ("." if size == 8 else "-") + digits[at : at + size]
+        at += size
+    return "amzn1.dash.v2.o." + b2a_base64(plain.encode()).strip().decode()

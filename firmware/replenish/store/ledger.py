@@ -24,21 +24,26 @@ class Ledger:
             # First: if the power fails in between, the order still stands as asked, with an unknown outcome.
             self.store.put("p-" + key, layout.pack_id(order.progress_id))
             self.progress_ids[slot.id] = order.progress_id
-        values = [getattr(order, field) for field in layout.ORDER_FIELDS]
-        values[3] = min(order.cancels, 63) | order.subscribed << 6
-        values[4] = min(order.attempts, 255)
-        self.store.put("o-" + key, struct.pack(layout.ORDER, *values) + layout.pack_id(order.own_id))
+        values = _values(layout.ORDER, order)
+        values[4] = min(order.cancels, 63) | order.subscribed << 6
+        values[5] = min(order.attempts, 255)
+        self.store.put("o-" + key, struct.pack(*values) + layout.pack_id(order.own_id))
 
     def save_level(self, slot, now):
-        self._put("l-" + layout.tag(slot.id), layout.LEVEL, layout.LEVEL_FIELDS, slot.level)
+        self.store.put("l-" + layout.tag(slot.id), struct.pack(*_values(layout.LEVEL, slot.level)))
         slot.level.saved(now)
 
     def save_device(self, device):
-        self._put("device", layout.DEVICE, layout.DEVICE_FIELDS, device)
-
-    def _put(self, key, form, fields, thing):
-        self.store.put(key, struct.pack(form, *[getattr(thing, field) for field in fields]))
+        self.store.put("device", struct.pack(*_values(layout.DEVICE, device)))
 
     def save_token(self, given, rotated):
         """The refresh token to use from now on instead of the `given` one of the secrets."""
         self.store.put("token", struct.pack("<I", crc32(given.encode())) + rotated.encode())
+
+
+def _values(fields, thing):
+    """What `struct.pack` wants: the form, and what stands in the fields."""
+    values = [fields[0]]
+    for field in fields[1:]:
+        values.append(getattr(thing, field))
+    return values

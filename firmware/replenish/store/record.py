@@ -10,32 +10,14 @@ Little-endian. Every bit is under the CRC, so any flipped bit and any truncation
 import struct
 from binascii import crc32
 
-from ..core.errors import StoreError
+from micropython import const
 
-VERSION = 1
-
-_HEAD = "<2sBBIH"
-_HEAD_SIZE = 10
-_MAGIC = b"rR"
+VERSION = const(1)
+HEAD = "<2sBBIH"
+HEAD_SIZE = const(10)
 
 
 def encode(key, sequence, payload):
     name = key.encode()
-    body = struct.pack(_HEAD, _MAGIC, VERSION, len(name), sequence & 0xFFFFFFFF, len(payload)) + name + payload
+    body = struct.pack(HEAD, b"rR", VERSION, len(name), sequence, len(payload)) + name + payload
     return body + struct.pack("<I", crc32(body))
-
-
-def decode(key, data):
-    """(sequence, payload) of a record that must belong to `key`. Raises StoreError that says what is wrong."""
-    if len(data) < _HEAD_SIZE + 4:
-        raise StoreError("record %s: %d bytes, too short" % (key, len(data)))
-    magic, version, key_size, sequence, size = struct.unpack_from(_HEAD, data, 0)
-    if magic != _MAGIC:
-        raise StoreError("record %s: not written by this agent" % key)
-    if crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
-        raise StoreError("record %s: checksum wrong" % key)
-    if version != VERSION:
-        raise StoreError("record %s: format %d, this agent reads %d" % (key, version, VERSION))
-    if len(data) != _HEAD_SIZE + key_size + size + 4 or data[_HEAD_SIZE : _HEAD_SIZE + key_size] != key.encode():
-        raise StoreError("record %s: belongs to another key" % key)
-    return sequence, data[_HEAD_SIZE + key_size : -4]

@@ -13,12 +13,12 @@ Keys are 1 to 15 characters of a-z, 0-9 and "-".
 
 import os
 
+from micropython import const
+
 from ..core.errors import StoreError
 from . import record
 
-_NEW = ".new"
-_BAD = ".bad"
-_SIZE_LIMIT = 4096  # bytes read of one record; the longest legal one is a token of 2,048 characters
+_SIZE_LIMIT = const(4096)  # bytes read of one record; the longest legal one is a token of 2,048 characters
 
 
 class RecordFiles:
@@ -39,43 +39,36 @@ class RecordFiles:
 
     def get(self, key):
         try:
-            file = open(self._path + key, "rb")
-        except OSError:
-            if key in os.listdir(self._path):
-                raise StoreError("record %s: cannot be read" % key)
-            return None
-        try:
-            data = file.read(_SIZE_LIMIT + 1)
+            with open(self._path + key, "rb") as file:
+                data = file.read(_SIZE_LIMIT + 1)
         except OSError as error:
-            raise StoreError("record %s: cannot be read (%s)" % (key, error))
-        finally:
-            file.close()
-        sequence, payload = record.decode(key, data)
-        self._sequences[key] = sequence
+            if key in os.listdir(self._path):
+                raise StoreError("record %s: cannot be read (%s)" % (key, error))
+            return None
+        from .reading import decode  # not in memory when nothing is read
+
+        self._sequences[key], payload = decode(key, data)
         return payload
 
     def put(self, key, payload):
         # The bytes are whole before the file is opened: on littlefs an exception inside the write would commit a torn file.
         sequence = self._sequences.get(key, 0) + 1
         data = record.encode(key, sequence, payload)
-        if self._atomic_close:
-            self._write(self._path + key, data)
-        else:
-            self._write(self._path + key + _NEW, data)
-            os.rename(self._path + key + _NEW, self._path + key)
-        self._sequences[key] = sequence
-
-    def _write(self, name, data):
-        file = open(name, "wb")
-        try:
+        name = self._path + key
+        with open(name if self._atomic_close else name + ".new", "wb") as file:
             file.write(data)
             if not self._atomic_close:
                 file.flush()  # MicroPython's POSIX file: fsync
-        finally:
-            file.close()
+        if not self._atomic_close:
+            os.rename(name + ".new", name)
+        self._sequences[key] = sequence
 
     def keys(self):
-        return [name for name in os.listdir(self._path) if "." not in name]
+        keys = []
+        for name in os.listdir(self._path):
+            if "." not in name:
+                keys.append(name)
+        return keys
 
     def set_aside(self, key):
-        os.rename(self._path + key, self._path + key + _BAD)
+        os.rename(self._path + key, self._path + key + ".bad")

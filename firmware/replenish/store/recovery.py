@@ -33,12 +33,12 @@ class Recovery:
             raise
         return payload
 
-    def _fill(self, key, form, fields, thing):
+    def _fill(self, key, fields, thing):
         """Fill a core object from its record. Returns whether there was one."""
-        payload = self._get(key, struct.calcsize(form))
+        payload = self._get(key, struct.calcsize(fields[0]))
         if payload is None:
             return False
-        for field, value in zip(fields, struct.unpack(form, payload)):
+        for field, value in zip(fields[1:], struct.unpack(fields[0], payload)):
             setattr(thing, field, value)
         return True
 
@@ -61,7 +61,7 @@ class Recovery:
                 self.damage.append("record %s: missing" % key)
                 raise StoreError(self.damage[-1])
             return
-        for field, value in zip(layout.ORDER_FIELDS, struct.unpack(layout.ORDER, payload[: layout.ORDER_SIZE])):
+        for field, value in zip(layout.ORDER[1:], struct.unpack(layout.ORDER[0], payload[: layout.ORDER_SIZE])):
             setattr(order, field, value)
         order.subscribed = order.cancels >> 6
         order.cancels &= 63
@@ -73,7 +73,7 @@ class Recovery:
         level = slot.level
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
-            if self._fill("l-" + layout.tag(slot.id), layout.LEVEL, layout.LEVEL_FIELDS, level):
+            if self._fill("l-" + layout.tag(slot.id), layout.LEVEL, level):
                 level.saved(level.at)
         except StoreError:
             pass
@@ -81,7 +81,7 @@ class Recovery:
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
-            self._fill("device", layout.DEVICE, layout.DEVICE_FIELDS, device)
+            self._fill("device", layout.DEVICE, device)
         except StoreError:
             device.held = 1
 

@@ -26,8 +26,15 @@ REQUEST = drs.Drs("https://service.example").replenish("Atza|token", "PaperTowel
 TRACED = ("/firmware/replenish/", "/shim/modules/requests.py")
 
 
-# Names, small integers and nothing else. The last four stand between the last write and the note that the request has left.
-WITHOUT_MEMORY = ("exchange = None", "if count is None:", "at += count", "while at < len(data):", "self.written += at", "self.sent = True")
+# Names, small integers and nothing else. The last five stand between the last write and the note that the request has left.
+WITHOUT_MEMORY = (
+    "self.sent = self._reusable = False",
+    "if count is not None:",
+    "return count",
+    "while at < len(data):",
+    "self.written += at",
+    "self.sent = True",
+)
 
 
 def lines_without_memory() -> set[tuple[str, int]]:
@@ -49,7 +56,7 @@ def lines_without_memory() -> set[tuple[str, int]]:
             if isinstance(node, ast.Try):
                 found.add((name, node.lineno))
                 bodies = node.finalbody
-            elif isinstance(node, ast.FunctionDef) and node.name in ("close", "_close"):
+            elif isinstance(node, ast.FunctionDef) and node.name in ("close", "_close", "_end"):
                 bodies = [node]
             elif first_line in WITHOUT_MEMORY:
                 found.add((name, node.lineno))
