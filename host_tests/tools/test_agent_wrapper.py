@@ -1,4 +1,4 @@
-"""build/unix/agent's program, tools/unix_agent.py, over a stand-in agent under the real MicroPython."""
+"""build/unix/agent's program, tools/unix_agent.py, over a stand-in agent under the real MicroPython, and over the real one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
+
+from host_tests.tools import unix_ports
+from tools import unix_agent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -240,3 +245,140 @@ def test_the_launcher_works_from_anywhere_and_in_an_odd_path(tmp_path: Path, mon
     done = subprocess.run([odd / "build/unix/agent", config], cwd="/", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     assert (house.work / "state").is_dir()
+
+
+# The real agent
+
+
+class Appliance:
+    """A folder with a configuration of the real agent, which is linked to nobody and so makes no call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
+        (folder / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+        (folder / "secrets.json").write_text("{}")
+        (folder / "level.txt").write_text("7.5\n")
+        self.configure()
+
+    def configure(self, **changes: object) -> None:
+        sensor = {"driver": "file", "path": "level.txt"}
+        config = {
+            "device": {"model": "acme-brewer-1", "serial": "SN0001"},
+            "backend": "drs",
+            "drs": {"endpoint": "https://localhost:9"},
+            "lwa": {"token_url": "https://localhost:9/auth/o2/token", "client_id": "c"},
+            "tls": {"ca": ["ca.pem"]},
+            "state": "kept/state",
+            "secrets": "secrets.json",
+            "slots": [{"id": "Coffee", "capacity": 12, "reorder_at": 3, "sensor": sensor}],
+        }
+        (self.folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in ("HEAP", "MICROPYTHON")}
+        process = subprocess.Popen(
+            [ROOT / "build/unix/agent", "config.json", *arguments],
+            cwd=self.folder,
+            env={**clean, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=20)
+        return process.returncode, out, err
+
+    def clear(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.communicate(timeout=20)
+
+
+@pytest.fixture
+def appliance(tmp_path: Path) -> Iterator[Appliance]:
+    appliance = Appliance(tmp_path)
+    yield appliance
+    appliance.clear()
+
+
+def started(process: subprocess.Popen[str]) -> str:
+    """Wait until the real agent runs; its first line."""
+    assert process.stdout
+    line = process.stdout.readline()
+    assert " event=start " in line, process.communicate()
+    return line
+
+
+@pytest.mark.parametrize("interpreter", unix_ports.NAMES)
+def test_the_real_agent_wakes_once(appliance: Appliance, interpreter: str) -> None:
+    code, out, err = appliance.run("--once", MICROPYTHON=unix_ports.program(interpreter))
+    assert (code, err) == (0, "")
+    kinds = [line.split()[1] for line in out.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("event=start", "event=stop")
+    assert "event=level slot=Coffee level=7.5" in out
+    assert "event=call" not in out
+    assert any((appliance.folder / "kept/state").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_real_agent_cleanly(appliance: Appliance, number: signal.Signals) -> None:
+    process = appliance.start()
+    started(process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert " event=stop " in out.splitlines()[-1]
+
+
+def test_a_wrapper_killed_at_once_leaves_no_real_agent(appliance: Appliance) -> None:
+    process = appliance.start()
+    started(process)
+    process.kill()
+    assert process.stdout
+    assert " event=stop " in process.stdout.read().splitlines()[-1]  # the end of this pipe is the end of the agent too
+
+
+def test_a_second_real_agent_is_refused_and_a_later_one_is_not(appliance: Appliance) -> None:
+    first = appliance.start()
+    started(first)
+    assert appliance.run() == (2, "", "kept/state: another agent is running on this state folder.\n")
+    first.terminate()
+    assert first.wait(20) == 0
+    assert appliance.run("--once")[0] == 0
+
+
+def test_the_heap_setting_is_the_real_agents(appliance: Appliance) -> None:
+    free = [int(started(appliance.start("--once", HEAP=heap)).split("heap_free=")[1]) for heap in ("300k", "1m")]
+    assert 0 < free[0] < 300 * 1024 < free[1] < 1024 * 1024
+
+
+def test_a_bad_configuration_makes_no_real_agent(appliance: Appliance) -> None:
+    appliance.configure(backend="gateway", polcy={}, secrets="none.json")
+    before = sorted(appliance.folder.rglob("*"))
+    code, out, err = appliance.run()
+    assert (code, out) == (2, "")
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [["config.json", key] for key in ("polcy", "backend", "secrets")]
+    assert sorted(appliance.folder.rglob("*")) == before
+
+
+def test_a_state_folder_that_takes_no_file_is_refused() -> None:
+    us = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "state"
+        folder.mkdir()
+        folder.chmod(0o555)
+        Path(name).chmod(0o755)
+        if us == 0:
+            os.seteuid(65534)  # root may write anywhere, nobody may not
+        try:
+            with pytest.raises(unix_agent.UsageError) as caught:
+                unix_agent.lock_state(folder)
+        finally:
+            os.seteuid(us)
+    assert str(caught.value) == f"{folder}: the state folder cannot be used: Permission denied."
