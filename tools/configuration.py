@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tools.boards import did_you_mean
 
@@ -43,6 +45,7 @@ SHOWN_LIMIT = 60
 MISSING = "missing"
 NOT_SHOWN = "(not shown)"
 READABLE = "a file that can be read"
+CERTIFICATE = "a file with one certificate, DER or PEM, not expired, its key RSA of 2048 bits or more or of a NIST curve"
 
 
 def _device_config() -> types.ModuleType:
@@ -392,8 +395,7 @@ def judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
     if isinstance(tls, dict) and SECTIONS["tls"]["ca"].accepts(tls.get("ca")):
         for number, name in enumerate(tls["ca"]):
             if reason := certificate_fault(folder / name):
-                allowed = "a file with one certificate that has not expired, DER or PEM"
-                faults.add(f"tls.ca[{number}]", f"{shown(name)} ({reason})", allowed)
+                faults.add(f"tls.ca[{number}]", f"{shown(name)} ({reason})", CERTIFICATE)
     if _PATH.accepts(data.get("state")):
         judge_state(data["state"], folder, faults)
     if _PATH.accepts(data.get("secrets")):
@@ -412,10 +414,19 @@ def certificate_fault(path: Path) -> str | None:
         return "more than one PEM block"
     try:
         certificate = x509.load_pem_x509_certificate(data) if is_pem else x509.load_der_x509_certificate(data)
-        end = certificate.not_valid_after_utc
-    except (ValueError, x509.InvalidVersion):
+        key, end = certificate.public_key(), certificate.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         return "not a certificate"
+    if not is_usable(key):
+        return "another kind of key"
     return f"expired on {end:%Y-%m-%d}" if end < datetime.now(UTC) else None
+
+
+def is_usable(key: object) -> bool:
+    """Whether MicroPython's mbedTLS verifies with such a key: it has no Ed25519, and its default profile no short RSA."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= 2048
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1))
 
 
 def judge_state(name: str, folder: Path, faults: Faults) -> None:

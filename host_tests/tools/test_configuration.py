@@ -21,13 +21,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from replenish import config as device
 from replenish.store import layout
 
+from host_tests.tools import unix_ports
 from tools import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,32 +43,36 @@ SECRETS = json.dumps({"refresh_token": TOKEN, "client_secret": "hunter3", "wifi"
 FAULT = re.compile(r".+: .+: .+: allowed: .+")
 
 
-def certificate(name: str, start: datetime, end: datetime) -> tuple[bytes, bytes, bytes]:
-    """A root certificate as DER and PEM, and its key as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), start, end)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.public_bytes(Encoding.DER), made.public_bytes(Encoding.PEM), private
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+START, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
+
+
+def root(key: Key, start: datetime = START, end: datetime = END) -> x509.Certificate:
+    """A root certificate of this key."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Root")])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), start, end)
+    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
 
 
 def put_certificates(folder: Path) -> None:
-    """Two usable files and some that are not."""
-    der, pem, key = certificate("Good", datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC))
-    expired, _, _ = certificate("Old", datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))
-    contents = {
+    """Four usable files and some that are not."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der, pem = root(key).public_bytes(Encoding.DER), root(key).public_bytes(Encoding.PEM)
+    made = {
+        "rsa.der": root(rsa.generate_private_key(65537, 2048)),
+        "later.der": root(key, datetime(2110, 1, 1, tzinfo=UTC)),
+        "expired.der": root(key, end=datetime(2020, 2, 1, tzinfo=UTC)),
+        "ed25519.der": root(ed25519.Ed25519PrivateKey.generate()),
+        "short.der": root(rsa.generate_private_key(65537, 1024)),
+    }
+    contents = {name: certificate.public_bytes(Encoding.DER) for name, certificate in made.items()} | {
         "ca.der": der,
         "ca.pem": pem,
         "two.pem": pem + pem,
-        "told.pem": b"Subject: Good\n" + pem,
+        "told.pem": b"Subject: Root\n" + pem,
         "more.der": der + b"\0",
         "empty.der": b"",
-        "expired.der": expired,
-        "key.pem": key,
+        "key.pem": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -203,12 +208,12 @@ def test_the_device_loads_what_is_accepted(folder: Path, name: str) -> None:
 LOADER = "import json, sys; from replenish import config; print(json.dumps(config.load(sys.argv[1])[0]))"
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", "micropython32"])
+@pytest.mark.parametrize("interpreter", unix_ports.NAMES)
 @pytest.mark.parametrize("name", GOOD)
 def test_micropython_reads_the_same_values(folder: Path, name: str, interpreter: str) -> None:
     (folder / "config.json").write_bytes((CORPUS / "good" / name).read_bytes())
     (folder / "loader.py").write_text(LOADER)
-    command = [str(ROOT / "build/bin" / interpreter), "loader.py", "config.json"]
+    command = [unix_ports.program(interpreter), "loader.py", "config.json"]
     done = subprocess.run(command, env={"MICROPYPATH": str(ROOT / "firmware")}, capture_output=True, check=True)
     values, faults = configuration.load("config.json")
     assert faults == []
@@ -236,10 +241,20 @@ def test_paths_count_from_the_configuration(folder: Path, monkeypatch: pytest.Mo
     assert values["slots"][0]["sensor"]["path"] == str(folder / "levels/towel.txt")
 
 
-def test_a_certificate_that_is_not_valid_yet_is_accepted(folder: Path) -> None:
-    der, _, _ = certificate("New", datetime(2110, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC))
-    (folder / "new.der").write_bytes(der)
-    assert faults_of(folder, changed({"set": {"tls.ca": ["new.der"]}})) == []
+@pytest.mark.parametrize("name", ["rsa.der", "later.der"])
+def test_a_root_of_rsa_and_one_that_is_not_valid_yet_are_accepted(folder: Path, name: str) -> None:
+    assert faults_of(folder, changed({"set": {"tls.ca": [name]}})) == []
+
+
+TRUST = "import sys, tls; tls.SSLContext(tls.PROTOCOL_TLS_CLIENT).load_verify_locations(open(sys.argv[1], 'rb').read())"
+
+
+@pytest.mark.parametrize("interpreter", unix_ports.NAMES)
+def test_micropython_takes_the_roots_that_are_accepted(folder: Path, interpreter: str) -> None:
+    (folder / "trust.py").write_text(TRUST)
+    command = [unix_ports.program(interpreter), "trust.py"]
+    for name, status in (("ca.der", 0), ("rsa.der", 0), ("later.der", 0), ("ed25519.der", 1), ("key.pem", 1)):
+        assert subprocess.run([*command, name], check=False, capture_output=True).returncode == status, name
 
 
 def test_a_state_folder_that_is_there_is_accepted(folder: Path) -> None:
