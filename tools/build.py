@@ -57,7 +57,7 @@ def plan(firmware: Path, umqtt: Path) -> list[Item]:
     folder = fold.Folder(firmware)
     for source in sorted((firmware / "replenish").rglob("*.py")):
         name = source.relative_to(firmware)
-        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", str(name), folder.fold(source).encode()))
+        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", name.name, folder.fold(source).encode()))
     items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
     return sorted(items, key=lambda item: item.place)
 
@@ -87,7 +87,7 @@ class Tree:
     def is_current(self, item: Item) -> bool:
         """The output is on disk as recorded, and so is its source."""
         record, output = self.listed.get(item.place), self.folder / item.place
-        if record is None or not output.is_file():
+        if record is None or record["source"] != (item.shown or item.place) or not output.is_file():
             return False
         return record["sha256"] == sha256(output) and record["source_sha256"] == hashlib.sha256(item.content()).hexdigest()
 

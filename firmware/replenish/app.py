@@ -11,8 +11,8 @@ from binascii import crc32
 
 from micropython import const
 
+from .core import backoff, policy
 from .core import order as o
-from .core import policy
 from .core.device import Device
 from .core.isotime import text
 from .core.slot import Slot
@@ -335,7 +335,7 @@ class Agent:
 
     def _note(self, name, slot, answer, said):
         """What a call means beside what it was for, after that is durable. `said` begins with the outcome, ends with a phrase."""
-        if said[0] in _ANSWERS:
+        if said[0] in _ANSWERS and name != "token":  # a token alone does not end the backoff: the service may still be ill
             self._token_retried = False
             if self.device.answered():
                 self.save_device()
@@ -413,6 +413,8 @@ class Agent:
             order.refuse(now, now + rules["probe_interval_s"], answer.status)
         else:
             next_try = self._failed(outcome, answer, now)
+            if next_try > now:  # other calls that go well end the device's backoff, not this order's
+                next_try = max(next_try, now + backoff.delay_s(order.attempts + 1, self._clock.fraction()))
             if order.flags & o.PROBING:
                 next_try = max(next_try, now + rules["probe_interval_s"])
             order.fail(o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)

@@ -17,7 +17,7 @@ def _config(slots, policy):
     filled = []
     for given in slots:
         slot = values["slot"].copy()
-        slot.update({"capacity": 10, "reorder_at": 3, "lead_days": 0, "sensor": {"period_s": 60}})
+        slot.update({"capacity": 10, "reorder_at": 3, "lead_days": 0, "sensor": {"period_s": 600}})
         slot.update(given)
         filled.append(slot)
     return {

@@ -217,8 +217,9 @@ def end_report(slots, device, now):
 
 
 def call_at(slots, device):
-    """When the next call that belongs to no order may be due, in Unix seconds."""
-    return max(min(device.next_report(), _recheck_at(slots, device)), device.first_call_at, device.next_try)
+    """When the next call that belongs to no order may be due, in Unix seconds; NEVER while there is no link."""
+    due = min(device.next_report(), _recheck_at(slots, device)) if device.linked else NEVER
+    return max(due, device.first_call_at, device.next_try)
 
 
 def next_poll(order, rules, now):

@@ -7,6 +7,7 @@ read is a hold. What is damaged is set aside, not overwritten.
 import struct
 from binascii import crc32, hexlify, unhexlify
 
+from ..core import order as o
 from ..core.errors import StoreError
 from . import layout
 
@@ -25,13 +26,16 @@ class Recovery:
         """The payload, None when absent; damage is noted, set aside and raised as StoreError."""
         try:
             payload = self._store.get(key)
-            if payload is not None and len(payload) < size:
-                raise StoreError("record %s: %d bytes, at least %d wanted" % (key, len(payload), size))
         except StoreError as error:
-            self.damage.append(str(error))
-            self._store.set_aside(key)
-            raise
+            self._refuse(key, str(error))
+        if payload is not None and len(payload) < size:
+            self._refuse(key, "record %s: %d bytes, at least %d wanted" % (key, len(payload), size))
         return payload
+
+    def _refuse(self, key, sentence):
+        self.damage.append(sentence)
+        self._store.set_aside(key)
+        raise StoreError(sentence)
 
     def _fill(self, key, fields, thing):
         """Fill a core object from its record. Returns whether there was one."""
@@ -61,6 +65,8 @@ class Recovery:
                 self.damage.append("record %s: missing" % key)
                 raise StoreError(self.damage[-1])
             return
+        if payload[0] > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
+            self._refuse(key, "record %s: state %d, reason %d unknown" % (key, payload[0], payload[1]))
         for field, value in zip(layout.ORDER[1:], struct.unpack(layout.ORDER[0], payload[: layout.ORDER_SIZE])):
             setattr(order, field, value)
         order.subscribed = order.cancels >> 6

@@ -26,9 +26,7 @@ class SSLContext:
         if not server_hostname:
             raise ValueError("CERT_REQUIRED requires server_hostname")
         assert not do_handshake_on_connect and sock.gettimeout() == 0, "a handshake that can block has no deadline"
-        return _Socket(
-            self._context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False)
-        )
+        return _Socket(self._context.wrap_socket(sock, server_hostname=server_hostname, do_handshake_on_connect=False))
 
 
 class _Socket:

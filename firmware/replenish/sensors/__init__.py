@@ -1,1 +1,0 @@
-"""One driver per file, one interface (see `file.py`)."""

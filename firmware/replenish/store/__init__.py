@@ -1,1 +1,0 @@
-"""Durable state: one interface, its media, and what is kept on them."""
