@@ -42,7 +42,7 @@ class Recovery:
         payload = self._get(key, struct.calcsize(fields[0]))
         if payload is None:
             return False
-        for field, value in zip(fields[1:], struct.unpack(fields[0], payload)):
+        for field, value in zip(fields[1:], struct.unpack_from(fields[0], payload)):
             setattr(thing, field, value)
         return True
 
@@ -67,7 +67,7 @@ class Recovery:
             return
         if payload[0] > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
             self._refuse(key, "record %s: state %d, reason %d unknown" % (key, payload[0], payload[1]))
-        for field, value in zip(layout.ORDER[1:], struct.unpack(layout.ORDER[0], payload[: layout.ORDER_SIZE])):
+        for field, value in zip(layout.ORDER[1:], struct.unpack_from(layout.ORDER[0], payload)):
             setattr(order, field, value)
         order.subscribed = order.cancels >> 6
         order.cancels &= 63
