@@ -98,9 +98,13 @@ class Agent:
 
         cold: a cold start, after which the first call is spread (law 10); False for a wake from deep sleep.
         """
+        from .config import load
+
+        config, secrets = load(path)
+        forget("config")
         from .startup import adapters
 
-        return cls(*adapters(path), cold=cold)
+        return cls(config, secrets, *adapters(config), cold=cold)
 
     def __init__(self, config, secrets, clock, client, store, sensors, console, cold=True):
         """config, secrets: judged, with all defaults; the adapters of `startup.adapters`, in its order."""
@@ -127,8 +131,8 @@ class Agent:
         self.device = Device(config["device"]["serial"])
         self.slots = [Slot(slot, rules) for slot in config["slots"]]
         damage = open_state(self, config, secrets)
-        for name in ("startup", "config", "store.recovery"):
-            forget(name)
+        forget("startup")
+        forget("store.recovery")
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
         gc.collect()

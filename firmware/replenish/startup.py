@@ -3,28 +3,28 @@
 Not in memory afterwards (see `app.forget`).
 """
 
+import gc
 import sys
 from binascii import a2b_base64, crc32
 
 from . import version
-from .config import load
 from .core import order as o
 from .core.timekeeper import Timekeeper
 from .io import clock, console, http, stream
-from .store import layout, recovery
+from .store import layout
 from .store.recordfiles import RecordFiles
 
 
-def adapters(path):
-    """(configuration, secrets, clock, client, store, sensors, console) of the board that this runs on."""
-    config, secrets = load(path)
+def adapters(config):
+    """(clock, client, store, sensors, console) of the board that this runs on."""
+    certificates = [_certificate(name) for name in config["tls"]["ca"]]
+    gc.collect()
+    trust = stream.trust(certificates)
     unix = sys.platform in ("linux", "darwin")
     settings = config["clock"]
     return (
-        config,
-        secrets,
         clock.Clock(settings["scale_from"] if unix else 0, settings["time_scale"] if unix else 1, unix),
-        http.Client(stream.trust([_certificate(name) for name in config["tls"]["ca"]])),
+        http.Client(trust),
         RecordFiles(config["state"], not unix),
         {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]},
         console.UnixConsole() if unix else console.Console(),
@@ -60,8 +60,10 @@ def _fingerprint(config):
 
 def open_state(agent, config, secrets):
     """Read the durable state into the agent's objects. Returns one sentence for each record that was not to be trusted."""
+    from .store.recovery import Recovery
+
     device, slots = agent.device, agent.slots
-    reader = recovery.Recovery(agent.ledger)
+    reader = Recovery(agent.ledger)
     reader.device(device)
     listed = reader.listed()
     floor = device.known_time
