@@ -137,8 +137,9 @@ _HTTPS_URL = matching(_URL + "/?", "a URL https://HOST[:PORT][/PATH]")
 _PATH = text(255)
 # Amazon's rule for the serial and the model of a device.
 _AMAZON_NAME = matching(r"[A-Za-z0-9+_-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 - + _")
+_LEVELS = text(64)
 # A "+" or "#" would be a wildcard.
-_TOPIC = Rule(lambda v: text(64).accepts(v) and not set("+#") & set(v), "1 to 64 printable characters without + and #")
+_TOPIC = Rule(lambda v: _LEVELS.accepts(v) and not set("+#") & set(v), f"{_LEVELS.allowed} without + and #")
 # IEEE 802.11: an SSID has up to 32 bytes, a WPA passphrase 8 to 63 printable ASCII characters.
 _WIFI = {"ssid": text(32), "password": or_null(matching(r"[ -~]{8,63}", "8 to 63 printable ASCII characters"))}
 
@@ -270,7 +271,8 @@ def read_file(path: Path) -> bytes:
 
 def place(text: str, at: int) -> str:
     """Where character number `at` stands, as editors count."""
-    return f"line {text.count(chr(10), 0, at) + 1} column {at - text.rfind(chr(10), 0, at)}"
+    before = text[:at]
+    return f"line {before.count(chr(10)) + 1} column {at - before.rfind(chr(10))}"
 
 
 def parse(data: bytes, faults: Faults) -> dict[str, Any] | None:

@@ -275,6 +275,10 @@ def test_a_folder_and_a_pipe_are_no_files(folder: Path) -> None:
     assert configuration.load("/dev/zero") == ({}, [fault.format("/dev/zero")])
 
 
+def test_a_file_of_64_kib_is_read(folder: Path) -> None:
+    assert faults_of(folder, FULL.encode().ljust(configuration.FILE_LIMIT_BYTES)) == []
+
+
 def test_a_name_that_would_break_the_line_is_quoted(folder: Path) -> None:
     _, faults = configuration.load("a\nb")
     assert faults == ['"a\\nb": (file): No such file or directory: allowed: a file that can be read']
