@@ -1,0 +1,19 @@
+"""Fixtures of the scenarios."""
+
+from __future__ import annotations
+
+import pytest
+
+from host_tests.scenarios.interpreters import NAMES, Interpreter
+from tools import toolchain
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def interpreter(request: pytest.FixtureRequest) -> Interpreter:
+    """Each interpreter in turn. Only the 32-bit one may be missing, and not where CI runs everything."""
+    found = Interpreter(request.param)
+    if not found.is_there():
+        if found.name == "micropython32" and not toolchain.must_have_32bit():
+            pytest.skip(f"{found.path} is missing (make micropython32)")
+        pytest.fail(f"{found.path} is missing (make unix micropython32)", pytrace=False)
+    return found
