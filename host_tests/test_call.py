@@ -198,9 +198,9 @@ def check_printable(value, expected):
 
 
 def test_printable():
-    table = [("!", True), ("~", True), ("12345678", True), ("123456789", False), ("", False), ("a b", False), ("a\n", False)]
-    table += [("a\x7f", False), ("a\x00", False), ("\u00e9", False), (None, False), (7, False), (["a"], False), (b"abc", False)]
-    cases(check_printable, table)
+    cases(check_printable, [(text, True) for text in ("!", "~", "12345678")])
+    cases(check_printable, [(text, False) for text in ("123456789", "", "a b", "a\n", "a\x7f", "a\x00", "\u00e9")])
+    cases(check_printable, [(value, False) for value in (None, 7, ["a"], b"abc")])
 
 
 def test_half_a_character_is_neither_printable_nor_a_crash():

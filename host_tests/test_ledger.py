@@ -1,0 +1,386 @@
+"""What is kept, written and read again: whole, small, and in doubt whenever it cannot be trusted."""
+
+import os
+import struct
+
+from replenish.core.device import Device
+from replenish.core.slot import Slot
+from replenish.store import layout, record
+from replenish.store.ledger import Ledger
+from replenish.store.recordfiles import RecordFiles
+from replenish.store.recovery import Recovery
+
+from host_tests.expect import cases, raises, tmp
+
+NOW = 1795300000
+UUIDS = "r.0123abcd-4567-89ab-cdef-0123456789ab.ffffffff-0000-4fff-8000-fedcba987654"
+USUAL = "amzn1.dash.v2.o.ci4wMTIzYWJjZC00NTY3LTg5YWItY2RlZi0wMTIzNDU2Nzg5YWIuZmZmZmZmZmYtMDAwMC00ZmZmLTgwMDAtZmVkY2JhOTg3NjU0"
+OTHER = "amzn1.dash.v2.o.ci4xMTIzYWJjZC00NTY3LTg5YWItY2RlZi0wMTIzNDU2Nzg5YWIuZmZmZmZmZmYtMDAwMC00ZmZmLTgwMDAtZmVkY2JhOTg3NjU0"
+RECORD_LIMIT = 128  # bytes that littlefs keeps in a directory
+ORDER_HEAD = 69  # bytes of an order before its id
+
+
+def new_slot(slot_id="PaperTowel"):
+    config = {"id": slot_id, "unit": "count", "capacity": 12, "reorder_at": 3, "lead_days": 7, "pack": None, "refill": "sensor"}
+    config["sensor"] = None
+    return Slot(config, {"confirm_s": 600})
+
+
+class Memory:
+    """A medium in memory that notes the order of the writes and can refuse them."""
+
+    def __init__(self):
+        self.records = {}
+        self.written = []
+        self.refused = []
+
+    def put(self, key, payload):
+        if key in self.refused:
+            raise OSError(28)
+        self.written.append(key)
+        self.records[key] = bytes(payload)
+
+    def get(self, key):
+        return self.records.get(key)
+
+    def set_aside(self, key):
+        self.records[key + ".bad"] = self.records.pop(key)
+
+
+def kept(thing):
+    """All that an object holds, as something that can be compared."""
+    return {name: value for name, value in thing.__dict__.items() if name != "saved_at"}
+
+
+def recovered(store, slot_id="PaperTowel", listed=True, now=NOW):
+    slot = new_slot(slot_id)
+    reader = Recovery(Ledger(store))
+    reader.order(slot, listed, now)
+    return slot, reader
+
+
+# Ids
+
+
+def check_id(event_id, size):
+    packed = layout.pack_id(event_id)
+    assert layout.unpack_id(packed) == event_id and isinstance(packed, bytes)
+    assert len(packed) == size
+
+
+def test_ids():
+    assert len(USUAL) == 116
+    odd = []
+    for at in (0, 14, 15, 16, 17, 18, 60, 114, 115):  # a usual id with one character changed is still itself
+        for character in "A=-_/+ ~":
+            odd.append(USUAL[:at] + character + USUAL[at + 1 :])
+    short = [(event_id, len(event_id) + 1) for event_id in ("", "a", "amzn1.dash.v2.o.", "x" * 33, USUAL[:-1], USUAL + "=", "i" * 255)]
+    cases(check_id, [(USUAL, 33), (OTHER, 33)] + short)
+    for event_id in odd:
+        assert layout.unpack_id(layout.pack_id(event_id)) == event_id, event_id
+
+
+def encoded(plain):
+    from binascii import b2a_base64
+
+    return "amzn1.dash.v2.o." + b2a_base64(plain.encode()).strip().decode()
+
+
+def test_an_id_of_the_usual_length_that_only_looks_usual():
+    assert encoded(UUIDS) == USUAL
+    upper = encoded(UUIDS.upper())
+    moved = encoded(UUIDS.replace("0123abcd-4567", "0123abc-d4567"))
+    dots = encoded(UUIDS.replace("-", "."))
+    letters = encoded(UUIDS.replace("a", "g"))
+    first = encoded("s" + UUIDS[1:])
+    noise = "amzn1.dash.v2.o." + "\u007f~" * 50
+    cases(check_id, [(event_id, 117) for event_id in (upper, moved, dots, letters, first, noise)])
+
+
+def test_tags_are_short_and_plain():
+    tags = [layout.tag(slot_id) for slot_id in ("PaperTowel", "a", "b" * 300, "Sl\u00f6t/1", "b4d90248-db3e-4669-bb1c-e7d21bb0c569")]
+    assert len(set(tags)) == 5
+    for tag in tags:
+        assert len(tag) == 8 and int(tag, 16) >= 0 and tag == tag.lower()
+    assert layout.tag("test") == "d87f7e0c"  # CRC-32, padded
+
+
+# Orders
+
+
+def full_order(slot, own_id=USUAL, progress_id=OTHER):
+    """Each field another value, large ones where that is allowed."""
+    order = slot.order
+    order.state, order.reason, order.flags, order.cancels, order.subscribed, order.attempts = 7, 26, 255, 63, 2, 255
+    order.refills_seen = 65535
+    times = ("since", "asked_at", "unknown_at", "accepted_at", "next_try", "next_poll", "sign_at", "missing_since", "delivery_at")
+    for i in range(len(times)):
+        setattr(order, times[i], 0xFFFFFFFF - i)
+    order.on_hand, order.drawn, order.fuse_day = 2.5, 0.25, 65000
+    order.fuse = bytearray(range(16))
+    order.own_id, order.progress_id = own_id, progress_id
+    return order
+
+
+def test_an_order_comes_back_whole():
+    store = Memory()
+    slot = new_slot()
+    order = full_order(slot)
+    Ledger(store).save_order(slot)
+    again, reader = recovered(store)
+    assert kept(again.order) == kept(order) and reader.damage == []
+    assert isinstance(again.order.fuse, bytearray)
+    assert store.written == ["p-" + layout.tag("PaperTowel"), "o-" + layout.tag("PaperTowel")]
+
+
+def test_an_order_without_ids_and_counts_over_their_range():
+    store = Memory()
+    slot = new_slot()
+    slot.order.cancels, slot.order.attempts, slot.order.subscribed = 64, 256, 1
+    Ledger(store).save_order(slot)
+    order = recovered(store)[0].order
+    assert (order.cancels, order.attempts, order.subscribed) == (63, 255, 1)
+    assert (order.own_id, order.progress_id) == ("", "")
+    assert store.written == ["o-" + layout.tag("PaperTowel")]
+
+
+def test_the_progress_id_is_written_first_and_only_when_it_changed():
+    store = Memory()
+    slot = new_slot()
+    ledger = Ledger(store)
+    key = layout.tag(slot.id)
+    slot.order.progress_id = OTHER
+    store.refused = ["p-" + key]
+    raises(OSError, ledger.save_order, slot)
+    assert store.written == []  # not the order either: it would name a block without its id
+    store.refused = ["o-" + key]
+    raises(OSError, ledger.save_order, slot)
+    store.refused = []
+    ledger.save_order(slot)
+    ledger.save_order(slot)
+    assert store.written == ["p-" + key, "o-" + key, "o-" + key]
+    slot.order.progress_id = ""
+    ledger.save_order(slot)
+    assert store.written[3:] == ["p-" + key, "o-" + key] and recovered(store)[0].order.progress_id == ""
+
+
+def test_a_restarted_ledger_knows_which_progress_id_is_stored():
+    store = Memory()
+    slot = new_slot()
+    slot.order.progress_id = OTHER
+    Ledger(store).save_order(slot)
+    again = new_slot()
+    ledger = Ledger(store)
+    Recovery(ledger).order(again, True, NOW)
+    store.written = []
+    ledger.save_order(again)
+    assert store.written == ["o-" + layout.tag(slot.id)]
+    again.order.progress_id = ""
+    ledger.save_order(again)
+    assert "p-" + layout.tag(slot.id) in store.written
+
+
+def test_records_fit_what_littlefs_keeps_in_a_directory():
+    path = tmp()
+    ledger = Ledger(RecordFiles(path, True))
+    slot = new_slot()
+    full_order(slot)
+    slot.level.value = 3.0
+    ledger.save_order(slot)
+    ledger.save_level(slot, NOW)
+    ledger.save_device(Device("SN1"))
+    Recovery(ledger).list_slots([layout.tag(str(i)) for i in range(24)])
+    sizes = {name: os.stat(path + "/" + name)[6] for name in os.listdir(path)}
+    assert len(sizes) == 5 and max(sizes.values()) <= RECORD_LIMIT, sizes
+    assert len(record.encode("o-" + layout.tag(""), 1, bytes(ORDER_HEAD) + layout.pack_id(USUAL))) == 126
+
+
+# Orders that are not to be trusted
+
+
+def check_in_doubt(order, reader):
+    assert order.names() == ("in_doubt", "record damaged") and order.since == NOW
+    assert len(reader.damage) == 1 and reader.damage[0].startswith("record o-")
+
+
+def test_a_missing_record_is_damage_only_for_a_listed_slot():
+    slot, reader = recovered(Memory(), listed=False)
+    assert kept(slot.order) == kept(new_slot().order) and reader.damage == []
+    slot, reader = recovered(Memory(), listed=True)
+    check_in_doubt(slot.order, reader)
+
+
+def check_payload(payload, listed):
+    store = Memory()
+    key = "o-" + layout.tag("PaperTowel")
+    store.records[key] = payload
+    slot, reader = recovered(store, listed=listed)
+    check_in_doubt(slot.order, reader)
+    assert store.records == {key + ".bad": payload}, "set aside, so that nothing is lost"
+
+
+def test_an_order_that_cannot_be_meant_is_in_doubt():
+    whole = bytes(ORDER_HEAD) + b"\x00"
+    payloads = [whole[:size] for size in range(ORDER_HEAD + 1)]
+    payloads += [b"\x0b" + whole[1:], b"\xff" + whole[1:], b"\x00\x1b" + whole[2:], b"\x00\xff" + whole[2:]]
+    cases(check_payload, [(payload, listed) for payload in payloads for listed in (False, True)])
+    store = Memory()
+    store.records["o-" + layout.tag("PaperTowel")] = b"\x0a\x1a" + whole[2:]  # the last state and the last reason there are
+    assert recovered(store)[0].order.names()[0] == "unsubscribed"
+
+
+def test_a_damaged_file_puts_the_slot_in_doubt():
+    path = tmp()
+    store = RecordFiles(path, False)
+    slot = new_slot()
+    full_order(slot)
+    Ledger(store).save_order(slot)
+    name = path + "/o-" + layout.tag(slot.id)
+    with open(name, "rb") as file:
+        data = bytearray(file.read())
+    for i in range(len(data)):
+        data[i] ^= 0x10
+        with open(name, "wb") as file:
+            file.write(data)
+        again, reader = recovered(RecordFiles(path, False))
+        check_in_doubt(again.order, reader)
+        assert not again.order.own_id, "nothing of it is believed"
+        data[i] ^= 0x10
+
+
+def test_a_damaged_progress_id_puts_the_slot_in_doubt():
+    store = Memory()
+    slot = new_slot()
+    full_order(slot)
+    Ledger(store).save_order(slot)
+    store.records["p-" + layout.tag(slot.id)] = b""
+    again, reader = recovered(store)
+    assert again.order.names()[0] == "in_doubt" and reader.damage[0].startswith("record p-")
+    assert again.order.own_id == USUAL and again.order.progress_id == ""
+
+
+# Levels, the device, the token
+
+
+def full_level(level):
+    level.value, level.low_water, level.rate, level.refill_amount = 3.5, 2.25, 0.125, 8.5
+    level.at, level.low_since, level.rise_since = NOW, NOW + 1, NOW + 2
+    level.last_use, level.first_at, level.rate_at = NOW + 3, NOW + 4, NOW + 5
+    level.refills = 65535
+
+
+def test_a_level_comes_back_whole():
+    store = Memory()
+    slot = new_slot()
+    full_level(slot.level)
+    Ledger(store).save_level(slot, NOW)
+    assert slot.level.saved_at == NOW
+    again = new_slot()
+    Recovery(Ledger(store)).level(again)
+    assert kept(again.level) == kept(slot.level)
+    assert again.level.saved_at == slot.level.at, "what was read is as durable as it was"
+
+
+def test_a_level_that_is_refused_is_not_noted_as_durable():
+    store = Memory()
+    slot = new_slot()
+    full_level(slot.level)
+    store.refused = ["l-" + layout.tag(slot.id)]
+    raises(OSError, Ledger(store).save_level, slot, NOW)
+    assert slot.level.saved_at == 0 and slot.level.saved_marks != slot.level.marks()
+
+
+def test_without_a_level_no_refill_was_missed():
+    for payload in (None, b"", b"short"):
+        store = Memory()
+        slot = new_slot()
+        slot.order.refills_seen = 5
+        if payload is not None:
+            store.records["l-" + layout.tag(slot.id)] = payload
+        reader = Recovery(Ledger(store))
+        reader.level(slot)
+        assert slot.level.value is None and slot.level.refills == 5
+        assert len(reader.damage) == (payload is not None)
+
+
+def test_the_device_comes_back_whole():
+    store = Memory()
+    device = Device("SN1")
+    device.known_time, device.next_try, device.refused_token, device.subscriptions_at = NOW, NOW + 1, 0xFFFFFFFF, NOW + 2
+    device.config_crc, device.unreachable_since = 0xFFFFFFFE, NOW + 3
+    device.attempts, device.reported_day, device.refused, device.held, device.retired = 65535, 20777, 2, 1, 1
+    Ledger(store).save_device(device)
+    again = Device("SN1")
+    Recovery(Ledger(store)).device(again)
+    assert kept(again) == kept(device)
+
+
+def test_a_damaged_device_record_is_a_hold():
+    store = Memory()
+    store.records["device"] = b"\x00" * 20
+    device = Device("SN1")
+    reader = Recovery(Ledger(store))
+    reader.device(device)
+    assert device.held == 1 and len(reader.damage) == 1 and list(store.records) == ["device.bad"]
+    fresh = Device("SN1")
+    Recovery(Ledger(Memory())).device(fresh)
+    assert fresh.held == 0
+
+
+def check_token(stored_for, given, expected):
+    store = Memory()
+    if stored_for is not None:
+        Ledger(store).save_token(stored_for, "Atzr|rotated")
+    assert Recovery(Ledger(store)).token(given) == expected
+
+
+def test_the_rotated_token_counts_only_for_the_one_it_came_from():
+    cases(
+        check_token,
+        [
+            (None, "Atzr|given", "Atzr|given"),
+            ("Atzr|given", "Atzr|given", "Atzr|rotated"),
+            ("Atzr|old", "Atzr|given", "Atzr|given"),  # a new link wins
+            ("Atzr|given", "", ""),  # no link
+            (None, "", ""),
+        ],
+    )
+
+
+def test_a_damaged_token_record_leaves_the_given_one():
+    store = Memory()
+    store.records["token"] = b"1234"
+    reader = Recovery(Ledger(store))
+    assert reader.token("Atzr|given") == "Atzr|given" and len(reader.damage) == 1
+
+
+# The list of slots
+
+
+def check_listed(count):
+    tags = [layout.tag(str(i)) for i in range(count)]
+    store = Memory()
+    Recovery(Ledger(store)).list_slots(tags)
+    assert Recovery(Ledger(store)).listed() == tags
+    for payload in store.records.values():
+        assert len(record.encode("slots-0", 1, payload)) <= RECORD_LIMIT
+
+
+def test_slots_are_listed():
+    cases(check_listed, [(count,) for count in (0, 1, 23, 24, 25, 48, 64)])
+
+
+def test_a_damaged_list_hides_no_other():
+    tags = [layout.tag(str(i)) for i in range(60)]
+    store = Memory()
+    Recovery(Ledger(store)).list_slots(tags)
+    store.records["slots-1"] = b"abc"
+    reader = Recovery(Ledger(store))
+    assert reader.listed() == tags[:24] + tags[48:] and len(reader.damage) == 1
+
+
+def test_the_forms_have_a_name_for_each_value():
+    for fields in (layout.ORDER, layout.LEVEL, layout.DEVICE):
+        size = struct.calcsize(fields[0])
+        assert len(struct.unpack(fields[0], bytes(size))) == len(fields) - 1
+    assert struct.calcsize(layout.ORDER[0]) == ORDER_HEAD
