@@ -157,7 +157,7 @@ class Order:
 
     def deadline(self):
         """Until when the customer can resolve the order, or 0."""
-        return self.accepted_at + RESOLUTION_S if self.state in (ACCEPTED, AWAITING_CUSTOMER) else 0
+        return self.accepted_at + RESOLUTION_S if self.state == AWAITING_CUSTOMER else 0
 
     def allows(self, event):
         """Whether the state allows the event."""

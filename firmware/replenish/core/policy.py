@@ -139,12 +139,12 @@ def order_wait(slot, device, now):
     state = order.state
     if not slot.level.low_since:
         return None
+    if state == o.BLOCKED and now < _probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
+        return BY_STATE
     if not slot.lasted(slot.level.low_since, now):
         return "confirming the need"
     if slot.sensor_fault:
         return slot.sensor_fault
-    if state == o.BLOCKED and now < _probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
-        return BY_STATE
     if device.held:
         return "ordering is on hold"
     if not device.linked:
@@ -225,10 +225,8 @@ def call_at(slots, device):
 def next_poll(order, rules, now):
     """When to ask getOrderInfo again: every `poll_interval_s`, at the end of the grace, and at the 72-hour deadline."""
     at = now + rules["poll_interval_s"]
-    for moment in (order.deadline() and order.accepted_at + rules["resolution_grace_s"], order.deadline()):
-        if now < moment < at:
-            at = moment
-    return at
+    moment = order.accepted_at + rules["resolution_grace_s"] if order.state == o.ACCEPTED else order.deadline()
+    return moment if now < moment < at else at
 
 
 def runs_out(slot, now):

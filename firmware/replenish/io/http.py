@@ -51,7 +51,8 @@ class Client:
 
     def call(self, request):
         """The Answer to a request. Blocks for `timeout_ms` at most, the name look-up apart; never raises for what a peer or
-        the network does, nor when memory runs out: then the Answer has status 0, and `sent` says whether the request left."""
+        the network does, nor when memory runs out: then the Answer has status 0, and `sent` says whether the request left.
+        MemoryError: there is not even room for an Answer (some 300 bytes). In any case no connection stays open then."""
         self.sent = self._reusable = False
         try:
             self.stream.set_deadline(self._timeout_ms)
