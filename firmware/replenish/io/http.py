@@ -57,7 +57,7 @@ class Client:
         try:
             self.stream.set_deadline(self._timeout_ms)
             headers = self._open(request)
-            requests.socket = self
+            requests.socket = self  # type: ignore[attr-defined]
             response = requests.request(request.method, "http://" + request.url[8:], data=request.body or None, headers=headers)
             return Answer(response.status_code, self.headers, self._body)
         except (OSError, ValueError, ProtocolError, MemoryError) as error:
@@ -71,7 +71,7 @@ class Client:
 
     def _end(self):
         """Let go of all that belongs to one call."""
-        requests.socket = self.headers = self._body = self._out = None
+        requests.socket = self.headers = self._body = self._out = None  # type: ignore[attr-defined]
         if not self._reusable:
             self.close()
 

@@ -26,7 +26,7 @@ _ADDRESSES_LIMIT = const(4)  # of a name, tried in turn
 def trust(certificates):
     """A TLS context that trusts these root certificates (DER bytes) and nothing else. Raises ValueError when one is not usable."""
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
+    context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]  # the stubs lack it
     for certificate in certificates:
         context.load_verify_locations(certificate)
     return context
@@ -40,7 +40,7 @@ class Stream:
         self._poll = select.poll()
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
-        self._deadline = 0
+        self._deadline = time.ticks_ms()
         self.port = 0
         self.connections = 0  # opened since boot, and the bytes of content on them: figures for `make bench`
         self.written = 0
