@@ -98,6 +98,8 @@ def test_every_spelling_of_the_code():
     table = [(code, "accepted") for code in accepted] + [(code, "in_progress") for code in progress]
     cases(check_code, table + [(code, "unknown") for code in unknown])
     cases(check_code, [(code, "unknown") for code in (None, 7, True, [], {})])
+    end = "_ORDER_PLACED"
+    cases(check_code, [("x" * (64 - len(end)) + end, "accepted"), ("x" * (65 - len(end)) + end, "unknown")])
 
 
 def test_a_200_with_an_unusable_body_is_unknown():
@@ -274,7 +276,7 @@ def test_both_generations_of_subscriptions():
     assert subscribed(200, {"slotsSubscriptionStatus": newer}) == ("ok", {"A": True, "B": False}, "2 slots")
     older = {"A": True, "B": False}
     assert subscribed(200, {"slotsSubscriptionStatus": older}) == ("ok", older, "2 slots")
-    odd = {"A": None, "B": 1, "C": "true", "D": {}, "E": {"subscribed": 1}, "F": {"subscribed": "true"}, "G": [True], "H": True}
+    odd = {"A": None, "B": 1, "C": "true", "D": {}, "E": {"subscribed": 1}, "F": {"subscribed": "true"}, "G": [True], "H": True, "I": 0}
     assert subscribed(200, {"slotsSubscriptionStatus": odd}) == ("ok", {"H": True}, "1 slots")
     assert subscribed(200, {"slotsSubscriptionStatus": {}}) == ("ok", {}, "0 slots")
 
