@@ -7,6 +7,6 @@ import gc
 if hasattr(gc, "threshold"):
     gc.threshold(2048)
 
-from .app import Agent  # noqa: E402
+from .app import Agent
 
 __all__ = ("Agent",)

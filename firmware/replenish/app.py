@@ -102,17 +102,21 @@ class Agent:
 
         config, secrets = load(path)
         forget("config")
-        from .startup import adapters
+        from .startup import local_adapters, remote_adapters
 
-        return cls(config, secrets, *adapters(config), cold=cold)
+        agent = cls(config, secrets, *local_adapters(config), cold=cold)
+        agent.client, agent.sensors = remote_adapters(config)
+        forget("startup")
+        return agent
 
-    def __init__(self, config, secrets, clock, client, store, sensors, console, cold=True):
-        """config, secrets: judged, with all defaults; the adapters of `startup.adapters`, in its order."""
+    def __init__(self, config, secrets, clock, store, console, cold=True):
+        """config, secrets: judged, with all defaults; clock, store, console: the board's adapters. Before the first step the
+        attributes `client` and `sensors` must be set as well."""
         from .startup import open_state
 
+        self.client = None  # io/http.py
+        self.sensors = None  # {slot id: sensor}
         self._clock = clock
-        self._client = client
-        self._sensors = sensors
         self._console = console
         self._rules = rules = config["policy"]
         self._lwa = config["lwa"]
@@ -131,7 +135,6 @@ class Agent:
         self.device = Device(config["device"]["serial"])
         self.slots = [Slot(slot, rules) for slot in config["slots"]]
         damage = open_state(self, config, secrets)
-        forget("startup")
         forget("store.recovery")
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
@@ -209,7 +212,7 @@ class Agent:
 
     def stop(self, reason):
         """Make durable what is not yet, and close the connection. The agent may step on afterwards."""
-        self._client.close()
+        self.client.close()
         for slot in self.slots:
             if self.time.now and slot.level.value is not None and slot.level.marks() != slot.level.saved_marks:
                 self._try(self.ledger.save_level, slot, self.time.now)
@@ -235,7 +238,7 @@ class Agent:
         self._spoiled = False
         if due:
             return 0
-        self._client.close()
+        self.client.close()
         if not now:
             return _NO_TIME_S * 1000
         at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device))
@@ -259,7 +262,7 @@ class Agent:
     def _observe(self, slot, now):
         """Read a slot's sensor when that is due, apply what time has brought, and make durable what changed."""
         if now:
-            sensor = self._sensors.get(slot.id)
+            sensor = self.sensors.get(slot.id)
             if sensor and now >= slot.sample_at:
                 slot.sample(sensor, now)
             self._save_level(slot, now)
@@ -334,7 +337,7 @@ class Agent:
     def _send(self, request):
         """Make a call: (answer, the time afterwards)."""
         self._started = time.ticks_ms()
-        answer = self._client.call(request)
+        answer = self.client.call(request)
         return answer, self.tell_time(answer)
 
     def _note(self, name, slot, answer, said):

@@ -1,6 +1,7 @@
 """What happens once, at the start: the board's adapters are built, and what is durable is brought into line with the configuration.
 
-Not in memory afterwards (see `app.forget`).
+Not in memory afterwards (see `app.forget`). The network's part comes last, when what was needed to read the state is gone again:
+the start is when the heap is fullest.
 """
 
 import gc
@@ -10,25 +11,31 @@ from binascii import a2b_base64, crc32
 from . import version
 from .core import order as o
 from .core.timekeeper import Timekeeper
-from .io import clock, console, http, stream
 from .store import layout
-from .store.recordfiles import RecordFiles
+
+_UNIX = sys.platform in ("linux", "darwin")
 
 
-def adapters(config):
-    """(clock, client, store, sensors, console) of the board that this runs on."""
+def local_adapters(config):
+    """(clock, store, console) of the board that this runs on. Raises OSError when the state cannot be kept."""
+    from .io.clock import Clock
+    from .io.console import Console, UnixConsole
+    from .store.recordfiles import RecordFiles
+
+    settings = config["clock"]
+    clock = Clock(settings["scale_from"] if _UNIX else 0, settings["time_scale"] if _UNIX else 1, _UNIX)
+    return clock, RecordFiles(config["state"], not _UNIX), UnixConsole() if _UNIX else Console()
+
+
+def remote_adapters(config):
+    """(client, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
+    from .io.http import Client
+    from .io.stream import trust
+
     certificates = [_certificate(name) for name in config["tls"]["ca"]]
     gc.collect()
-    trust = stream.trust(certificates)
-    unix = sys.platform in ("linux", "darwin")
-    settings = config["clock"]
-    return (
-        clock.Clock(settings["scale_from"] if unix else 0, settings["time_scale"] if unix else 1, unix),
-        http.Client(trust),
-        RecordFiles(config["state"], not unix),
-        {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]},
-        console.UnixConsole() if unix else console.Console(),
-    )
+    client = Client(trust(certificates))
+    return client, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
 
 
 def _certificate(path):
@@ -76,18 +83,20 @@ def open_state(agent, config, secrets):
     agent.token = reader.token(agent.given_token)
     device.linked = bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
     now = agent.tell_time()
-    _take_over(device, slots, _fingerprint(config), now)
-    agent.save_device()
+    if _take_over(device, slots, _fingerprint(config), now):
+        agent.save_device()
     new = [slot for slot in slots if layout.tag(slot.id) not in listed]
-    for slot in new:
-        agent.save(slot)
+    for slot in slots:
+        if slot in new or slot.order.reason == o.RECORD_DAMAGED:
+            agent.save(slot)
     if new and not agent.unsaved:
         reader.list_slots(listed + [layout.tag(slot.id) for slot in new])
     return reader.damage
 
 
 def _take_over(device, slots, fingerprint, now):
-    """A changed configuration ends the holds that a wrong one caused (law 10)."""
+    """A changed configuration ends the holds that a wrong one caused (law 10). Returns whether the device's record changed."""
+    first = not device.reported_day
     if not device.reported_day and now:
         device.reported_day = device.reporting_day(now)  # the first report comes at its own second of the day, not at the first boot
     changed = fingerprint != device.config_crc
@@ -98,3 +107,4 @@ def _take_over(device, slots, fingerprint, now):
         if changed and slot.order.state == o.HELD and slot.order.reason in (o.REFUSED_400, o.REFUSED_404):
             slot.order.release(now)
         slot.review(now)
+    return changed or first

@@ -45,8 +45,9 @@ class Appliance:
         self.start()
 
     def start(self, cold=True):
-        args = (self.config, self.secrets, self.clock, self.service, self.store, self.sensors, self.console)
-        self.agent = Agent(*args, cold=cold)
+        self.agent = Agent(self.config, self.secrets, self.clock, self.store, self.console, cold=cold)
+        self.agent.client = self.service
+        self.agent.sensors = self.sensors
 
     def restart(self, seconds=0):
         """The power fails, for so long; what is not durable is lost."""
