@@ -37,7 +37,7 @@ class Stream:
 
     def __init__(self, context):
         self._context = context
-        self._poll = select.poll()
+        self._poll = None
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._deadline = time.ticks_ms()
@@ -61,6 +61,8 @@ class Stream:
     def connect(self, host, port):
         """Connect and verify. Raises OSError or ProtocolError; then nothing is open."""
         try:
+            # A new one for each connection: once `register` has run out of memory, the next `poll` would crash MicroPython.
+            self._poll = select.poll()
             self._reach(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[:_ADDRESSES_LIMIT])
             # With a socket that does not block the handshake is done by the first reads and writes, under our deadline.
             self._tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
