@@ -38,9 +38,11 @@ class RecordFiles:
             os.stat(path)  # raises when the reason was not that it is there already
 
     def get(self, key):
+        name = self._path + key
         try:
-            with open(self._path + key, "rb") as file:
-                data = file.read(_SIZE_LIMIT + 1)
+            size = os.stat(name)[6]  # first: MicroPython takes all the memory that `read` may need before it reads
+            with open(name, "rb") as file:
+                data = file.read(min(size, _SIZE_LIMIT) + 1)
         except OSError as error:
             if key in os.listdir(self._path):
                 raise StoreError("record %s: cannot be read (%s)" % (key, error))
