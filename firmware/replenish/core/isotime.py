@@ -1,7 +1,8 @@
 """Calendar dates as whole Unix seconds, and back.
 
-Own arithmetic one way, because `time.mktime` is in local time on Unix. Days are counted from a March-based year, so that the
-leap day is the last one (H. Hinnant, "chrono-compatible low-level date algorithms").
+Own arithmetic both ways: `time.mktime` is in local time on Unix, and `time.gmtime` ends with 31 bits on 32-bit interpreters.
+Days are counted from a March-based year, so that the leap day is the last one (H. Hinnant, "chrono-compatible low-level date
+algorithms").
 """
 
 from time import gmtime
@@ -23,7 +24,14 @@ def text(at):
     """ISO 8601 UTC of Unix seconds; None and 0 (never) give None."""
     if not at:
         return None
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % gmtime(at - EPOCH)[:6]
+    day = at // 86400
+    year, month = 1970 + day // 366, 12  # at most one year too early
+    while days(year + 1, 1, 1) <= day:
+        year += 1
+    while days(year, month, 1) > day:
+        month -= 1
+    date = year, month, day - days(year, month, 1) + 1
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (date + (at // 3600 % 24, at // 60 % 60, at % 60))
 
 
 def _seconds(source, year, month, day, clock):
