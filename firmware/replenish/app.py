@@ -107,6 +107,7 @@ class Agent:
         agent = cls(config, secrets, *local_adapters(config), cold=cold)
         agent.client, agent.sensors = remote_adapters(config)
         forget("startup")
+        _settle_heap()
         return agent
 
     def __init__(self, config, secrets, clock, store, console, cold=True):
@@ -138,7 +139,7 @@ class Agent:
         forget("store.recovery")
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
-        gc.collect()
+        _settle_heap()
         self._tell("start", None, ("version", VERSION), ("serial", self.device.serial), ("slots", len(self.slots)), _heap_free())
 
     def slot(self, slot_id):
@@ -507,6 +508,13 @@ class Agent:
             slot.told_wait = wait
             if wait and wait != policy.BY_STATE:  # the order's own reason says that
                 self._tell("wait", slot, ("reason", wait))
+
+
+def _settle_heap():
+    """After loading modules: collect, and from now on only when a quarter of what is free was used."""
+    gc.collect()
+    if hasattr(gc, "threshold"):
+        gc.threshold(gc.mem_free() // 4)
 
 
 def _heap_free():
