@@ -7,6 +7,7 @@ forward, by the wall clock where it is believable and by ticks where it is not.
 from micropython import const
 
 ADVANCE_LIMIT_S = const(86400)  # a larger step than this needs a second source
+_END = const(0xFFFF0000)  # records keep times in 32 bits, until 2106; a clock beyond that is wrong
 AGREE_S = const(3600)  # how close the second source must be
 
 
@@ -26,7 +27,7 @@ class Timekeeper:
         """
         if self.now:
             self.now += elapsed_s
-        if wall < self._build_date or wall < self.now:
+        if wall < self._build_date or wall < self.now or wall >= _END:
             return self.now
         if trusted or not self.now or wall - self.now <= ADVANCE_LIMIT_S:
             self.now = wall
