@@ -47,7 +47,8 @@ class Peer:
         self.given = 0
         self.requests = 0
         self._begun = 0
-        self._unread = b""
+        self._out = b""  # what is for the device, of which it has taken `_taken` bytes
+        self._taken = 0
 
     def take(self, data):
         """What comes in from the device. Bytes after an answered request begin the next one."""
@@ -55,7 +56,8 @@ class Peer:
         self.writes.append(len(data))
         if _is_complete(bytes(self.received[self._begun :])):
             self._begun = len(self.received)
-            self._unread += self._answers[self.requests] if self.requests < len(self._answers) else b""
+            self._out = self._out[self._taken :] + (self._answers[self.requests] if self.requests < len(self._answers) else b"")
+            self._taken = 0
             self.requests += 1
 
     def more(self, answer):
@@ -63,19 +65,19 @@ class Peer:
         self._answers += (answer,)
 
     def readable(self):
-        return bool(self._unread) or self._at_end()
+        return self._taken < len(self._out) or self._at_end()
 
     def _at_end(self):
         return self.end != OPEN and self.requests >= self._ends_after
 
     def give(self, limit):
         """Up to `limit` bytes; b"" at the end; None while there is nothing."""
-        if not self._unread and self._at_end() and self.end == RESET:
-            raise OSError(errno.ECONNRESET, "as the test wants it")
         if not self.readable():
             return None
-        limit = min(limit, self.gives)
-        data, self._unread = self._unread[:limit], self._unread[limit:]
+        data = self._out[self._taken : self._taken + min(limit, self.gives)]
+        if not data and self.end == RESET:
+            raise OSError(errno.ECONNRESET, "as the test wants it")
+        self._taken += len(data)
         self.given += len(data)
         return data
 
@@ -306,9 +308,13 @@ class _Poll:
     def __init__(self, network):
         self._network = network
         self._entries = []
+        self._broken = False
 
     def register(self, sock, flags):
+        assert not self._broken, "MicroPython would crash"
+        self._broken = True  # when memory runs out in here, MicroPython has entered the socket, but not what to look for
         self._network.count()
+        self._broken = False
         assert not self._entries, "forgotten in the poll: this waits for one socket at a time"
         self._entries.append((sock, flags))
 
@@ -317,6 +323,7 @@ class _Poll:
 
     def poll(self, timeout_ms):
         self._network.count()
+        assert not self._broken, "MicroPython would crash"
         assert timeout_ms >= 0, "this would wait for ever"
         ((sock, flags),) = self._entries
         ready = sock.state(flags)
