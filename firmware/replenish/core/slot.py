@@ -13,7 +13,7 @@ FULL = 0.9  # of the capacity: full again (law 5)
 _RISE = 0.05  # of the capacity: a smaller rise is noise, not a refill
 _SAVE_STEP = 0.05  # of the capacity: a smaller change is not worth a write
 _SAVE_AGE_S = const(21600)  # ... until it is so old: at most 4 writes a day by age, 20 a refill by change
-_SAVE_PAUSE_S = const(600)  # a need or a rise that flickers is written no more often: at most 144 beginnings a day
+_SAVE_PAUSE_S = const(600)  # what flickers is written no more often: at most 144 changes a day, and the ends of as many
 _RATE_DAYS = const(7)  # time constant of the smoothed consumption rate
 _OBSERVED_S = const(259200)  # no forecast before three days were seen
 _DAY_S = const(86400)
@@ -196,18 +196,24 @@ class Slot:
     def worth_saving(self, now):
         """Whether what is known of the level must, or by change and age should, be written now.
 
-        The end of a need or of a rise is written at once: from a stored beginning a reboot would count on.
+        The end of a need or of a rise is written at once: from a stored beginning a reboot would count on. What began since
+        the last write, if that was just now, begins anew at the next look: stored with the end it would need an end at once
+        too, and two that flicker in turn would be written at every look.
         """
         level = self.level
         value, low, rise, refills = level.saved_marks
         if level.value is None or level.saved_marks == level.marks():
             return False
-        if value is None or refills != level.refills or low and low != level.low_since or rise and rise != level.rise_since:
+        if value is None or refills != level.refills:
             return True
         age = now - level.saved_at
-        if low != level.low_since or rise != level.rise_since:
-            return age >= _SAVE_PAUSE_S
-        return abs(level.value - value) >= _SAVE_STEP * self.capacity or age >= _SAVE_AGE_S
+        if low and low != level.low_since or rise and rise != level.rise_since:
+            if age < _SAVE_PAUSE_S:
+                level.low_since = low if low == level.low_since else 0
+                level.rise_since = rise if rise == level.rise_since else 0
+            return True
+        changed = low != level.low_since or rise != level.rise_since or abs(level.value - value) >= _SAVE_STEP * self.capacity
+        return age >= (_SAVE_PAUSE_S if changed else _SAVE_AGE_S)
 
     def fault(self):
         """The slot's fault as the state topic names it, or None."""
