@@ -185,7 +185,7 @@ class Order:
     def intend(self, now, low):
         """A call is about to leave. low: the slot is low; otherwise the forecast is."""
         if self.state == IDLE and not self.flags & DOUBTED:
-            self.own_id = ""  # that order ended, by evidence
+            self.own_id = self.progress_id = ""  # their orders ended, by evidence
         reason = LOW if low else RUNS_OUT
         if self.state == BLOCKED:
             self.flags |= PROBING
@@ -242,11 +242,9 @@ class Order:
 
     def limit(self, now, until):
         """The fuse blew. A block stays a block: it may probe when the window has room."""
-        if self.state == BLOCKED:
-            self.sign_at = now
-        else:
+        if self.state != BLOCKED:
             self._end_asking(LIMITED, now, ORDER_LIMIT)
-            self.next_try = until
+        self.next_try = until
 
     def subscription(self, now, subscribed):
         """What subscriptionInfo, or an "is unsubscribed" error, says of the slot. Returns whether that is new."""
@@ -328,9 +326,9 @@ class Order:
     def cancel(self, now, at, brought, rest_s):
         """The order was cancelled at `at`; it would have brought `brought`. rest_s: no order for so long, 0: free at once (law 5)."""
         timed_out = not self.flags & SEEN_PLACED and at - self.accepted_at >= RESOLUTION_S
+        self.on(CANCELLED, now, TIMED_OUT)
         if self.flags & STOCK_ADDED:
             self.on_hand = max(0.0, self.on_hand - brought)
-        self.on(CANCELLED, now, TIMED_OUT)
         self.flags &= ~(SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
         self.next_try = now + rest_s
         if not rest_s:
@@ -348,9 +346,9 @@ class Order:
             self.on(EXPECTED, now, REFILL_EXPECTED)
             self.next_try = 0
         else:
+            self.release(now)
             self.flags |= EXTRA
             self.on_hand = 0.0
-            self.release(now)
 
     def release(self, now):
         """A hold or a doubt ended, by time or by a person."""

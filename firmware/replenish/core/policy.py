@@ -127,7 +127,7 @@ def _probe_at(slot):
     ended = order.sign_at + rules["delivered_hold_days"] * DAY_S
     if order.flags & o.SEEN_REFILL:
         ended = order.since
-    return max(ended, order.asked_at + rules["probe_interval_s"])
+    return max(ended, order.asked_at + rules["probe_interval_s"], order.next_try)
 
 
 def order_wait(slot, device, now):
