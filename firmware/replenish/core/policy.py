@@ -247,12 +247,15 @@ def deliver(slot, now):
 
 
 def learn(slot, event, now, at, delivery_at):
-    """News of a slot's order from the service: `event` happened at `at`; 0 says nothing, NEVER that the id is not known."""
+    """News of a slot's order from the service: `event` happened at `at`; 0: of an unknown status; NEVER: the id is not known."""
     order = slot.order
     if event == NEVER:
         order.flags &= ~o.ALIVE
         order.missing_since = order.missing_since or now
-    elif not event or not order.allows(event):
+    elif not event:
+        order.flags |= o.ALIVE  # the service answers for the id, whatever it means (law 2)
+        order.missing_since = 0
+    elif not order.allows(event):
         return
     elif event == o.CANCELLED:
         brought = slot.capacity if slot.pack is None else slot.pack
