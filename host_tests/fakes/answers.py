@@ -83,7 +83,7 @@ FRAMING = [
     ("chunked, size too small", chunked(b"10\r\n" + BODY + b"\r\n" + LAST), OPEN, "unknown", False),
     ("chunked, size over the limit", chunked(b"4001\r\n" + b"x" * 0x4001), OPEN, "unknown", False),
     ("chunked, sum over the limit", chunked(chunk(b" " * 0x2001) * 2 + LAST), OPEN, "unknown", False),
-    ("chunked, size of 9 digits", chunked(b"00000005D\r\n" + BODY), OPEN, "unknown", False),
+    ("chunked, size of 9 digits", chunked(b"%09X\r\n%s\r\n" % (len(BODY), BODY) + LAST), OPEN, "unknown", False),
     ("chunked, size below 0", chunked(b"-5\r\n" + BODY), OPEN, "unknown", False),
     ("chunked, size is no number", chunked(b"5_D\r\n" + BODY), OPEN, "unknown", False),
     ("chunked, size empty", chunked(b"\r\n" + BODY), OPEN, "unknown", False),
