@@ -1,0 +1,314 @@
+"""One appliance at its customer's: a folder, the simulated service, and the agent as a process on one of the interpreters.
+
+On MicroPython the agent is what `make unix` builds, behind its wrapper and in a heap of 96 KiB; on CPython it is the sources on
+the shim. Nothing here waits for a fixed time: a test waits for a line of the agent, for the service, or for a process to end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from host_tests.scenarios.interpreters import ROOT, Interpreter
+from tools.run import appliance as run
+from tools.run import logfmt
+from tools.simulator import Clock, SimulatorThread
+from tools.simulator.calls import Call
+from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
+from tools.simulator.orders import DAY_S, HOUR_S, Order
+
+HEAP = "96k"
+SLOT = "PaperTowel"
+CAPACITY = 12
+LOW = 2.0
+SCALE = 40_000  # a day in 2.2 s; a call, 40 to 100 ms, is an hour
+REFUSED = 2  # the exit status of an agent that was not started
+DEADLINE_S = 30  # real, for whatever a test waits for: far more than it takes
+
+# An order's life in hours instead of days, so that it ends within a second or two.
+QUICK = {"place_after_s": 120, "ship_after_s": 6 * HOUR_S, "deliver_after_s": 12 * HOUR_S}
+# No spread and no confirmation: a test that is about them asks for them. The forecast is off, or a level that a test lowers
+# from one minute to the next would order by itself.
+POLICY = {"confirm_s": 0, "boot_spread_s": 0, "resolution_grace_s": 6 * HOUR_S, "poll_interval_s": 2 * HOUR_S}
+LEAD_DAYS = 0
+PERIOD_S = 1800
+
+Line = dict[str, str | None]
+
+
+class Agent:
+    """A running agent, and all that it said. The lines are read as they come; `expect` goes through them once, in order."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], wrapped: bool) -> None:
+        """wrapped: the command is build/unix/agent, which starts the interpreter and understands signals."""
+        self.lines: list[Line] = []
+        self.output = self.errors = ""
+        self._wrapped = wrapped
+        self._at = 0
+        self._news = threading.Condition()
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self._threads = [
+            threading.Thread(target=self._read_output, args=(self.process.stdout,)),
+            threading.Thread(target=self._read_errors, args=(self.process.stderr,)),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_output(self, stream: IO[str]) -> None:
+        for text in stream:
+            with self._news:
+                self.output += text
+                if text.endswith("\n"):  # else the agent was killed while it wrote
+                    self.lines.append(logfmt.parse(text[:-1]))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def _read_errors(self, stream: IO[str]) -> None:
+        self.errors = stream.read()
+
+    # What it says
+
+    def expect(self, **wanted: str | None) -> Line:
+        """The next line, after those that were passed already, with these keys and values. Waits for it."""
+
+        def find() -> Line | None:
+            while self._at < len(self.lines):
+                line = self.lines[self._at]
+                self._at += 1
+                if line.items() >= wanted.items():
+                    return line
+            return None
+
+        return self._wait(find, str(wanted))
+
+    def expect_lines(self, count: int) -> None:
+        """Wait until it has said so many lines."""
+        self._wait(lambda: len(self.lines) >= count or None, f"{count} lines")
+
+    def _wait(self, find: Callable[[], Any], what: str) -> Any:
+        end = time.monotonic() + DEADLINE_S
+        with self._news:
+            while (found := find()) is None:
+                left = end - time.monotonic()
+                ended = not self._threads[0].is_alive()
+                if left <= 0 or ended or not self._news.wait(left):
+                    why = "the agent ended" if ended else "the agent did not say it"
+                    raise AssertionError(f"{what}: {why}\n{self.output[-4000:]}")
+        return found
+
+    def said(self, event: str, **wanted: str | None) -> list[Line]:
+        """All lines of a kind so far."""
+        return [line for line in list(self.lines) if line["event"] == event and line.items() >= wanted.items()]
+
+    def states(self, slot: str = SLOT) -> list[str | None]:
+        """The states of a slot's order, as they were told."""
+        return [line["state"] for line in self.said("order", slot=slot)]
+
+    # How it ends
+
+    def ended(self) -> int:
+        """Wait for its end; the exit status."""
+        status = self.process.wait(DEADLINE_S)
+        for thread in self._threads:
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive(), "somebody still holds the agent's output"
+        return status
+
+    def stop(self) -> int:
+        """Ask it to stop as its user would; the exit status."""
+        if self._wrapped:
+            self.process.terminate()
+        else:
+            self.close_input()
+        return self.ended()
+
+    def close_input(self) -> None:
+        """End its standard input, which stops an agent that has no wrapper."""
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def interpreter(self) -> int:
+        """The interpreter's process id."""
+        pid = self.process.pid
+        if not self._wrapped:
+            return pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    def kill(self) -> None:
+        """kill -9 of the interpreter. Returns when it is gone."""
+        os.kill(self.interpreter(), signal.SIGKILL)
+        self.ended()
+
+    def end(self) -> None:
+        """After a test, whatever became of it: no process stays, and no thread."""
+        self.process.kill()
+        self.ended()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+
+class Appliance:
+    """A registered device with one or more slots of capacity 12, full at first, and the service that it talks to."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        folder: Path,
+        scale: int = SCALE,
+        slots: Mapping[str, bool] | None = None,
+        policy: Mapping[str, int] | None = None,
+        period_s: int = PERIOD_S,
+        test: bool = False,
+        public: bool = True,
+    ) -> None:
+        """slots: ids, and whether the customer subscribed them; policy: beside POLICY; test: a test device; public: linked
+        without a client secret."""
+        self.folder = folder
+        self.state = folder / "state"
+        self.agents: list[Agent] = []
+        self._interpreter = interpreter
+        self._clock = (int(time.time()), scale)
+        self._slots = slots or {SLOT: True}
+        self._policy = {**POLICY, **(policy or {})}
+        self._period_s = period_s
+        self._device = {"slots": self._slots, "test": test, "public": public}
+        self.tokens: set[str] = set()  # refresh tokens that were in the secrets
+        # The service never sees it when the agent has no use for it; it is written down all the same, for it must not leak.
+        self._client_secret = CLIENT_SECRET
+
+    def __enter__(self) -> Appliance:
+        self.service = SimulatorThread(clock=Clock(*self._clock), ca_dir=self.folder / "ca").__enter__()
+        # An access token's hour would be over within two calls.
+        self.service.settings.change(access_token_s=DAY_S, status_generation="older")
+        self.service.set_timings(**QUICK)
+        token = self.service.add_device(run.SERIAL, run.MODEL, **self._device)
+        for slot in self._slots:
+            self.set_level(CAPACITY, slot)
+        self.config = run.write_configuration(self.folder, self._configuration(), {})
+        self.link(token)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            for agent in self.agents:
+                agent.end()
+        finally:
+            self.service.__exit__(*exception)
+
+    def _configuration(self) -> dict[str, Any]:
+        config = run.configuration([], self.service.url, self.service.ca_der, CLIENT_ID, self._clock)
+        config["policy"] = self._policy
+        config["drs"]["test_device"] = self._device["test"]
+        config["slots"] = [self._slot(slot) for slot in self._slots]
+        return config
+
+    def _slot(self, slot: str) -> dict[str, Any]:
+        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": self._period_s}
+        return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": LEAD_DAYS, "sensor": sensor}
+
+    # What people do with it
+
+    def link(self, refresh_token: str) -> None:
+        """Put a refresh token into the secrets."""
+        self.tokens.add(refresh_token)
+        secrets = {"refresh_token": refresh_token, "client_secret": self._client_secret}
+        (self.folder / "secrets.json").write_text(json.dumps(secrets))
+
+    def set_level(self, level: float, slot: str = SLOT) -> None:
+        """What the slot's sensor shows from now on."""
+        run.write_level(self.folder, slot, level)
+
+    def start(self, *options: str) -> Agent:
+        """Start an agent."""
+        cpython = self._interpreter.is_cpython
+        program = [sys.executable, "-m", "host_tests.shim"] if cpython else [str(run.AGENT)]
+        environment = {**self._interpreter.environment(), "PYTHONUNBUFFERED": "1"}
+        if not cpython:
+            environment.update(HEAP=HEAP, MICROPYTHON=str(self._interpreter.path))
+        agent = Agent([*program, str(self.config), *options], environment, wrapped=not cpython)
+        self.agents.append(agent)
+        return agent
+
+    def wake(self) -> Agent:
+        """One wake from deep sleep, from its beginning to its end."""
+        agent = self.start("--once")
+        assert agent.ended() == 0, agent.errors
+        return agent
+
+    # What the service saw
+
+    def calls(self, *endpoints: str) -> list[Call]:
+        """The calls of these endpoints, of all when none is named, oldest first."""
+        return [call for call in self.service.calls if not endpoints or call.endpoint in endpoints]
+
+    def outcomes(self, slot: str = SLOT) -> list[str]:
+        """What became of a slot's order calls, in the service's eyes."""
+        return [call.outcome for call in self.calls("replenish") if call.slot == slot]
+
+    def orders(self, slot: str = SLOT) -> list[Order]:
+        orders: list[Order] = self.service.orders(slot, run.SERIAL)
+        return orders
+
+    def pass_time(self, seconds: int) -> None:
+        """Wait until so much virtual time has passed."""
+        end = self.service.clock.now() + seconds
+        self.service.wait_until(lambda service: service.clock.now() >= end, DEADLINE_S)
+
+    def await_calls(self, endpoint: str, count: int) -> None:
+        """Wait until the service has seen so many calls of an endpoint."""
+        self.service.wait_until(lambda service: sum(call.endpoint == endpoint for call in service.calls) >= count, DEADLINE_S)
+
+    # What must hold after every test
+
+    def secrets(self) -> set[str]:
+        """Every secret that there ever was: given, rotated and fetched."""
+        found = {self._client_secret, *self.tokens}
+        for call in self.calls("token"):
+            if call.answer.startswith("{"):
+                answer = json.loads(call.answer)
+                found.update(answer[name] for name in ("access_token", "refresh_token") if name in answer)
+        return found
+
+    def check(self) -> None:
+        """What every test demands of its agents beside its own: no secret leaked, and nothing was said on stderr."""
+        for agent in self.agents:
+            agent.end()
+        assert self.leaks() == []
+        assert [agent.errors for agent in self.agents if agent.process.returncode != REFUSED and agent.errors] == []
+
+    def leaks(self) -> list[str]:
+        """Where a secret stands that must not: what the agents said, and the state but for the rotated refresh token."""
+        texts = {f"agent {n}": agent.output + agent.errors for n, agent in enumerate(self.agents)}
+        for file in self.state.iterdir():
+            texts[file.name] = file.read_bytes().decode("latin-1")
+        rotated = texts.pop("token", "")
+        texts["token"] = "".join(rotated.split(self.stored_token())) if rotated else ""
+        # A part of a token is one too; 24 characters are not a coincidence.
+        return [where for where, text in texts.items() for secret in self.secrets() if contains_part(text, secret, 24)]
+
+    def stored_token(self) -> str:
+        """The refresh token that the state keeps."""
+        record = (self.state / "token").read_bytes().decode("latin-1")
+        return next(secret for secret in self.secrets() if secret in record and secret.startswith("Atzr|"))
+
+
+def contains_part(text: str, secret: str, size: int) -> bool:
+    """Whether `text` holds any `size` characters in a row of `secret`."""
+    return any(secret[i : i + size] in text for i in range(len(secret) - size + 1))
+
+
+def gone(descriptor: int) -> bool:
+    """Whether the process behind a pidfd ends before the deadline."""
+    return bool(select.select([descriptor], [], [], DEADLINE_S)[0])

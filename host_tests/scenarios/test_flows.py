@@ -1,0 +1,495 @@
+"""Whole lives of orders: the real agent against the simulated service over TLS, on each interpreter, on MicroPython in 96 KiB.
+
+The times are virtual. After every test: no secret was said or kept where it must not be, and nothing was printed on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tests.scenarios.appliance import CAPACITY, LOW, SLOT, Agent, Appliance, gone
+from host_tests.scenarios.interpreters import Interpreter
+from tools.run.logfmt import parse_time
+from tools.simulator.orders import DAY_S, HOUR_S
+
+NewAppliance = Callable[..., Appliance]
+
+
+@pytest.fixture
+def new_appliance(interpreter: Interpreter, tmp_path: Path) -> Iterator[NewAppliance]:
+    """Makes appliances that live as long as the test."""
+    made: list[Appliance] = []
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Appliance:
+            made.append(stack.enter_context(Appliance(interpreter, tmp_path, **options)))
+            return made[-1]
+
+        yield make
+        for appliance in made:
+            appliance.check()
+
+
+def refill(appliance: Appliance, agent: Agent, slot: str = SLOT) -> None:
+    """The customer puts the pack in as soon as it is at home; the slot's order is over."""
+    agent.expect(event="order", slot=slot, state="awaiting_refill")
+    appliance.set_level(CAPACITY, slot)
+    agent.expect(event="order", slot=slot, state="idle", reason="refilled")
+
+
+# Seed flow 1: the order that succeeds
+
+
+@pytest.mark.parametrize("generation", ["older", "newer"])
+def test_an_order_that_succeeds_and_then_another(new_appliance: NewAppliance, generation: str) -> None:
+    """Low, asked, accepted, at home, refilled; each order is asked for once, and its life is followed by polling.
+
+    The older words tell when an order is placed, the newer ones when it is shipped.
+    """
+    appliance = new_appliance(policy={"resolution_grace_s": {"older": 1, "newer": 12}[generation] * HOUR_S})
+    appliance.service.settings.change(status_generation=generation)
+    agent = appliance.start()
+    agent.expect(event="level", slot=SLOT, level="12")
+    followed = {"older": "placed", "newer": "shipped"}[generation]
+    for number in (1, 2):
+        appliance.set_level(LOW)
+        agent.expect(event="call", slot=SLOT, call="replenish", status="200", outcome="accepted")
+        told = agent.expect(event="order", slot=SLOT, state="accepted", reason="order accepted")
+        assert told["id"] == appliance.orders()[-1].order_id
+        agent.expect(event="order", slot=SLOT, state=followed)
+        refill(appliance, agent)
+        assert appliance.outcomes() == ["accepted"] * number
+    assert agent.states() == ["asking", "accepted", followed, "awaiting_refill", "idle"] * 2
+    first = [call.endpoint for call in appliance.calls()][:3]
+    assert first == ["token", "subscription_info", "replenish"]
+    assert [order.state for order in appliance.orders()] == ["delivered", "delivered"]
+    assert {call.status for call in appliance.calls()} == {200}  # the service checks each header
+    assert agent.stop() == 0
+
+
+def test_the_order_is_not_repeated_while_the_pack_is_not_put_in(new_appliance: NewAppliance) -> None:
+    """Delivered is not refilled: nothing more is asked for, although the slot is low."""
+    appliance = new_appliance()
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", state="awaiting_refill")
+    appliance.pass_time(3 * DAY_S)
+    assert appliance.outcomes() == ["accepted"]
+    assert agent.states()[-1] == "awaiting_refill"
+
+
+# Seed flow 2: the order that Amazon cannot place, and its customer
+
+
+def start_unresolved(new_appliance: NewAppliance, **policy: int) -> tuple[Appliance, Agent]:
+    """An order with a problem, as far as the appliance shows that its customer must act, and until when."""
+    appliance = new_appliance(scale=86_400, policy=policy)
+    appliance.service.set_scenarios(SLOT, queue=["unresolved"])
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    line = agent.expect(event="order", state="awaiting_customer", reason="customer must resolve the order")
+    accepted_at = appliance.orders()[0].accepted_at
+    # The agent's 72 hours begin when it asked, which was a call earlier.
+    assert accepted_at - DAY_S <= parse_time(str(line["deadline"])) - 72 * HOUR_S <= accepted_at
+    return appliance, agent
+
+
+def test_an_order_that_is_never_resolved_is_cancelled_and_then_held(new_appliance: NewAppliance) -> None:
+    appliance, agent = start_unresolved(new_appliance, reorder_after_cancel_days=2)
+    held = agent.expect(event="order", slot=SLOT, state="held", reason="not resolved in time, cancelled")
+    (order,) = appliance.orders()
+    assert (order.state, order.cancel_reason) == ("cancelled", "unresolved")
+    assert order.ended_at and order.ended_at - order.accepted_at >= 72 * HOUR_S
+    next_try = parse_time(str(held["next_try"]))
+    assert next_try >= order.ended_at + 2 * DAY_S
+    agent.expect(event="order", slot=SLOT, state="idle", reason="hold over")
+    agent.expect(event="order", slot=SLOT, state="accepted")
+    assert appliance.outcomes() == ["accepted", "accepted"]
+    assert appliance.orders()[1].accepted_at >= next_try
+
+
+def test_an_order_that_is_never_resolved_is_repeated_at_once_where_that_is_wanted(new_appliance: NewAppliance) -> None:
+    appliance, agent = start_unresolved(new_appliance, reorder_after_cancel_days=0)
+    agent.expect(event="order", slot=SLOT, state="asking")
+    agent.expect(event="order", slot=SLOT, state="accepted")
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted", "accepted"]
+    assert "held" not in agent.states()
+    first, second = appliance.orders()
+    assert first.state == "cancelled"
+    assert first.ended_at and second.accepted_at >= first.ended_at
+    assert "STANDARD_ORDER_PLACED" in appliance.calls("replenish")[1].answer
+
+
+def test_an_order_that_is_resolved_goes_on_to_its_end(new_appliance: NewAppliance) -> None:
+    appliance, agent = start_unresolved(new_appliance)
+    appliance.service.resolve_order(SLOT)
+    agent.expect(event="order", slot=SLOT, state="placed", reason="order placed")
+    refill(appliance, agent)
+    assert agent.states() == ["asking", "accepted", "awaiting_customer", "placed", "awaiting_refill", "idle"]
+    assert appliance.outcomes() == ["accepted"]
+    assert [order.state for order in appliance.orders()] == ["delivered"]
+
+
+# Faults of the service and of the way to it
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "truncate", "fail_after"])
+def test_an_answer_that_is_lost_after_acting_makes_no_second_order(new_appliance: NewAppliance, kind: str) -> None:
+    """The call is repeated; "in progress" blocks the slot, and the order is followed by the id in that answer to its end."""
+    appliance = new_appliance(scale=20_000)
+    appliance.service.faults.add(kind=kind, endpoint="replenish")
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="call", call="replenish", outcome="unknown")
+    told = agent.expect(event="order", slot=SLOT, state="blocked", reason="service says an order is in progress")
+    assert told["id"] == appliance.orders()[0].order_id
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted", "in_progress"]
+    assert appliance.calls("replenish")[0].lost
+    assert len(appliance.orders()) == 1
+
+
+REFUSALS = {
+    "503": ({"kind": "refuse", "status": 503, "retry_after": 8 * HOUR_S}, "not_acted", 8 * HOUR_S),
+    "429": ({"kind": "refuse", "status": 429, "retry_after": 8 * HOUR_S}, "not_acted", 8 * HOUR_S),
+    "429 without a time": ({"kind": "refuse", "status": 429}, "not_acted", 0),
+    "500 without acting": ({"kind": "refuse", "status": 500}, "unknown", 0),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_for_now_is_followed_by_one_order_and_not_earlier_than_asked(new_appliance: NewAppliance, name: str) -> None:
+    fault, outcome, pause_s = REFUSALS[name]
+    appliance = new_appliance()
+    appliance.service.faults.add(endpoint="replenish", count=2, **fault)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    for _ in range(2):
+        agent.expect(event="call", call="replenish", status=str(fault["status"]), outcome=outcome)
+    agent.expect(event="order", state="accepted")
+    calls = appliance.calls("replenish")
+    assert [call.outcome for call in calls] == ["not_acted", "not_acted", "accepted"]
+    pauses = [after.time - before.time for before, after in zip(calls, calls[1:], strict=False)]
+    assert min(pauses) > pause_s
+    assert len(appliance.orders()) == 1
+
+
+def test_a_redirect_to_another_host_is_not_followed(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance()
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        location = f"https://127.0.0.1:{elsewhere.getsockname()[1]}/replenish/{SLOT}"
+        appliance.service.faults.add(kind="redirect", endpoint="replenish", location=location)
+        appliance.set_level(LOW)
+        agent = appliance.start()
+        agent.expect(event="call", call="replenish", status="302", outcome="unknown")
+        agent.expect(event="order", state="accepted")
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has even connected
+            elsewhere.accept()
+    assert appliance.outcomes() == ["not_acted", "accepted"]
+
+
+def test_a_token_that_is_dead_before_its_time_is_fetched_once_more(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance()
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", state="accepted")
+    before = len(appliance.calls("token"))
+    appliance.service.expire_access_tokens()
+    agent.expect(event="call", call="order_info", status="400", outcome="bad_token")
+    agent.expect(event="call", call="token", outcome="ok")
+    agent.expect(event="call", call="order_info", status="200")
+    assert len(appliance.calls("token")) == before + 1
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted"]
+
+
+def test_a_revoked_link_is_silence_until_the_customer_links_again(new_appliance: NewAppliance) -> None:
+    """A restart changes nothing; a new refresh token in the secrets does. The order that was open is followed to its end."""
+    appliance = new_appliance()
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", state="accepted")
+    appliance.service.revoke()
+    agent.expect(event="call", call="token", status="400", outcome="unlinked")
+    agent.expect(event="fault", fault="not_linked")
+    seen = len(appliance.calls())
+    appliance.pass_time(DAY_S + 2 * HOUR_S)  # a day's report would be in it
+    assert agent.stop() == 0
+    agent = appliance.start()
+    agent.expect(event="fault", fault="not_linked")
+    appliance.pass_time(DAY_S)
+    assert len(appliance.calls()) == seen
+    assert agent.stop() == 0
+    appliance.link(appliance.service.lwa.link("SN0001", True))
+    agent = appliance.start()
+    agent.expect(event="call", call="token", outcome="ok")
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted"]
+    assert agent.said("fault", fault="not_linked") == []
+
+
+# Slots
+
+
+def test_an_unsubscribed_slot_orders_only_after_it_is_subscribed(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance(slots={SLOT: False})
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", slot=SLOT, state="unsubscribed")
+    appliance.await_calls("subscription_info", 3)  # it asks again
+    assert appliance.outcomes() == []
+    appliance.service.subscribe(SLOT)
+    agent.expect(event="order", slot=SLOT, state="accepted")
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted"]
+
+
+def test_a_customer_who_unsubscribes_stops_that_slot_and_no_other(new_appliance: NewAppliance) -> None:
+    """The subscription was believed when the order left; the refusal stops the slot until subscriptionInfo says otherwise."""
+    appliance = new_appliance(slots={SLOT: True, "Coffee": True}, policy={"poll_interval_s": DAY_S})
+    appliance.set_level(LOW, "Coffee")
+    agent = appliance.start()
+    agent.expect(event="order", slot="Coffee", state="accepted")
+    appliance.service.subscribe(SLOT, False)
+    appliance.set_level(LOW)
+    agent.expect(event="order", slot=SLOT, state="unsubscribed", reason="slot not subscribed")
+    refill(appliance, agent, "Coffee")
+    assert appliance.orders() == []
+    assert appliance.outcomes("Coffee") == ["accepted"]
+
+
+def test_the_order_of_a_test_device_counts_as_accepted(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance(test=True)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="call", call="replenish", outcome="accepted", detail="TEST_ORDER_PLACED")
+    agent.expect(event="order", state="accepted")
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted"]
+    assert [order.test for order in appliance.orders()] == [True]
+
+
+FOUR = {"PaperTowel": True, "Coffee": True, "Filter": True, "Detergent": True}
+
+
+def test_four_slots_that_are_low_at_once_are_each_ordered_once(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance(slots=FOUR)
+    for slot in FOUR:
+        appliance.set_level(LOW, slot)
+    agent = appliance.start()
+    for slot in FOUR:
+        agent.expect(event="call", call="replenish", slot=slot, outcome="accepted")
+    ordering = appliance.calls()[:6]
+    assert [call.endpoint for call in ordering] == ["token", "subscription_info", *["replenish"] * 4]
+    assert {call.connection for call in ordering} == {1}
+    for slot in FOUR:
+        appliance.set_level(CAPACITY, slot)
+    appliance.service.wait_until(lambda service: len([e for e in service.events if e.kind == "delivered"]) == 4)
+    for slot in FOUR:
+        wait_for_state(agent, slot, "idle")
+        assert appliance.outcomes(slot) == ["accepted"]
+    assert agent.stop() == 0
+
+
+def wait_for_state(agent: Agent, slot: str, state: str) -> None:
+    """Wait until a slot's order is in a state, in whatever order the slots get there."""
+    while agent.states(slot)[-1] != state:
+        agent.expect(event="order")
+
+
+def test_a_whole_wake_is_one_connection(new_appliance: NewAppliance) -> None:
+    """Token, orders, a poll, the subscriptions and the day's report: the services are one host here, so that is one connection."""
+    appliance = new_appliance(slots=FOUR, policy={"resolution_grace_s": DAY_S, "poll_interval_s": DAY_S})
+    appliance.set_level(LOW)
+    appliance.wake()
+    appliance.pass_time(2 * DAY_S)
+    seen = len(appliance.calls()), len(appliance.service.connections)
+    for slot in ("Coffee", "Filter"):
+        appliance.set_level(LOW, slot)
+    appliance.wake()
+    calls = appliance.calls()[seen[0] :]
+    assert {"token", "subscription_info", "order_info", "device_status", "slot_status"} <= {call.endpoint for call in calls}
+    assert [call.slot for call in calls if call.endpoint == "replenish"] == ["Coffee", "Filter"]
+    assert [call.slot for call in calls if call.endpoint == "slot_status"] == list(FOUR)
+    assert len(appliance.service.connections) == seen[1] + 1
+
+
+# Wakes of a board that sleeps deeply in between
+
+
+def test_wakes_alone_carry_an_order_from_low_to_its_end(new_appliance: NewAppliance) -> None:
+    """No wake lasts as long as the confirmation: since when the slot is low is kept from one to the next."""
+    confirm_s = 12 * HOUR_S
+    appliance = new_appliance(scale=20_000, policy={"confirm_s": confirm_s}, period_s=DAY_S)
+    appliance.set_level(LOW)
+    wakes = [appliance.wake()]
+    while not (orders := appliance.orders()) or orders[0].open:
+        wakes.append(appliance.wake())
+    appliance.set_level(CAPACITY)
+    while "refilled" not in [line["reason"] for line in wakes[-1].said("order")]:
+        wakes.append(appliance.wake())
+        assert len(wakes) < 100
+    assert appliance.outcomes() == ["accepted"]
+    assert orders[0].accepted_at >= times(wakes[0])[0] + confirm_s
+    assert max(last - first for first, last in map(times, wakes)) < confirm_s
+    assert [wake.lines[-1]["event"] for wake in wakes] == ["stop"] * len(wakes)
+
+
+def times(wake: Agent) -> tuple[int, int]:
+    """When a wake began and ended, in virtual Unix seconds."""
+    return parse_time(str(wake.lines[0]["t"])), parse_time(str(wake.lines[-1]["t"]))
+
+
+def test_a_wake_with_nothing_to_do_ends_at_once_and_calls_nobody(new_appliance: NewAppliance) -> None:
+    """At the real speed: were any interval slept out, it would not end before the deadline."""
+    appliance = new_appliance(scale=1)
+    for _ in range(3):
+        first, last = times(appliance.wake())
+        assert last - first <= 2
+    assert appliance.calls() == []
+
+
+# Stops and kills
+
+
+def test_a_stop_is_clean_and_the_next_agent_goes_on(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance(scale=20_000)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", state="accepted")
+    assert agent.stop() == 0
+    assert agent.lines[-1]["event"] == "stop"
+    agent = appliance.start()
+    told = agent.expect(event="order", slot=SLOT, state="accepted")
+    assert told["id"] == appliance.orders()[0].order_id
+    refill(appliance, agent)
+    assert agent.stop() == 0
+    assert appliance.outcomes() == ["accepted"]
+
+
+def test_a_stop_within_a_call_waits_for_the_answer(new_appliance: NewAppliance) -> None:
+    appliance = new_appliance(scale=1)
+    appliance.service.faults.add(kind="delay", endpoint="replenish", delay_s=1.0)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    appliance.await_calls("replenish", 1)
+    assert agent.stop() == 0
+    assert [line["outcome"] for line in agent.said("call", call="replenish")] == ["accepted"]
+    assert agent.states() == ["asking", "accepted"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_agent_that_is_killed_again_and_again_orders_once(new_appliance: NewAppliance, seed: int) -> None:
+    """kill -9 between any two of its lines, from the first start to the end of the order."""
+    chance = random.Random(seed)
+    appliance = new_appliance(scale=10_000)
+    appliance.set_level(LOW)
+    for _ in range(6):
+        agent = appliance.start()
+        agent.expect_lines(chance.randint(1, 6))
+        agent.kill()
+    agent = appliance.start()
+    refill(appliance, agent)
+    assert agent.stop() == 0
+    assert len(appliance.orders()) == 1
+    assert appliance.outcomes().count("accepted") == 1
+
+
+@pytest.mark.parametrize("event", ["accepted", "placed", "delivered"])
+def test_an_agent_that_is_killed_in_the_second_of_an_event_orders_once(new_appliance: NewAppliance, event: str) -> None:
+    """Accepted is the worst of all seconds: the service has acted, and its answer is not yet on the way."""
+    appliance = new_appliance(scale=20_000)
+    agent = appliance.start()
+    agent.expect(event="level")
+    pid = agent.interpreter()
+
+    def kill(happened: Any) -> None:
+        if happened.kind == event:
+            os.kill(pid, signal.SIGKILL)
+
+    appliance.service.do(lambda service: service.events.subscribe(kill))
+    appliance.set_level(LOW)
+    appliance.service.wait_until(lambda service: service.book.advance() and any(e.kind == event for e in service.events))
+    assert agent.ended() != 0
+    agent = appliance.start()
+    pid = agent.interpreter()
+    if event != "delivered":
+        refill(appliance, agent)
+    else:
+        agent.expect(event="order", state="awaiting_refill")
+    assert appliance.outcomes() == ["accepted"] + ["in_progress"] * (event == "accepted")
+    assert len(appliance.orders()) == 1
+
+
+def test_a_wrapper_that_is_killed_leaves_no_agent(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
+    """On CPython there is no wrapper; what it holds, the agent's standard input, is closed all the same."""
+    appliance = new_appliance(scale=20_000)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="order", state="accepted")
+    watched = os.pidfd_open(agent.interpreter())
+    try:
+        if interpreter.is_cpython:
+            agent.close_input()
+        else:
+            agent.process.kill()
+        assert gone(watched)
+    finally:
+        os.close(watched)
+    agent.ended()
+    assert agent.lines[-1]["event"] == "stop"
+    refill(appliance, appliance.start())
+    assert appliance.outcomes() == ["accepted"]
+
+
+def test_a_second_agent_on_the_same_state_is_refused(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
+    if interpreter.is_cpython:
+        pytest.skip("the lock is the wrapper's, which starts MicroPython")
+    appliance = new_appliance()
+    agent = appliance.start()
+    agent.expect(event="start")
+    refused = appliance.start()
+    assert refused.ended() == 2
+    assert (refused.output, refused.errors) == ("", f"{appliance.state}: another agent is running on this state folder.\n")
+    appliance.set_level(LOW)
+    agent.expect(event="order", state="accepted")  # the first one does not mind
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("echo", ["{token}", "token={token}", "({token})", "Bearer {token} is bad"])
+def test_no_secret_is_said_or_kept_but_the_rotated_refresh_token(new_appliance: NewAppliance, echo: str) -> None:
+    """A device that was linked with a client secret, a refresh token that is replaced each time it is used, and services that
+    repeat the tokens that they refuse."""
+    appliance = new_appliance(public=False)
+    appliance.service.settings.change(refresh_rotation="strict")
+    (given,) = appliance.tokens
+    appliance.service.faults.add(kind="refuse", endpoint="token", status=503, body=json.dumps({"error": echo.format(token=given)}))
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="call", call="token", status="503")
+    agent.expect(event="order", state="accepted")
+    access = str(appliance.calls("replenish")[0].header("Authorization")).split()[1]
+    refusal = json.dumps({"message": echo.format(token=access)})
+    appliance.service.faults.add(kind="refuse", endpoint="order_info", status=503, body=refusal)
+    agent.expect(event="call", call="order_info", status="503")
+    assert agent.stop() == 0
+    rotated = appliance.stored_token()
+    assert rotated != given
+    agent = appliance.start()
+    refill(appliance, agent)
+    assert appliance.outcomes() == ["accepted"]
+    assert {given, rotated, access} < appliance.secrets()
