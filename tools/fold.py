@@ -4,79 +4,188 @@ mpy-cross does that itself for `_X = const(1)` within one module: the name vanis
 modules share (`order.IDLE`) would stay: an entry in a module's dictionary, a name in the heap, and two look-ups at each use.
 Folding makes shared constants as cheap as private ones: in the module that defines it, `X = const(…)` becomes `_X`; elsewhere
 `module.X` becomes the number. Lines stay where they are, so tracebacks and the source agree.
+
+What cannot be folded with certainty (a constant that is assigned again, or a local name that hides one) is an error, not a guess.
 """
 
 from __future__ import annotations
 
 import ast
-import io
-import tokenize
+from collections.abc import Iterator
 from pathlib import Path
+
+PACKAGE = "replenish"
 
 
 class FoldError(Exception):
     """A constant cannot be folded; the message says where and why."""
 
 
+def _tree(source: str) -> ast.Module:
+    """The module's syntax; nothing for a text that is not Python: the compiler will say what is wrong with it."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module(body=[], type_ignores=[])
+
+
 def constants(source: str) -> dict[str, int]:
-    """The public `NAME = const(…)` of a module's text."""
+    """The public `NAME = const(…)` of a module's text. Raises FoldError for one that is not a whole number."""
     found = {}
-    for node in ast.parse(source).body:
+    for node in _tree(source).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"), args=[value])):
                 if not name.startswith("_"):
-                    found[name] = int(ast.literal_eval(value))
+                    found[name] = _number(name, value)
     return found
 
 
-def _aliases(source: str, package: list[str]) -> dict[str, str]:
-    """{name in this module: dotted name of a module} for `from . import a`, `from ..b import c as d`."""
-    found = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+def _number(name: str, node: ast.expr) -> int:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        value = None
+    if type(value) is not int:
+        raise FoldError(f"line {node.lineno}: {name}: only a whole number, written out, can be shared; else name it _{name}")
+    return value
+
+
+def _imports(tree: ast.AST, package: list[str]) -> Iterator[tuple[str, str, ast.stmt]]:
+    """(name in this module, dotted name of what it stands for, statement) of each import from our package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = base + (node.module.split(".") if node.module else [])
             for alias in node.names:
-                found[alias.asname or alias.name] = ".".join([*base, alias.name])
-    return found
+                yield alias.asname or alias.name, ".".join([*base, alias.name]), node
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.asname, alias.name, node) if alias.asname else (alias.name.split(".")[0],) * 2 + (node,)
+
+
+def _bound(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Every name that is given a value other than by an import."""
+    methods = {id(child) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for child in node.body}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name, node
+            case ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                yield name, node
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                if id(node) not in methods:  # a method hides nothing from the code inside it
+                    yield name, node
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                for name in names:
+                    yield name, node
+
+
+def _chain(node: ast.expr) -> list[str]:
+    """The names of `a.b.c`, or [] for an expression of another kind."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute):
+        owner = _chain(node.value)
+        return [*owner, node.attr] if owner else []
+    return []
 
 
 class Folder:
     """Folds the modules below `firmware`; it reads all of them first."""
 
     def __init__(self, firmware: Path) -> None:
+        """Raises FoldError."""
         self._firmware = firmware
-        self._constants = {
-            ".".join(file.relative_to(firmware).with_suffix("").parts): constants(file.read_text())
-            for file in sorted((firmware / "replenish").rglob("*.py"))
-        }
+        self._constants: dict[str, dict[str, int]] = {}
+        for file in sorted((firmware / PACKAGE).rglob("*.py")):
+            try:
+                self._constants[".".join(self._parts(file))] = constants(file.read_text())
+            except FoldError as error:
+                raise FoldError(f"{file}: {error}") from None
+
+    def _parts(self, file: Path) -> list[str]:
+        return list(file.relative_to(self._firmware).with_suffix("").parts)
 
     def fold(self, file: Path) -> str:
         """The folded text of one module. Raises FoldError."""
-        source = file.read_text()
-        parts = list(file.relative_to(self._firmware).with_suffix("").parts)
-        own = self._constants[".".join(parts)]
-        package = parts[:-1]
-        aliases = {name: self._constants[module] for name, module in _aliases(source, package).items() if module in self._constants}
-        for name, module in _aliases(source, package).items():
-            owner, _, constant = module.rpartition(".")
-            if constant in self._constants.get(owner, {}):
-                raise FoldError(f"{file}: {name}: import the module {owner}, not its constant: only then it costs nothing")
-        return _replace(source, own, aliases)
+        parts = self._parts(file)
+        return _Module(file, ".".join(parts), parts[:-1], self._constants).folded()
 
 
-def _replace(source: str, own: dict[str, int], aliases: dict[str, dict[str, int]]) -> str:
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    lines = source.splitlines(keepends=True)
-    edits: list[tuple[int, int, int, str]] = []  # (line, first column, end column, new text)
-    for i, token in enumerate(tokens):
-        if token.type != tokenize.NAME or (i and tokens[i - 1].string == "."):
-            continue
-        if token.string in aliases and tokens[i + 1].string == "." and tokens[i + 2].string in aliases[token.string]:
-            value = aliases[token.string][tokens[i + 2].string]
-            edits.append((token.start[0], token.start[1], tokens[i + 2].end[1], str(value)))
-        elif token.string in own:
-            edits.append((token.start[0], token.start[1], token.end[1], "_" + token.string))
-    for line, first, end, text in reversed(edits):
-        old = lines[line - 1]
-        lines[line - 1] = old[:first] + text + old[end:]
-    return "".join(lines)
+class _Module:
+    """One module on its way through the folder."""
+
+    def __init__(self, file: Path, name: str, package: list[str], shared: dict[str, dict[str, int]]) -> None:
+        self._file, self._package, self._shared = file, package, shared
+        self._source = file.read_text()
+        self._tree = _tree(self._source)
+        self._own = shared[name]
+        self._meant: dict[str, str] = {}  # what a name of this module stands for, dotted
+        self._edits: list[tuple[int, int, int, str]] = []  # (line, first byte, end byte, new text)
+
+    def _refuse(self, node: ast.AST, what: str) -> FoldError:
+        return FoldError(f"{self._file}: line {getattr(node, 'lineno', '?')}: {what}")
+
+    def folded(self) -> str:
+        self._read_imports()
+        self._check_names()
+        self._visit(self._tree, None)
+        lines = self._source.encode().splitlines(keepends=True)  # the tree counts columns in bytes
+        for line, first, end, text in sorted(self._edits, reverse=True):
+            old = lines[line - 1]
+            lines[line - 1] = old[:first] + text.encode() + old[end:]
+        return b"".join(lines).decode()
+
+    def _read_imports(self) -> None:
+        for name, meant, node in _imports(self._tree, self._package):
+            owner, _, leaf = meant.rpartition(".")
+            shared = self._shared.get(owner, {})
+            if leaf in shared or leaf == "*" and shared:
+                raise self._refuse(node, f"{leaf}: import the module {owner}, not its constant: only then it costs nothing")
+            if self._meant.get(name, meant) != meant and self._has_constants(meant, self._meant[name]):
+                raise self._refuse(node, f"{name}: stands for {self._meant[name]} elsewhere in this module")
+            self._meant[name] = meant
+
+    def _has_constants(self, *modules: str) -> bool:
+        return any(self._shared.get(module) for module in modules)
+
+    def _check_names(self) -> None:
+        """A name that hides a constant, or the module it comes from, would be folded where it means something else."""
+        definitions = [node.targets[0] for node in self._tree.body if isinstance(node, ast.Assign)]
+        seen: set[str] = set()
+        for name, node in _bound(self._tree):
+            if name in self._own and (node not in definitions or name in seen):
+                raise self._refuse(node, f"{name}: is a constant of this module")
+            if name.startswith("_") and name[1:] in self._own:
+                raise self._refuse(node, f"{name}: is what {name[1:]} becomes")
+            if self._has_constants(self._meant.get(name, "")):
+                raise self._refuse(node, f"{name}: is the module {self._meant[name]} here")
+            seen.add(name)
+
+    def _visit(self, node: ast.AST, parent: ast.AST | None, in_text: bool = False) -> None:
+        """Note an edit for each use of a constant. in_text: inside an f-string, whose columns Python 3.11 does not know."""
+        text = self._replacement(node, parent)
+        if text is None or not isinstance(node, ast.expr):
+            for child in ast.iter_child_nodes(node):
+                self._visit(child, node, in_text or isinstance(node, ast.JoinedStr))
+            return
+        if in_text or node.lineno != node.end_lineno:
+            raise self._refuse(node, f"{ast.unparse(node)}: a constant stands on one line and not in an f-string")
+        self._edits.append((node.lineno, node.col_offset, node.end_col_offset or 0, text))
+
+    def _replacement(self, node: ast.AST, parent: ast.AST | None) -> str | None:
+        """What to write instead of this node; None when it is no use of a constant."""
+        if isinstance(node, ast.Name) and node.id in self._own:
+            return "_" + node.id
+        if not isinstance(node, ast.Attribute):
+            return None
+        names = _chain(node)
+        if not names or names[0] not in self._meant:
+            return None
+        module = ".".join([self._meant[names[0]], *names[1:-1]])
+        if names[-1] not in self._shared.get(module, {}):
+            return None
+        if not isinstance(node.ctx, ast.Load):
+            raise self._refuse(node, f"{ast.unparse(node)}: a constant cannot be set")
+        value = self._shared[module][names[-1]]
+        return f"({value})" if value < 0 or isinstance(parent, ast.Attribute) else str(value)
