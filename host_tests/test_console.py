@@ -27,7 +27,7 @@ def shown(pairs, now=NOW, kind="call"):
     """The one line that an event is printed as."""
     output = Output()
     with Replaced(console, print=output):
-        console.Console().show(now, kind, pairs)
+        console.Console(False).show(now, kind, pairs)
     assert len(output.lines) == 1
     return output.lines[0]
 
@@ -82,7 +82,7 @@ def test_what_needs_quotes_has_them_and_comes_back_whole():
 def test_nobody_reads_any_more():
     for error in (OSError(32), OSError(5)):
         with Replaced(console, print=Output(error)):
-            console.Console().show(NOW, "level", ())
+            console.Console(False).show(NOW, "level", ())
 
 
 # Waiting
@@ -118,7 +118,7 @@ def waits(data, closed, count):
     """What so many waits say."""
     fake = Input(data, closed)
     with Replaced(console, sys=fake, select=fake):
-        made = console.UnixConsole()
+        made = console.Console(True)
         said = [made.wait(ms) for ms in range(count)]
     assert fake.waited == list(range(count))
     return said
@@ -143,5 +143,5 @@ class Sleeper:
 def test_a_board_is_never_told_to_stop():
     sleeper = Sleeper()
     with Replaced(console, time=sleeper):
-        assert console.Console().wait(0) is False and console.Console().wait(250) is False
+        assert console.Console(False).wait(0) is False and console.Console(False).wait(250) is False
     assert sleeper.slept == [0, 250]

@@ -5,7 +5,8 @@ import struct
 
 from replenish.core.device import Device
 from replenish.core.slot import Slot
-from replenish.store import layout, record
+from replenish.store import ledger as kept_by
+from replenish.store import record
 from replenish.store.ledger import Ledger
 from replenish.store.recordfiles import RecordFiles
 from replenish.store.recovery import Recovery
@@ -63,8 +64,8 @@ def recovered(store, slot_id="PaperTowel", listed=True, now=NOW):
 
 
 def check_id(event_id, size):
-    packed = layout.pack_id(event_id)
-    assert layout.unpack_id(packed) == event_id and isinstance(packed, bytes)
+    packed = kept_by.pack_id(event_id)
+    assert kept_by.unpack_id(packed) == event_id and isinstance(packed, bytes)
     assert len(packed) == size
 
 
@@ -77,7 +78,7 @@ def test_ids():
     short = [(event_id, len(event_id) + 1) for event_id in ("", "a", "amzn1.dash.v2.o.", "x" * 33, USUAL[:-1], USUAL + "=", "i" * 255)]
     cases(check_id, [(USUAL, 33), (OTHER, 33)] + short)
     for event_id in odd:
-        assert layout.unpack_id(layout.pack_id(event_id)) == event_id, event_id
+        assert kept_by.unpack_id(kept_by.pack_id(event_id)) == event_id, event_id
 
 
 def encoded(plain):
@@ -98,11 +99,11 @@ def test_an_id_of_the_usual_length_that_only_looks_usual():
 
 
 def test_tags_are_short_and_plain():
-    tags = [layout.tag(slot_id) for slot_id in ("PaperTowel", "a", "b" * 300, "Sl\u00f6t/1", "b4d90248-db3e-4669-bb1c-e7d21bb0c569")]
+    tags = [kept_by.tag(slot_id) for slot_id in ("PaperTowel", "a", "b" * 300, "Sl\u00f6t/1", "b4d90248-db3e-4669-bb1c-e7d21bb0c569")]
     assert len(set(tags)) == 5
     for tag in tags:
         assert len(tag) == 8 and int(tag, 16) >= 0 and tag == tag.lower()
-    assert layout.tag("test") == "d87f7e0c"  # CRC-32, padded
+    assert kept_by.tag("test") == "d87f7e0c"  # CRC-32, padded
 
 
 # Orders
@@ -130,7 +131,7 @@ def test_an_order_comes_back_whole():
     again, reader = recovered(store)
     assert kept(again.order) == kept(order) and reader.damage == []
     assert isinstance(again.order.fuse, bytearray)
-    assert store.written == ["p-" + layout.tag("PaperTowel"), "o-" + layout.tag("PaperTowel")]
+    assert store.written == ["p-" + kept_by.tag("PaperTowel"), "o-" + kept_by.tag("PaperTowel")]
 
 
 def test_an_order_without_ids_and_counts_over_their_range():
@@ -141,14 +142,14 @@ def test_an_order_without_ids_and_counts_over_their_range():
     order = recovered(store)[0].order
     assert (order.cancels, order.attempts, order.subscribed) == (63, 255, 1)
     assert (order.own_id, order.progress_id) == ("", "")
-    assert store.written == ["o-" + layout.tag("PaperTowel")]
+    assert store.written == ["o-" + kept_by.tag("PaperTowel")]
 
 
 def test_the_progress_id_is_written_first_and_only_when_it_changed():
     store = Memory()
     slot = new_slot()
     ledger = Ledger(store)
-    key = layout.tag(slot.id)
+    key = kept_by.tag(slot.id)
     slot.order.progress_id = OTHER
     store.refused = ["p-" + key]
     raises(OSError, ledger.save_order, slot)
@@ -174,10 +175,10 @@ def test_a_restarted_ledger_knows_which_progress_id_is_stored():
     Recovery(ledger).order(again, True, NOW)
     store.written = []
     ledger.save_order(again)
-    assert store.written == ["o-" + layout.tag(slot.id)]
+    assert store.written == ["o-" + kept_by.tag(slot.id)]
     again.order.progress_id = ""
     ledger.save_order(again)
-    assert "p-" + layout.tag(slot.id) in store.written
+    assert "p-" + kept_by.tag(slot.id) in store.written
 
 
 def test_records_fit_what_littlefs_keeps_in_a_directory():
@@ -189,10 +190,10 @@ def test_records_fit_what_littlefs_keeps_in_a_directory():
     ledger.save_order(slot)
     ledger.save_level(slot, NOW)
     ledger.save_device(Device("SN1"))
-    Recovery(ledger).list_slots([layout.tag(str(i)) for i in range(24)])
+    Recovery(ledger).list_slots([kept_by.tag(str(i)) for i in range(24)])
     sizes = {name: os.stat(path + "/" + name)[6] for name in os.listdir(path)}
     assert len(sizes) == 5 and max(sizes.values()) <= RECORD_LIMIT, sizes
-    assert len(record.encode("o-" + layout.tag(""), 1, bytes(ORDER_HEAD) + layout.pack_id(USUAL))) == 126
+    assert len(record.encode("o-" + kept_by.tag(""), 1, bytes(ORDER_HEAD) + kept_by.pack_id(USUAL))) == 126
 
 
 # Orders that are not to be trusted
@@ -212,7 +213,7 @@ def test_a_missing_record_is_damage_only_for_a_listed_slot():
 
 def check_payload(payload, listed):
     store = Memory()
-    key = "o-" + layout.tag("PaperTowel")
+    key = "o-" + kept_by.tag("PaperTowel")
     store.records[key] = payload
     slot, reader = recovered(store, listed=listed)
     check_in_doubt(slot.order, reader)
@@ -225,7 +226,7 @@ def test_an_order_that_cannot_be_meant_is_in_doubt():
     payloads += [b"\x0b" + whole[1:], b"\xff" + whole[1:], b"\x00\x1b" + whole[2:], b"\x00\xff" + whole[2:]]
     cases(check_payload, [(payload, listed) for payload in payloads for listed in (False, True)])
     store = Memory()
-    store.records["o-" + layout.tag("PaperTowel")] = b"\x0a\x1a" + whole[2:]  # the last state and the last reason there are
+    store.records["o-" + kept_by.tag("PaperTowel")] = b"\x0a\x1a" + whole[2:]  # the last state and the last reason there are
     assert recovered(store)[0].order.names()[0] == "unsubscribed"
 
 
@@ -235,7 +236,7 @@ def test_a_damaged_file_puts_the_slot_in_doubt():
     slot = new_slot()
     full_order(slot)
     Ledger(store).save_order(slot)
-    name = path + "/o-" + layout.tag(slot.id)
+    name = path + "/o-" + kept_by.tag(slot.id)
     with open(name, "rb") as file:
         data = bytearray(file.read())
     for i in range(len(data)):
@@ -253,7 +254,7 @@ def test_a_damaged_progress_id_puts_the_slot_in_doubt():
     slot = new_slot()
     full_order(slot)
     Ledger(store).save_order(slot)
-    store.records["p-" + layout.tag(slot.id)] = b""
+    store.records["p-" + kept_by.tag(slot.id)] = b""
     again, reader = recovered(store)
     assert again.order.names()[0] == "in_doubt" and reader.damage[0].startswith("record p-")
     assert again.order.own_id == USUAL and again.order.progress_id == ""
@@ -285,7 +286,7 @@ def test_a_level_that_is_refused_is_not_noted_as_durable():
     store = Memory()
     slot = new_slot()
     full_level(slot.level)
-    store.refused = ["l-" + layout.tag(slot.id)]
+    store.refused = ["l-" + kept_by.tag(slot.id)]
     raises(OSError, Ledger(store).save_level, slot, NOW)
     assert slot.level.saved_at == 0 and slot.level.saved_marks != slot.level.marks()
 
@@ -296,7 +297,7 @@ def test_without_a_level_no_refill_was_missed():
         slot = new_slot()
         slot.order.refills_seen = 5
         if payload is not None:
-            store.records["l-" + layout.tag(slot.id)] = payload
+            store.records["l-" + kept_by.tag(slot.id)] = payload
         reader = Recovery(Ledger(store))
         reader.level(slot)
         assert slot.level.value is None and slot.level.refills == 5
@@ -358,7 +359,7 @@ def test_a_damaged_token_record_leaves_the_given_one():
 
 
 def check_listed(count):
-    tags = [layout.tag(str(i)) for i in range(count)]
+    tags = [kept_by.tag(str(i)) for i in range(count)]
     store = Memory()
     Recovery(Ledger(store)).list_slots(tags)
     assert Recovery(Ledger(store)).listed() == tags
@@ -371,7 +372,7 @@ def test_slots_are_listed():
 
 
 def test_a_damaged_list_hides_no_other():
-    tags = [layout.tag(str(i)) for i in range(60)]
+    tags = [kept_by.tag(str(i)) for i in range(60)]
     store = Memory()
     Recovery(Ledger(store)).list_slots(tags)
     store.records["slots-1"] = b"abc"
@@ -380,7 +381,7 @@ def test_a_damaged_list_hides_no_other():
 
 
 def test_the_forms_have_a_name_for_each_value():
-    for fields in (layout.ORDER, layout.LEVEL, layout.DEVICE):
+    for fields in (kept_by.ORDER, kept_by.LEVEL, kept_by.DEVICE):
         size = struct.calcsize(fields[0])
         assert len(struct.unpack(fields[0], bytes(size))) == len(fields) - 1
-    assert struct.calcsize(layout.ORDER[0]) == ORDER_HEAD
+    assert struct.calcsize(kept_by.ORDER[0]) == ORDER_HEAD

@@ -377,7 +377,7 @@ def judge_reorder(name: str, slot: dict[str, Any], faults: Faults) -> None:
 
 
 def judge_ids(ids: list[Any], faults: Faults) -> None:
-    """The store keeps a slot under the CRC-32 of its id (firmware/replenish/store/layout.py: tag)."""
+    """The store keeps a slot under the CRC-32 of its id (firmware/replenish/store/ledger.py: tag)."""
     first: dict[int, int] = {}
     for number, slot_id in enumerate(ids):
         if not SLOT["id"].accepts(slot_id):

@@ -94,12 +94,15 @@ def unblock_signals() -> None:
 
 
 def start(command: list[str], lock: int) -> subprocess.Popen[bytes]:
-    """Start the interpreter in a session of its own: a terminal's Ctrl-C reaches only us, the agent only its input."""
-    path = f"{UNIX / 'lib'}:.frozen"
+    """Start the interpreter in a session of its own: a terminal's Ctrl-C reaches only us, the agent only its input.
+
+    In build/unix, so that the path of modules is short: MicroPython keeps each module's file name in its heap.
+    """
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
-        env={**os.environ, "MICROPYPATH": path},
+        cwd=UNIX,
+        env={**os.environ, "MICROPYPATH": "lib:.frozen"},
         pass_fds=(lock,),
         start_new_session=True,
         preexec_fn=unblock_signals,
@@ -148,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
     command = [interpreter(os.environ.get("MICROPYTHON")), *heap_option(os.environ.get("HEAP"))]
-    command += [str(UNIX / "main.py"), options.config]
+    command += ["main.py", os.path.abspath(options.config)]
     if options.once:
         command.append("--once")
     lock = lock_state(Path(load_config(Path(options.config))["state"]))

@@ -137,6 +137,7 @@ class Agent:
         self.slots = [Slot(slot, rules) for slot in config["slots"]]
         damage = open_state(self, config, secrets)
         forget("store.recovery")
+        forget("store.reading")
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
         _settle_heap()
@@ -320,6 +321,7 @@ class Agent:
             Recovery(self.ledger).order(slot, True, now)
             slot.review(now)
         forget("store.recovery")
+        forget("store.reading")
 
     # Calls
 
@@ -336,9 +338,11 @@ class Agent:
             self._report(slot, now)
 
     def _send(self, request):
-        """Make a call: (answer, the time afterwards)."""
+        """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
         self._started = time.ticks_ms()
         answer = self.client.call(request)
+        request = None
+        gc.collect()
         return answer, self.tell_time(answer)
 
     def _note(self, name, slot, answer, said):
@@ -369,8 +373,8 @@ class Agent:
         return device.next_try
 
     def _fetch_token(self, now):
-        request = lwa.refresh(self._lwa["token_url"], self._lwa["client_id"], self._client_secret, self.token)
-        answer, now = self._send(request)
+        client = self._lwa
+        answer, now = self._send(lwa.refresh(client["token_url"], client["client_id"], self._client_secret, self.token))
         said = lwa.read(answer)
         outcome, access, lifetime_s, rotated, _ = said
         device = self.device
@@ -402,6 +406,7 @@ class Agent:
             return self._reload(now)
         self._tell_slot(slot, now)
         answer, now = self._send(request)
+        request = None
         said = drs.read_replenish(answer)
         self._settle(slot, said[0], said[1], answer, now)
         self.save(slot)  # before anything else (law 3)
@@ -430,8 +435,7 @@ class Agent:
     def _poll(self, slot):
         order = slot.order
         held_id = order.held_id()
-        request = self._service.order_info(self._access, held_id)
-        answer, now = self._send(request)
+        answer, now = self._send(self._service.order_info(self._access, held_id))
         said = drs.read_order_info(answer, held_id, slot.id)
         outcome = said[0]
         order.next_poll = policy.next_poll(order, self._rules, now)
@@ -444,8 +448,7 @@ class Agent:
         self._note("order_info", slot, answer, said)
 
     def _ask_subscription(self):
-        request = self._service.subscription_info(self._access)
-        answer, now = self._send(request)
+        answer, now = self._send(self._service.subscription_info(self._access))
         said = drs.read_subscription_info(answer)
         if said[0] != call.OK:
             self._failed(said[0], answer, now)

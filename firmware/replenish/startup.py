@@ -11,7 +11,7 @@ from binascii import a2b_base64, crc32
 from . import version
 from .core import order as o
 from .core.timekeeper import Timekeeper
-from .store import layout
+from .store import ledger
 
 _UNIX = sys.platform in ("linux", "darwin")
 
@@ -19,12 +19,12 @@ _UNIX = sys.platform in ("linux", "darwin")
 def local_adapters(config):
     """(clock, store, console) of the board that this runs on. Raises OSError when the state cannot be kept."""
     from .io.clock import Clock
-    from .io.console import Console, UnixConsole
+    from .io.console import Console
     from .store.recordfiles import RecordFiles
 
     settings = config["clock"]
     clock = Clock(settings["scale_from"] if _UNIX else 0, settings["time_scale"] if _UNIX else 1, _UNIX)
-    return clock, RecordFiles(config["state"], not _UNIX), UnixConsole() if _UNIX else Console()
+    return clock, RecordFiles(config["state"], not _UNIX), Console(_UNIX)
 
 
 def remote_adapters(config):
@@ -75,7 +75,7 @@ def open_state(agent, config, secrets):
     listed = reader.listed()
     floor = device.known_time
     for slot in slots:
-        reader.order(slot, layout.tag(slot.id) in listed, floor)
+        reader.order(slot, ledger.tag(slot.id) in listed, floor)
         reader.level(slot)
         floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
     agent.time = Timekeeper(floor, version.BUILD_DATE)
@@ -85,12 +85,12 @@ def open_state(agent, config, secrets):
     now = agent.tell_time()
     if _take_over(device, slots, _fingerprint(config), now):
         agent.save_device()
-    new = [slot for slot in slots if layout.tag(slot.id) not in listed]
+    new = [slot for slot in slots if ledger.tag(slot.id) not in listed]
     for slot in slots:
         if slot in new or slot.order.reason == o.RECORD_DAMAGED:
             agent.save(slot)
     if new and not agent.unsaved:
-        reader.list_slots(listed + [layout.tag(slot.id) for slot in new])
+        reader.list_slots(listed + [ledger.tag(slot.id) for slot in new])
     return reader.damage
 
 

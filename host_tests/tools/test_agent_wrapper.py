@@ -38,7 +38,7 @@ if "exit" in config:
 poll = select.poll()
 poll.register(sys.stdin, select.POLLIN | select.POLLHUP)
 if "deaf_until" in config:
-    while config["deaf_until"] not in os.listdir():
+    while config["deaf_until"] not in os.listdir(sys.argv[1].rsplit("/", 1)[0]):
         select.poll().poll(10)
 else:
     while not poll.poll(10000):
@@ -173,7 +173,7 @@ def test_the_environment_names_another_interpreter(house: House) -> None:
     other.chmod(0o755)
     code, out, _ = house.run(env={"MICROPYTHON": str(other), "HEAP": "32k"})
     assert code == 0
-    assert out == f"other -X heapsize=32768 {house.root}/build/unix/main.py config.json\n"
+    assert out == f"other -X heapsize=32768 main.py {house.root}/work/config.json\n"
 
 
 def test_the_agent_starts_with_no_signal_blocked(house: House) -> None:

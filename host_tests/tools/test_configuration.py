@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from replenish import config as device
-from replenish.store import layout
+from replenish.store import ledger
 
 from host_tests.tools import unix_ports
 from tools import configuration
@@ -188,9 +188,9 @@ def test_the_drivers_are_those_of_the_firmware() -> None:
 
 
 def test_slots_collide_when_their_keys_in_the_store_do() -> None:
-    assert layout.tag("plumless") == layout.tag("buckeroo")
+    assert ledger.tag("plumless") == ledger.tag("buckeroo")
     for slot_id in ("PaperTowel", "\u2615"):
-        assert layout.tag(slot_id) == f"{zlib.crc32(slot_id.encode()):08x}"
+        assert ledger.tag(slot_id) == f"{zlib.crc32(slot_id.encode()):08x}"
 
 
 # What is accepted

@@ -9,7 +9,16 @@ from ..core.isotime import text
 
 
 class Console:
-    """A board: events go to the serial line, nothing interrupts a wait."""
+    """Events go to the serial line, or on Unix to standard output.
+
+    unix: the end of standard input is the order to stop (MicroPython has no signals). On a board nothing interrupts a wait.
+    """
+
+    def __init__(self, unix):
+        self._poll = None
+        if unix:
+            self._poll = select.poll()
+            self._poll.register(sys.stdin, select.POLLIN)
 
     def show(self, now, kind, pairs):
         """Print one event as logfmt: `t=… event=…` and the pairs (name, value). Odd values stand in JSON quotes."""
@@ -31,18 +40,8 @@ class Console:
             pass  # nobody reads any more; that is no reason to stop ordering
 
     def wait(self, ms):
-        """Wait so long. Returns True when the agent is to stop, which never happens here."""
+        """Wait so long, or until the order to stop. Returns True when that has come."""
+        if self._poll:
+            return bool(self._poll.poll(ms)) and not sys.stdin.buffer.read(1)
         time.sleep_ms(ms)
         return False
-
-
-class UnixConsole(Console):
-    """The Unix board, where the end of standard input is the order to stop (MicroPython has no signals)."""
-
-    def __init__(self):
-        self._poll = select.poll()
-        self._poll.register(sys.stdin, select.POLLIN)
-
-    def wait(self, ms):
-        """Wait so long, or until standard input ends. Returns True when it has ended."""
-        return bool(self._poll.poll(ms)) and not sys.stdin.buffer.read(1)

@@ -62,9 +62,11 @@ class Answer:
     def json(self):
         """The body as a dict, or None when it is not one."""
         try:
-            text = str(self.body, "utf-8")
-            # MicroPython 1.25 takes an object that was cut off for a whole one.
-            data = json.loads(text) if text.count("{") == text.count("}") else None
+            body = self.body
+            if body and max(body) > 127:
+                str(body, "utf-8")  # raises for what is not UTF-8; a copy, so only where it may be needed
+            # MicroPython 1.25 takes an object that was cut off for a whole one, CPython guesses UTF-16 from zeros.
+            data = json.loads(body) if body.count(b"{") == body.count(b"}") and not body.count(b"\0") else None
         except (ValueError, RuntimeError, MemoryError):  # RuntimeError: nested too deeply
             data = None
         return data if isinstance(data, dict) else None

@@ -9,7 +9,7 @@ from binascii import crc32, hexlify, unhexlify
 
 from ..core import order as o
 from ..core.errors import StoreError
-from . import layout
+from . import ledger
 
 _TAGS_A_RECORD = 24  # slots listed in one record, so that it stays within 128 bytes
 
@@ -17,9 +17,9 @@ _TAGS_A_RECORD = 24  # slots listed in one record, so that it stays within 128 b
 class Recovery:
     """Reads through a ledger's store. `damage` collects one sentence for each record that was not to be trusted."""
 
-    def __init__(self, ledger):
-        self._ledger = ledger
-        self._store = ledger.store
+    def __init__(self, kept):
+        self._ledger = kept
+        self._store = kept.store
         self.damage = []
 
     def _get(self, key, size):
@@ -49,17 +49,17 @@ class Recovery:
     def order(self, slot, listed, now):
         """Fill a slot's order. listed: the slot had an order record once, so its absence is damage."""
         order = slot.order
-        key = layout.tag(slot.id)
+        key = ledger.tag(slot.id)
         try:
             self._order(order, "o-" + key, listed)
             progress = self._get("p-" + key, 1)
-            order.progress_id = layout.unpack_id(progress) if progress else ""
+            order.progress_id = ledger.unpack_id(progress) if progress else ""
         except StoreError:
             order.damaged(now)
         self._ledger.progress_ids[slot.id] = order.progress_id
 
     def _order(self, order, key, listed):
-        payload = self._get(key, layout.ORDER_SIZE + 1)
+        payload = self._get(key, ledger.ORDER_SIZE + 1)
         if payload is None:
             if listed:
                 self.damage.append("record %s: missing" % key)
@@ -67,19 +67,19 @@ class Recovery:
             return
         if payload[0] > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
             self._refuse(key, "record %s: state %d, reason %d unknown" % (key, payload[0], payload[1]))
-        for field, value in zip(layout.ORDER[1:], struct.unpack_from(layout.ORDER[0], payload)):
+        for field, value in zip(ledger.ORDER[1:], struct.unpack_from(ledger.ORDER[0], payload)):
             setattr(order, field, value)
         order.subscribed = order.cancels >> 6
         order.cancels &= 63
         order.fuse = bytearray(order.fuse)
-        order.own_id = layout.unpack_id(payload[layout.ORDER_SIZE :])
+        order.own_id = ledger.unpack_id(payload[ledger.ORDER_SIZE :])
 
     def level(self, slot):
         """Fill a slot's level, after its order. A damaged level is no level: it will be measured again."""
         level = slot.level
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
-            if self._fill("l-" + layout.tag(slot.id), layout.LEVEL, level):
+            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level):
                 level.saved(level.at)
         except StoreError:
             pass
@@ -87,7 +87,7 @@ class Recovery:
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
-            self._fill("device", layout.DEVICE, device)
+            self._fill("device", ledger.DEVICE, device)
         except StoreError:
             device.held = 1
 
