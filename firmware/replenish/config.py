@@ -35,13 +35,15 @@ def read(path):
     """A file's JSON object. Raises ValueError."""
     try:
         with open(path) as file:
-            data = json.load(file)
+            text = file.read()
+        # MicroPython 1.25 takes an object that was cut off for a whole one.
+        data = json.loads(text) if text.count("{") == text.count("}") else None
     except OSError:
         raise ValueError("%s: (file): missing: required: a file that can be read" % path)
     except (ValueError, RuntimeError):
         raise ValueError("%s: (file): not JSON: allowed: a JSON object" % path)
     if not isinstance(data, dict):
-        raise ValueError("%s: (file): not an object: allowed: a JSON object" % path)
+        raise ValueError("%s: (file): not a whole object: allowed: a JSON object" % path)
     return data
 
 
@@ -71,7 +73,7 @@ def load(path):
             if slot["sensor"]:
                 slot["sensor"] = _filled(slot["sensor"], values["sensor"])
                 slot["sensor"]["path"] = _beside(folder, slot["sensor"]["path"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))
     return config, read(config["secrets"])
 
