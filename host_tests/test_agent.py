@@ -1,5 +1,6 @@
 """The laws of ordering (firmware/README.md), on the whole agent in virtual time. Each test names the law it would see broken."""
 
+import micropython
 from replenish.core.isotime import text
 
 from host_tests.expect import raises
@@ -128,7 +129,7 @@ def test_law_3_the_intent_is_durable_before_the_call_and_the_answer_before_anyth
             appliance.store.writes = []
         return call(request)
 
-    appliance.service.call = spy
+    appliance.service.call = spy  # type: ignore[method-assign]
     appliance.until_state("accepted")
     assert seen[0][0] == 1, "the stored state at the moment of the call: asking"
     assert appliance.store.writes[0].startswith("o-")
@@ -681,3 +682,15 @@ def test_a_power_cut_is_not_swallowed():
     appliance.store.cut_before = len(appliance.store.writes) + 1
     appliance.sensors["A"].value = 2
     raises(PowerCut, appliance.live, DAY)
+
+
+def test_an_idle_step_makes_no_garbage():
+    agent = Appliance().agent
+    assert agent.step() > 1, "the first step did all that was due"
+    micropython.heap_lock()  # on MicroPython: any allocation is a MemoryError
+    try:
+        for _ in range(10):
+            wait = agent.step()
+    finally:
+        micropython.heap_unlock()
+    assert wait > 1

@@ -20,6 +20,10 @@ from .services import call, drs, lwa
 from .store.ledger import Ledger
 from .version import VERSION
 
+TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves out what depends on it
+if TYPE_CHECKING:
+    from .core.timekeeper import Timekeeper
+
 _TOKEN_MARGIN_S = const(120)  # an access token is not used for longer than until so long before it expires
 _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
@@ -92,6 +96,11 @@ class OrderView:
 class Agent:
     """The replenishment agent of one appliance. Make one with `Agent.load`."""
 
+    # Made by `startup.open_state`.
+    time: "Timekeeper"
+    token: str
+    given_token: str
+
     @classmethod
     def load(cls, path, cold=True):
         """The agent of a configuration file. Raises ValueError, and OSError when the state cannot be kept.
@@ -104,7 +113,8 @@ class Agent:
         forget("config")
         from .startup import local_adapters, remote_adapters
 
-        agent = cls(config, secrets, *local_adapters(config), cold=cold)
+        clock, store, console = local_adapters(config)
+        agent = cls(config, secrets, clock, store, console, cold)
         agent.client, agent.sensors = remote_adapters(config)
         forget("startup")
         _settle_heap()
@@ -115,6 +125,8 @@ class Agent:
         attributes `client` and `sensors` must be set as well."""
         from .startup import open_state
 
+        self.time = None  # core/timekeeper.py; this and the tokens are set by `open_state`
+        self.token = self.given_token = ""
         self.client = None  # io/http.py
         self.sensors = None  # {slot id: sensor}
         self._clock = clock

@@ -41,7 +41,6 @@ class Appliance:
         slots = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
         self.config = _config(slots, policy)
         self.sensors = {slot["id"]: Sensor(10) for slot in self.config["slots"] if slot["sensor"]}
-        self.agent = None
         self.start()
 
     def start(self, cold=True):

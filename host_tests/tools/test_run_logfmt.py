@@ -22,7 +22,7 @@ def written(kind: str, pairs: list[tuple[str, Any]], now: int = NOW) -> str:
     """The line that the firmware prints."""
     out = io.StringIO(newline="\n")
     with contextlib.redirect_stdout(out):
-        Console().show(now, kind, pairs)
+        Console(False).show(now, kind, pairs)
     line = out.getvalue()
     assert line.endswith("\n")
     return line[:-1]
