@@ -124,16 +124,16 @@ def test_what_is_no_json_object_is_refused():
     cases(check_no_object, [(text,) for text in ("", "[]", "1", "null", '"x"', "{", "}", "{]", "\x00" * 64, "[" * 500, "{'a': 1}")])
 
 
-def check_missing(change, key):
-    given = minimal()
-    change(given)
+def check_missing(place, key):
+    given = section = minimal()
+    for name in place:
+        section = section[name]
+    del section[key]
     check_refused(folder_with(json.dumps(given)), ("config.json", key))
 
 
 def test_a_missing_key_is_named():
-    table = [(lambda given, key=key: given.pop(key), key) for key in ("state", "secrets", "tls", "slots")]
-    table.append((lambda given: given["tls"].pop("ca"), "ca"))
-    table.append((lambda given: given["slots"][0]["sensor"].pop("path"), "path"))
+    table = [((), "state"), ((), "secrets"), ((), "tls"), ((), "slots"), (("tls",), "ca"), (("slots", 0, "sensor"), "path")]
     cases(check_missing, table)
 
 
