@@ -24,10 +24,6 @@ TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves
 if TYPE_CHECKING:
     from .core.timekeeper import Timekeeper
 
-TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves out what depends on it
-if TYPE_CHECKING:
-    from .core.timekeeper import Timekeeper
-
 _TOKEN_MARGIN_S = const(120)  # an access token is not used for longer than until so long before it expires
 _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
@@ -99,11 +95,6 @@ class OrderView:
 
 class Agent:
     """The replenishment agent of one appliance. Make one with `Agent.load`."""
-
-    # Made by `startup.open_state`.
-    time: "Timekeeper"
-    token: str
-    given_token: str
 
     # Made by `startup.open_state`.
     time: "Timekeeper"
