@@ -454,8 +454,8 @@ class Agent:
         value, fault = slot.level.value, slot.fault()
         wait = policy.order_wait(slot, self.device, now)
         if state != slot.told_state:
-            pairs = ("from", slot.told_state), ("state", state), ("reason", reason), ("id", order.own_id or order.progress_id or None)
-            self._tell("order", slot, *(pairs + (("next_try", text(order.next_try)), ("deadline", text(order.deadline())))))
+            news = ("from", slot.told_state), ("state", state), ("reason", reason), ("id", order.own_id or order.progress_id or None)
+            self._tell("order", slot, *(news + (("next_try", text(order.next_try)), ("deadline", text(order.deadline())))))
             slot.told_state = state
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
