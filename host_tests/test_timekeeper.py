@@ -90,3 +90,14 @@ def test_time_never_runs_backwards():
         assert now >= last, (step, last, now)
         last = now
     assert last > BUILT
+
+
+def test_a_clock_beyond_what_records_can_hold_is_not_believed():
+    end = 0xFFFF0000
+    for trusted in (False, True):
+        for wall in (end, end + DAY, end * 1000):
+            assert Timekeeper(0, BUILT).update(wall, 0, trusted) == 0
+            time = Timekeeper(KNOWN, BUILT)
+            assert time.update(wall, 60, trusted) == KNOWN + 60
+            assert time.confirm(wall) == KNOWN + 60
+        assert Timekeeper(0, BUILT).update(end - 1, 0, trusted) == end - 1
