@@ -154,7 +154,8 @@ def show_commands(folder: Path, firmware: Path, mpy_cross: Path, umqtt: Path) ->
     """Print what a build from nothing would run."""
     tree = Tree(folder, mpy_cross)
     for item in plan(firmware, umqtt):
-        print(shlex.join(tree.command(item, folder / item.place)))
+        read = "" if item.folded is None else f"  # reads {item.source}, folded"
+        print(shlex.join(tree.command(item, folder / item.place)) + read)
 
 
 def write_launcher(place: Path) -> None:
