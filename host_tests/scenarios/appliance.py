@@ -24,23 +24,23 @@ from tools.run import logfmt
 from tools.simulator import Clock, SimulatorThread
 from tools.simulator.calls import Call
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
-from tools.simulator.orders import DAY_S, HOUR_S, Order
+from tools.simulator.orders import DAY_S, Order
 
 HEAP = "96k"
 SLOT = "PaperTowel"
 CAPACITY = 12
 LOW = 2.0
-SCALE = 40_000  # a day in 2.2 s; a call, 40 to 100 ms, is an hour
+SCALE = 3600  # an hour a second
 REFUSED = 2  # the exit status of an agent that was not started
+DEAD_TOKEN = '{"message":"Invalid token"}'
 DEADLINE_S = 30  # real, for whatever a test waits for: far more than it takes
 
-# An order's life in hours instead of days, so that it ends within a second or two.
-QUICK = {"place_after_s": 120, "ship_after_s": 6 * HOUR_S, "deliver_after_s": 12 * HOUR_S}
-# No spread and no confirmation: a test that is about them asks for them. The forecast is off, or a level that a test lowers
-# from one minute to the next would order by itself.
-POLICY = {"confirm_s": 0, "boot_spread_s": 0, "resolution_grace_s": 6 * HOUR_S, "poll_interval_s": 2 * HOUR_S}
-LEAD_DAYS = 0
-PERIOD_S = 1800
+
+def pace(scale: int) -> dict[str, int]:
+    """The policy: orders at once, and polls four times a real second. A test that is about other times asks for them."""
+    interval_s = max(scale // 4, 60)
+    return {"confirm_s": 0, "boot_spread_s": 0, "resolution_grace_s": interval_s, "poll_interval_s": interval_s}
+
 
 Line = dict[str, str | None]
 
@@ -169,11 +169,10 @@ class Appliance:
         scale: int = SCALE,
         slots: Mapping[str, bool] | None = None,
         policy: Mapping[str, int] | None = None,
-        period_s: int = PERIOD_S,
         test: bool = False,
         public: bool = True,
     ) -> None:
-        """slots: ids, and whether the customer subscribed them; policy: beside POLICY; test: a test device; public: linked
+        """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
         without a client secret."""
         self.folder = folder
         self.state = folder / "state"
@@ -181,8 +180,7 @@ class Appliance:
         self._interpreter = interpreter
         self._clock = (int(time.time()), scale)
         self._slots = slots or {SLOT: True}
-        self._policy = {**POLICY, **(policy or {})}
-        self._period_s = period_s
+        self._policy = {**pace(scale), **(policy or {})}
         self._device = {"slots": self._slots, "test": test, "public": public}
         self.tokens: set[str] = set()  # refresh tokens that were in the secrets
         # The service never sees it when the agent has no use for it; it is written down all the same, for it must not leak.
@@ -190,9 +188,10 @@ class Appliance:
 
     def __enter__(self) -> Appliance:
         self.service = SimulatorThread(clock=Clock(*self._clock), ca_dir=self.folder / "ca").__enter__()
-        # An access token's hour would be over within two calls.
+        # An access token's hour would be over within a call or two. The older words tell all of an order's life.
         self.service.settings.change(access_token_s=DAY_S, status_generation="older")
-        self.service.set_timings(**QUICK)
+        # Else it would depend on how long a call takes whether the first poll finds the order placed.
+        self.service.set_timings(place_after_s=0)
         token = self.service.add_device(run.SERIAL, run.MODEL, **self._device)
         for slot in self._slots:
             self.set_level(CAPACITY, slot)
@@ -215,8 +214,9 @@ class Appliance:
         return config
 
     def _slot(self, slot: str) -> dict[str, Any]:
-        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": self._period_s}
-        return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": LEAD_DAYS, "sensor": sensor}
+        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self._clock[1] // 20, 1)}
+        # No forecast: a level that a test lowers from one minute to the next would order by it.
+        return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": 0, "sensor": sensor}
 
     # What people do with it
 
@@ -229,6 +229,10 @@ class Appliance:
     def set_level(self, level: float, slot: str = SLOT) -> None:
         """What the slot's sensor shows from now on."""
         run.write_level(self.folder, slot, level)
+
+    def deliver(self) -> None:
+        """Let the service be some days ahead: what is placed has arrived by then, and every access token is dead."""
+        self.service.advance(5 * DAY_S)
 
     def start(self, *options: str) -> Agent:
         """Start an agent."""
@@ -254,8 +258,8 @@ class Appliance:
         return [call for call in self.service.calls if not endpoints or call.endpoint in endpoints]
 
     def outcomes(self, slot: str = SLOT) -> list[str]:
-        """What became of a slot's order calls, in the service's eyes."""
-        return [call.outcome for call in self.calls("replenish") if call.slot == slot]
+        """What became of a slot's order calls in the service's eyes, without those whose token had just died."""
+        return [call.outcome for call in self.calls("replenish") if call.slot == slot and call.answer != DEAD_TOKEN]
 
     def orders(self, slot: str = SLOT) -> list[Order]:
         orders: list[Order] = self.service.orders(slot, run.SERIAL)
@@ -291,7 +295,7 @@ class Appliance:
     def leaks(self) -> list[str]:
         """Where a secret stands that must not: what the agents said, and the state but for the rotated refresh token."""
         texts = {f"agent {n}": agent.output + agent.errors for n, agent in enumerate(self.agents)}
-        for file in self.state.iterdir():
+        for file in self.state.glob("*"):
             texts[file.name] = file.read_bytes().decode("latin-1")
         rotated = texts.pop("token", "")
         texts["token"] = "".join(rotated.split(self.stored_token())) if rotated else ""
