@@ -694,3 +694,24 @@ def test_an_idle_step_makes_no_garbage():
     finally:
         micropython.heap_unlock()
     assert wait > 1
+
+
+def test_law_10_a_short_backoff_is_not_slept_through():
+    appliance = Appliance(slots=({"id": "A", "sensor": {"period_s": 86400}},), confirm_s=0)
+    appliance.sensors["A"].value = 2
+    appliance.service.next("token", 503)
+    appliance.live(120)
+    assert appliance.state() == "accepted", "30 s at the most, whatever the sensor's period"
+
+
+def test_law_14_counted_use_writes_no_order():
+    appliance = Appliance(slots=({"id": "A", "capacity": 1000, "refill": "manual", "sensor": None},))
+    slot = appliance.agent.slot("A")
+    slot.consume(1)
+    before = len(appliance.store.writes)
+    for _ in range(40):
+        slot.consume(1)
+        appliance.live(60)
+    assert len(appliance.store.writes) - before <= 2
+    slot.stock(5)
+    assert appliance.store.writes[-1].startswith("o-")

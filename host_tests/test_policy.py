@@ -451,7 +451,7 @@ def test_an_unsubscribed_slot_asks_again_at_least_daily():
         device.reported_day += 1
         assert policy.next_call([slot], device, START + expected_s - 1) is None
         assert names(policy.next_call([slot], device, START + expected_s)) == (SUBSCRIPTION_INFO, None)
-        assert policy.call_at([slot], device) == min(START + expected_s, device.next_report())
+        assert policy.call_at([slot], device, START) == min(START + expected_s, device.next_report())
 
 
 def test_a_daily_report_is_the_device_then_each_slot_then_the_subscriptions():
@@ -471,7 +471,7 @@ def test_a_daily_report_is_the_device_then_each_slot_then_the_subscriptions():
     assert made == [(STATUS, None), (STATUS, "A"), (STATUS, "C"), (SUBSCRIPTION_INFO, None)], "B has no level to report"
     assert policy.next_call(slots, device, START) is None
     assert not device.status_sent and not slots[0].status_sent
-    due = policy.call_at(slots, device)
+    due = policy.call_at(slots, device, START)
     assert device.reporting_day(due) == device.reporting_day(START) + 1
     assert policy.next_call(slots, device, due - 1) is None
     assert names(policy.next_call(slots, device, due)) == (STATUS, None)
@@ -480,7 +480,7 @@ def test_a_daily_report_is_the_device_then_each_slot_then_the_subscriptions():
 def test_no_call_is_due_without_a_link():
     device = new_device()
     device.linked = False
-    assert policy.call_at([new_slot()], device) == NEVER
+    assert policy.call_at([new_slot()], device, START) == NEVER
 
 
 def test_polls_come_by_interval_at_the_graces_end_and_at_the_deadline():

@@ -164,7 +164,7 @@ class Agent:
             left = self._work()
             if left or self._console.wait(0):
                 break
-        self.stop("wake over")
+        self.stop("wake over", 1)
         return left / 1000 if self._clock.scaled else (left + 999) // 1000
 
     def start(self):
@@ -173,11 +173,15 @@ class Agent:
 
         _thread.start_new_thread(self.run, ())
 
-    def stop(self, reason):
-        """Make durable what is not yet, and close the connection. The agent may step on afterwards."""
+    def stop(self, reason, first=0):
+        """Make durable what is not yet, and close the connection. The agent may step on afterwards.
+
+        first: 1 after a wake, which leaves a mere change of a level to `worth_saving`: wakes are many.
+        """
         self.client.close()
         for slot in self.slots:
-            if self.time.now and slot.level.value is not None and slot.level.marks() != slot.level.saved_marks:
+            level = slot.level
+            if self.time.now and level.value is not None and level.marks()[first:] != level.saved_marks[first:]:
                 self._try(self.ledger.save_level, slot, self.time.now)
         self._tell("stop", None, ("reason", reason), _heap_free(), ("heap_peak", self.heap_peak))
 
@@ -204,7 +208,7 @@ class Agent:
         self.client.close()
         if not now:
             return _NO_TIME_S * 1000
-        at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device))
+        at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device, now))
         for slot in self.slots:
             at = min(at, policy.due_at(slot, now), slot.sample_at or at)
         return self._clock.real_ms(max(1, at - now))
@@ -240,11 +244,10 @@ class Agent:
     def told(self, slot, change, value):
         """The appliance's program or a person told something of a slot: `change(value, now)`."""
         now = self.tell_time()
-        change(value, now)
+        spoke = change(value, now)  # True when a person's word changed the order
         self._save_level(slot, now)
-        if now:
-            policy.advance(slot, now)
-        self.save(slot)
+        if now and policy.advance(slot, now) or spoke:
+            self.save(slot)
         self._tell_slot(slot, now)
         self._due = time.ticks_ms()
 

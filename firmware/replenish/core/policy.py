@@ -216,10 +216,13 @@ def end_report(slots, device, now):
     return True
 
 
-def call_at(slots, device):
-    """When the next call that belongs to no order may be due, in Unix seconds; NEVER while there is no link."""
+def call_at(slots, device, now):
+    """When the next call that belongs to no order may be due, or a gate before all calls opens; NEVER while there is no link."""
+    gate = max(device.first_call_at, device.next_try)
+    if gate > now:
+        return gate  # polls and orders may wait behind it as well
     due = min(device.next_report(), _recheck_at(slots, device)) if device.linked else NEVER
-    return max(due, device.first_call_at, device.next_try)
+    return due if due > now else NEVER
 
 
 def next_poll(order, rules, now):

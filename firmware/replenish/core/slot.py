@@ -105,6 +105,7 @@ class Slot:
         self.fill(self.capacity if value is None else self.check(value), now)
         if self.order.reason == o.CANCELLED_TWICE:
             self.order.release(now)
+        return True
 
     def stock_by_person(self, on_hand, now):
         """A person's word what is at home and not loaded. Raises ValueError."""
@@ -112,6 +113,7 @@ class Slot:
             raise ValueError("on_hand %s: allowed: 0 or more" % on_hand)
         self.order.on_hand = on_hand
         self.review(now)
+        return True
 
     # The level
 
