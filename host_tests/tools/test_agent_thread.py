@@ -15,9 +15,12 @@ def test_start_runs_the_agent_in_a_thread_of_its_own() -> None:
         appliance.clock.pass_s(600)
         return bool(appliance.service.orders)
 
+    def stop(reason: str, first: int = 0) -> None:
+        ended.set()
+
     appliance.console.wait = wait  # type: ignore[method-assign]
     appliance.agent._due = 0
-    appliance.agent.stop = lambda reason: ended.set()  # type: ignore[method-assign]
+    appliance.agent.stop = stop  # type: ignore[method-assign]
     appliance.agent.start()
     while not ended.wait(0.01):
         appliance.agent._due = 0  # the program beside it: a level was told, say, so that a step is due
