@@ -6,6 +6,7 @@ the shim. Nothing here waits for a fixed time: a test waits for a line of the ag
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -32,6 +33,7 @@ CAPACITY = 12
 LOW = 2.0
 SCALE = 3600  # an hour a second
 REFUSED = 2  # the exit status of an agent that was not started
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the exit status of an interpreter that was, and of its wrapper
 DEAD_TOKEN = '{"message":"Invalid token"}'
 DEADLINE_S = 30  # real, for whatever a test waits for: far more than it takes
 
@@ -57,9 +59,10 @@ class Agent:
         self._news = threading.Condition()
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self._interpreter: int | None = None
         self._threads = [
-            threading.Thread(target=self._read_output, args=(self.process.stdout,)),
-            threading.Thread(target=self._read_errors, args=(self.process.stderr,)),
+            threading.Thread(target=self._read_output, args=(self.process.stdout,), daemon=True),
+            threading.Thread(target=self._read_errors, args=(self.process.stderr,), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -139,19 +142,33 @@ class Agent:
         self.process.stdin.close()
 
     def interpreter(self) -> int:
-        """The interpreter's process id."""
-        pid = self.process.pid
-        if not self._wrapped:
-            return pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        """A pidfd of the interpreter. To be asked for first while the agent runs; it is good until `end`."""
+        if self._interpreter is None:
+            pid = self.process.pid
+            if self._wrapped:
+                pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+            self._interpreter = os.pidfd_open(pid)
+        return self._interpreter
 
     def kill(self) -> None:
         """kill -9 of the interpreter. Returns when it is gone."""
-        os.kill(self.interpreter(), signal.SIGKILL)
-        self.ended()
+        signal.pidfd_send_signal(self.interpreter(), signal.SIGKILL)
+        assert self.ended() in KILLED
+
+    def interpreter_ends(self) -> bool:
+        """Whether the interpreter ends before the deadline, whatever its wrapper does."""
+        return bool(select.select([self.interpreter()], [], [], DEADLINE_S)[0])
 
     def end(self) -> None:
         """After a test, whatever became of it: no process stays, and no thread."""
+        if self.process.poll() is None:
+            with contextlib.suppress(IndexError, FileNotFoundError):  # the wrapper has not started it yet, or is gone
+                self.interpreter()
+        if self._interpreter is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._interpreter, signal.SIGKILL)
+            os.close(self._interpreter)
+            self._interpreter = None
         self.process.kill()
         self.ended()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -214,7 +231,7 @@ class Appliance:
         return config
 
     def _slot(self, slot: str) -> dict[str, Any]:
-        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self._clock[1] // 20, 1)}
+        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self._clock[1] // 20, 60)}
         # No forecast: a level that a test lowers from one minute to the next would order by it.
         return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": 0, "sensor": sensor}
 
@@ -311,8 +328,3 @@ class Appliance:
 def contains_part(text: str, secret: str, size: int) -> bool:
     """Whether `text` holds any `size` characters in a row of `secret`."""
     return any(secret[i : i + size] in text for i in range(len(secret) - size + 1))
-
-
-def gone(descriptor: int) -> bool:
-    """Whether the process behind a pidfd ends before the deadline."""
-    return bool(select.select([descriptor], [], [], DEADLINE_S)[0])

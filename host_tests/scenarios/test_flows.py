@@ -6,7 +6,6 @@ The times are virtual. After every test: no secret was said or kept where it mus
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import socket
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from host_tests.scenarios.appliance import CAPACITY, DEAD_TOKEN, LOW, SLOT, Agent, Appliance, gone
+from host_tests.scenarios.appliance import CAPACITY, DEAD_TOKEN, KILLED, LOW, SLOT, Agent, Appliance
 from host_tests.scenarios.interpreters import Interpreter
 from tools.run.logfmt import parse_time
 from tools.simulator.orders import DAY_S, HOUR_S
@@ -195,6 +194,21 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, int]] = {
     "429 without a time": ({"kind": "refuse", "status": 429}, "not_acted", 0),
     "500 without acting": ({"kind": "refuse", "status": 500}, "unknown", 0),
 }
+
+
+def test_an_outcome_that_stays_unknown_for_too_long_is_not_asked_for_again(new_appliance: NewAppliance) -> None:
+    """The service has acted, says 500, and wants to be left alone until it would take a second order."""
+    appliance = new_appliance(policy={"intent_fresh_s": 60})
+    appliance.service.faults.add(kind="fail_after", endpoint="replenish", retry_after=HOUR_S)
+    appliance.set_level(LOW)
+    agent = appliance.start()
+    agent.expect(event="call", call="replenish", status="500", outcome="unknown")
+    appliance.deliver()
+    agent.expect(event="order", slot=SLOT, state="in_doubt", reason="outcome unknown for too long")
+    appliance.pass_time(2 * HOUR_S)
+    appliance.set_level(CAPACITY)
+    agent.expect(event="order", slot=SLOT, state="idle", reason="refilled")
+    assert appliance.outcomes() == ["accepted"]
 
 
 @pytest.mark.parametrize("name", REFUSALS)
@@ -445,11 +459,11 @@ def kill_within(appliance: Appliance, endpoint: str) -> None:
 
     def kill(call: Any) -> None:
         if call.endpoint == endpoint and victims:
-            os.kill(victims.pop(), signal.SIGKILL)
+            signal.pidfd_send_signal(victims.pop(), signal.SIGKILL)
 
     appliance.service.do(lambda service: service.calls.subscribe(kill))
     appliance.set_level(LOW)
-    assert agent.ended() in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    assert agent.ended() in KILLED
     assert appliance.calls()[-1].endpoint == endpoint
 
 
@@ -483,15 +497,12 @@ def test_a_wrapper_that_is_killed_leaves_no_agent(new_appliance: NewAppliance, i
     appliance.set_level(LOW)
     agent = appliance.start()
     agent.expect(event="order", state="accepted")
-    watched = os.pidfd_open(agent.interpreter())
-    try:
-        if interpreter.is_cpython:
-            agent.close_input()
-        else:
-            agent.process.kill()
-        assert gone(watched)
-    finally:
-        os.close(watched)
+    agent.interpreter()
+    if interpreter.is_cpython:
+        agent.close_input()
+    else:
+        agent.process.kill()
+    assert agent.interpreter_ends()
     agent.ended()
     assert agent.lines[-1]["event"] == "stop"
     finish(appliance, appliance.start())
