@@ -1,8 +1,10 @@
 """Build the 32-bit Unix MicroPython from Debian's source packages.
 
 Its objects have the size of the ESP32's and its floats are single, so heap limits and rounding seen here are the
-board's. apt fetches and verifies the sources (signed release file, then hashes) with a configuration of its own
-under build/, so the machine's package lists stay as they are and no root is needed.
+board's. The same objects are linked a second time with tools/faults/, for the tests that want allocations to fail: that
+costs a second, and the plain interpreter stays plain. apt fetches and verifies the sources (signed release file, then
+hashes) with a configuration of its own under build/, so the machine's package lists stay as they are and no root is
+needed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "build" / "bin" / "micropython32"
+FAULTS_SOURCE = ROOT / "tools" / "faults" / "faults.c"
 WORK = ROOT / "build" / "debian"
 LOG = ROOT / "build" / "log" / "micropython32.log"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -42,6 +45,8 @@ C_OPTIONS = (
     "-DMBEDTLS_PEM_PARSE_C",  # trust anchors as PEM, off in MicroPython's own configuration
     "-DMBEDTLS_BASE64_C",
 )
+# The linker sends these calls to the functions of faults.c.
+FAULTS_WRAPPED = ("gc_alloc", "gc_realloc", "mp_init")
 PROGRAMS = ("gcc", "make", "patch", "apt-get", "dpkg-source")
 PACKAGES = "build-essential gcc-multilib dpkg-dev patch"
 
@@ -56,13 +61,18 @@ class BuildError(Exception):
 
 def recipe() -> str:
     """A hash of everything that decides what comes out, so that a changed recipe is built again."""
-    parts = [SUITE, EXPECTED, SYSTEM_TLS_PATCH, MAKE_OPTIONS, C_OPTIONS, platform.machine()]
+    parts = [SUITE, EXPECTED, SYSTEM_TLS_PATCH, MAKE_OPTIONS, C_OPTIONS, platform.machine(), FAULTS_WRAPPED, FAULTS_SOURCE.read_text()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def faults_program() -> Path:
+    """Where the second interpreter stands, the one whose allocations can be made to fail."""
+    return RESULT.with_name(f"{RESULT.name}-faults")
 
 
 def is_current() -> bool:
     stamp = RESULT.with_suffix(".recipe")
-    return RESULT.exists() and stamp.exists() and stamp.read_text() == recipe()
+    return RESULT.exists() and faults_program().exists() and stamp.exists() and stamp.read_text() == recipe()
 
 
 def entries(text: str) -> Iterator[dict[str, str]]:
@@ -180,15 +190,30 @@ def unpack(folder: Path) -> Path:
     return tree
 
 
-def compile_tree(tree: Path) -> Path:
-    """Compile mpy-cross (it freezes the modules) and the interpreter; returns the program."""
+def compile_tree(tree: Path) -> tuple[Path, Path]:
+    """Compile mpy-cross (it freezes the modules) and the interpreter; returns the program, and the one with faults."""
     jobs = f"-j{os.cpu_count() or 1}"
     # MAKEFLAGS of the `make` that called us would hand our targets' settings down.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
     run(["make", "-C", "mpy-cross", jobs], tree, env)
-    options = [*MAKE_OPTIONS, f"CFLAGS_EXTRA={' '.join(C_OPTIONS)}", "BUILD=build-32"]
-    run(["make", "-C", "ports/unix", jobs, *options], tree, env)
-    return tree / "ports" / "unix" / "build-32" / "micropython"
+    port = tree / "ports" / "unix"
+    interpreter = ["make", jobs, *MAKE_OPTIONS, f"CFLAGS_EXTRA={' '.join(C_OPTIONS)}", "BUILD=build-32"]
+    run(interpreter, port, env)
+    # Not by USER_C_MODULES: a module that the build knows of would be in every object, and in the plain interpreter.
+    shutil.copy2(FAULTS_SOURCE, port / "faults.c")
+    run([*interpreter, "build-32/faults.o"], port, env)
+    wrapped = [f"-Wl,--wrap={name}" for name in FAULTS_WRAPPED]
+    link = ["PROG=micropython-faults", f"LDFLAGS_EXTRA={' '.join(wrapped)} build-32/faults.o"]
+    run([*interpreter, *link, "build-32/micropython-faults"], port, env)
+    return port / "build-32" / "micropython", port / "build-32" / "micropython-faults"
+
+
+def install(program: Path, place: Path) -> None:
+    """Put a program into build/bin in one step, also where another one is running."""
+    place.parent.mkdir(exist_ok=True)
+    fresh = place.with_name(f"{place.name}.new")
+    shutil.copy2(program, fresh)
+    fresh.replace(place)
 
 
 def build() -> None:
@@ -202,10 +227,9 @@ def build() -> None:
     print("32-bit MicroPython from Debian's source, about a minute: fetching ...", end="", flush=True)
     folder = fetch()
     print(" compiling ...", end="", flush=True)
-    program = compile_tree(unpack(folder))
-    RESULT.parent.mkdir(exist_ok=True)
-    shutil.copy2(program, RESULT.with_suffix(".new"))
-    RESULT.with_suffix(".new").replace(RESULT)
+    program, with_faults = compile_tree(unpack(folder))
+    install(program, RESULT)
+    install(with_faults, faults_program())
     RESULT.with_suffix(".recipe").write_text(recipe())
     print(f" done in {time.monotonic() - started:.0f} s", flush=True)
     for name in EXPECTED:

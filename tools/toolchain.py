@@ -1,7 +1,8 @@
-"""The interpreters and the cross compiler, as build/bin/{micropython,micropython32,mpy-cross}.
+"""The interpreters and the cross compiler, as build/bin/{micropython,micropython32,micropython32-faults,mpy-cross}.
 
     python -m tools.toolchain micropython mpy-cross     within a second
-    python -m tools.toolchain micropython32             about a minute, once; skipped in one line without a compiler
+    python -m tools.toolchain micropython32             about a minute, once; skipped in one line without a compiler;
+                                                        with it comes micropython32-faults (tools/faults/)
 
 MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true or REQUIRE_32=1 makes a missing
 32-bit interpreter an error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,43 @@ def test_a_compiler_without_32bit_support_is_noticed(tmp_path: Path, monkeypatch
         debian.check_machine()
 
 
-def test_a_changed_recipe_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian, "RESULT", tmp_path / "micropython32")
-    assert not debian.is_current()
+def built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `build` leaves it: both programs and the stamp."""
+    monkeypatch.setattr(debian, "RESULT", folder / "micropython32")
     debian.RESULT.touch()
+    debian.faults_program().touch()
     debian.RESULT.with_suffix(".recipe").write_text(debian.recipe())
+
+
+def test_what_was_built_is_current_until_a_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built(tmp_path, monkeypatch)
     assert debian.is_current()
+    debian.faults_program().unlink()
+    assert not debian.is_current()
+
+
+def test_a_changed_recipe_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built(tmp_path, monkeypatch)
     monkeypatch.setattr(debian, "C_OPTIONS", (*debian.C_OPTIONS, "-DMORE"))
     assert not debian.is_current()
+
+
+def test_a_change_in_the_module_that_makes_memory_fail_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built(tmp_path, monkeypatch)
+    other = tmp_path / "faults.c"
+    other.write_text(debian.FAULTS_SOURCE.read_text() + "\n")
+    monkeypatch.setattr(debian, "FAULTS_SOURCE", other)
+    assert not debian.is_current()
+
+
+def test_a_program_is_put_in_place_in_one_step_and_runs(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho new\n")
+    program.chmod(0o755)
+    place = tmp_path / "bin" / "micropython32"
+    debian.install(program, place)
+    assert subprocess.run([place], capture_output=True, text=True, check=True).stdout == "new\n"
+    assert list(place.parent.iterdir()) == [place]
 
 
 def test_another_upstream_version_is_named_in_one_line(tmp_path: Path) -> None:
