@@ -18,7 +18,7 @@ run: unix ## One appliance and the service simulator, 30 virtual days in about a
 	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test
-test: test-pc test-unix ## All tests: CPython, then the same suites on 64-bit and 32-bit Unix MicroPython
+test: test-pc test-unix powerloss ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
 
 ##@ Parts
 .PHONY: unix
@@ -37,6 +37,11 @@ test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on r
 .PHONY: test-unix
 test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit
 	@$(PY) -m host_tests.unix_port
+
+.PHONY: powerloss
+powerloss: venv-all unix micropython32 ## Cut the power everywhere, on every medium: MEDIUM= LIFE= DEPTH=2, or CUT= to repeat one
+	@$(PY) -m host_tests.powerloss $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(LIFE),--life $(LIFE)) $(if $(CUT),--cut $(CUT)) \
+	    $(if $(DEPTH),--depth $(DEPTH))
 
 .PHONY: check
 check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board

@@ -1,0 +1,250 @@
+"""All that is outside the appliance and goes on without it: time, the services, the customer and the levels; as data, so that
+it can be copied at any instant and lived on from there.
+
+What happens is a life's script (see `lives`): an agenda of absolute times, and fates that each real order brings with it. The
+service is the fakes' one, nastier: refresh tokens die once their successor was used, and ids come in the longest and in the
+usual form.
+"""
+
+import time
+from binascii import b2a_base64
+
+from host_tests.fakes.board import START, Clock, Sensor
+from host_tests.fakes.service import IN_PROGRESS, PLACED, Order, Service
+from host_tests.powerloss.laws import Laws
+
+_UNSUBSCRIBED = b'{"message":"Unable to place order - slot : <%s> is unsubscribed."}'
+_DEAD = (400, {}, b'{"error":"invalid_grant"}')
+
+
+def iso(at):
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % time.gmtime(at)[:6]
+
+
+def usual_id(number):
+    """An eventInstanceId of the usual form: base64 of two uuids."""
+    uuid = "%08d-aaaa-4bbb-8ccc-0123456789ab" % number
+    return "amzn1.dash.v2.o." + b2a_base64(("r." + uuid + "." + uuid).encode()).strip().decode()
+
+
+class Market(Service):
+    """The services, told of by `world`."""
+
+    def __init__(self, world):
+        Service.__init__(self, world.clock)
+        self.world = world
+        self.ids = usual_id
+        self.tokens_asked = 0
+        self.rotate_at = ()  # the numbers of the token calls that hand out another refresh token
+        self.refresh = [0]  # generations of the refresh token that are alive
+        self._request = None
+
+    def copy(self, world):
+        other = Market(world)
+        for order in self.orders:
+            twin = Order(0, order.slot, order.at)
+            twin.id, twin.status, twin.delivery, twin.open = order.id, order.status, order.delivery, order.open
+            other.orders.append(twin)
+        for name in self._faults:
+            other._faults[name] = list(self._faults[name])
+        other.subscribed = self.subscribed.copy()
+        other.forgotten = self.forgotten
+        other.ids = self.ids
+        other.tokens_asked = self.tokens_asked
+        other.rotate_at = self.rotate_at
+        other.refresh = list(self.refresh)
+        return other
+
+    def call(self, request):
+        world = self.world
+        world.laws.settle()
+        world.effect("call")
+        self._request = request
+        if "/auth/" in request.url:
+            if _generation(request.body) not in self.refresh:
+                self._faults.setdefault("token", []).insert(0, _DEAD)
+        else:
+            self._retire(int(request.headers["Authorization"].split("|")[1]))
+        count = len(self.orders)
+        answer = Service.call(self, request)
+        _, name, argument = self.calls.pop()
+        world.called(name, argument, answer, len(self.orders) > count)
+        return answer
+
+    def _retire(self, generation):
+        """An access token is used: whoever has it has the refresh token that came with it, so the older ones die."""
+        self.refresh = [g for g in self.refresh if g >= generation]
+
+    def _token(self, argument):
+        self.tokens_asked += 1
+        generation = _generation(self._request.body)
+        rotated = ""
+        if self.tokens_asked in self.rotate_at:
+            generation = self.refresh[-1] + 1
+            self.refresh.append(generation)
+            rotated = ',"refresh_token":"Atzr|%d"' % generation
+        return '{"access_token":"Atza|%d","expires_in":3600%s}' % (generation, rotated)
+
+    def _replenish(self, slot):
+        if not self.subscribed.get(slot, True):
+            self._faults.setdefault("replenish", []).insert(0, (400, {}, _UNSUBSCRIBED % slot.encode()))
+            return 400
+        order = self.open_order(slot)
+        if order:
+            return IN_PROGRESS % order.id
+        order = self.take(slot)
+        self.world.taken(order)
+        return PLACED % order.id
+
+    def take(self, slot):
+        """A real order comes into being."""
+        order = Order(0, slot, self.clock.seconds)
+        order.id = self.ids(len(self.orders) + 1)
+        self.orders.append(order)
+        return order
+
+
+def _generation(body):
+    return int(body.split(b"refresh_token=Atzr%7C")[1].split(b"&")[0])
+
+
+SECRETS = {"refresh_token": "Atzr|0"}
+
+
+class World:
+    """A life as it stands. `effect(kind)` is called at each thing that leaves the appliance; the runner cuts there."""
+
+    def __init__(self, life):
+        self.life = life
+        self.clock = Clock()
+        self.market = Market(self)
+        self.market.ids = life.ids
+        self.market.rotate_at = life.rotate_at
+        self.sensors = {}
+        self.agenda = []  # [at, number, entry]; entries: `lives`
+        self.entered = 0
+        self.taken_of = {}  # real orders that the appliance caused, by slot
+        for slot in life.slots:
+            if slot["sensor"]:
+                self.sensors[slot["id"]] = Sensor(slot["capacity"])
+            self.taken_of[slot["id"]] = 0
+        self.laws = Laws(life)
+        self.stamp = 0  # moves with every change, so that equal stamps of one line mean equal worlds
+        self.effect = lambda kind: None
+        self.said = lambda text: None
+        self.enter(START, life.script)
+
+    def copy(self):
+        other = World(self.life)
+        other.clock = Clock(self.clock.seconds, self.clock.trusted)
+        other.market = self.market.copy(other)
+        for slot in self.sensors:
+            other.sensors[slot].value = self.sensors[slot].value
+        other.agenda = list(self.agenda)
+        other.entered = self.entered
+        other.taken_of = self.taken_of.copy()
+        other.laws = self.laws.copy()
+        return other
+
+    @property
+    def now(self):
+        return self.clock.seconds
+
+    def enter(self, start, entries):
+        """Put entries, (delay, what, arguments...), on the agenda."""
+        for entry in entries:
+            self.entered += 1
+            self.agenda.append((start + entry[0], self.entered, entry[1:]))
+        self.agenda.sort()
+
+    def next_at(self):
+        return self.agenda[0][0] if self.agenda else self.now + 10**6
+
+    def pass_s(self, seconds):
+        self.stamp += 1
+        self.clock.pass_s(seconds)
+
+    def power_cut(self, off_s):
+        self.laws.power_cut()
+        self.pass_s(off_s)
+
+    def run_due(self, line):
+        """Let happen what is due. An entry leaves the agenda when it is done, so a person whose word the power cut says it again."""
+        while self.agenda and self.agenda[0][0] <= self.now:
+            item = self.agenda[0]
+            self.said("       %s" % (item[2],))
+            getattr(self, "_" + item[2][0])(line, *item[2][1:])
+            self.agenda.remove(item)
+            self.stamp += 1
+
+    # What an agenda can hold
+
+    def _level(self, line, slot, value):
+        self.sensors[slot].value = value
+        self.laws.level(slot, value)
+
+    def _refill(self, line, slot, value):
+        self.sensors[slot].value = value
+        self.laws.refilled(slot, value)
+
+    def _person(self, line, word, *arguments):
+        """A person's word to the appliance."""
+        agent = line.agent
+        if word in ("hold", "resume"):
+            getattr(agent, word)()
+            self.laws.person(word, None, None)
+        else:
+            getattr(agent.slot(arguments[0]), word)(arguments[1])
+            self.laws.person(word, arguments[0], arguments[1])
+
+    def _off(self, line, seconds):
+        self.agenda.pop(0)
+        raise Off(seconds)
+
+    def _fault(self, line, name, *faults):
+        self.market.next(name, *faults)
+
+    def _subscribe(self, line, slot, subscribed):
+        self.market.subscribed[slot] = subscribed
+
+    def _forget(self, line, forgotten):
+        self.market.forgotten = forgotten
+
+    def _foreign(self, line, slot):
+        """The customer orders by another way."""
+        self.market.take(slot)
+
+    def _status(self, line, slot, status):
+        order = self.market.open_order(slot)
+        order.status = status
+
+    def _ship(self, line, slot, delivery_in_s):
+        self.market.ship(slot, iso(self.now + delivery_in_s))
+
+    def _end(self, line, slot, status):
+        self.market.end(slot, status)
+        self.laws.ended(slot, status)
+
+    # What the appliance causes
+
+    def taken(self, order):
+        """A real order: the customer's fate for the so-manieth one begins."""
+        number = self.taken_of[order.slot]
+        self.taken_of[order.slot] = number + 1
+        fates = self.life.fates.get(order.slot, ())
+        if number < len(fates):
+            self.enter(self.now, fates[number])
+
+    def called(self, name, argument, answer, acted):
+        self.stamp += 1
+        self.said("       %s %s: %s %s %s" % (name, argument, answer.status, answer.body[:60], answer.error))
+        self.laws.called(name, argument, answer, acted, self.now)
+        self.effect("answer")
+
+
+class Off(Exception):
+    """The script takes the power away for some time."""
+
+    def __init__(self, seconds):
+        Exception.__init__(self)
+        self.seconds = seconds
