@@ -21,6 +21,10 @@ RECORD_LIMIT = 128  # bytes that littlefs keeps in a directory
 ORDER_HEAD = 69  # bytes of an order before its id
 
 
+def framed(key, sequence, payload):
+    return record.closed(record.body(key, sequence, payload))
+
+
 def new_slot(slot_id="PaperTowel"):
     config = {"id": slot_id, "unit": "count", "capacity": 12, "reorder_at": 3, "lead_days": 7, "pack": None, "refill": "sensor"}
     config["sensor"] = None
@@ -193,7 +197,7 @@ def test_records_fit_what_littlefs_keeps_in_a_directory():
     Recovery(ledger).list_slots([kept_by.tag(str(i)) for i in range(24)])
     sizes = {name: os.stat(path + "/" + name)[6] for name in os.listdir(path)}
     assert len(sizes) == 5 and max(sizes.values()) <= RECORD_LIMIT, sizes
-    assert len(record.encode("o-" + kept_by.tag(""), 1, bytes(ORDER_HEAD) + kept_by.pack_id(USUAL))) == 126
+    assert len(framed("o-" + kept_by.tag(""), 1, bytes(ORDER_HEAD) + kept_by.pack_id(USUAL))) == 126
 
 
 # Orders that are not to be trusted
@@ -316,6 +320,41 @@ def test_the_device_comes_back_whole():
     assert kept(again) == kept(device)
 
 
+def test_a_device_record_of_the_first_version_is_read_and_written_longer():
+    store = Memory()
+    device = Device("SN1")
+    device.known_time, device.attempts, device.held, device.reported_day, device.retired = NOW, 3, 1, 20777, 1
+    device.seen = b"\x01" * 72
+    Ledger(store).save_device(device)
+    long = store.records["device"]
+    store.records["device"] = long[:31]
+    again = Device("SN1")
+    reader = Recovery(Ledger(store))
+    reader.device(again)
+    assert reader.damage == [] and again.seen == bytes(72)
+    again.seen = device.seen
+    assert kept(again) == kept(device)
+    Ledger(store).save_device(again)
+    assert store.records["device"] == long and len(framed("device", 1, long)) <= RECORD_LIMIT
+    store.records["device"] = long[:30]
+    Recovery(Ledger(store)).device(Device("SN1"))
+    assert list(store.records) == ["device.bad"]
+
+
+def test_the_ids_of_notices_are_remembered_and_bounded():
+    store = Memory()
+    device = Device("SN1")
+    ids = ["3d9b%04d-4c0f-5d8b-9a3e" % number for number in range(40)]
+    for number in range(40):
+        assert device.is_new(ids[number])
+        device.saw(ids[number])
+        Ledger(store).save_device(device)
+        device = Device("SN1")
+        Recovery(Ledger(store)).device(device)
+        assert not device.is_new(ids[number]) and not device.is_new(ids[max(0, number - 17)])
+    assert device.is_new(ids[21]) and len(device.seen) == 72
+
+
 def test_a_damaged_device_record_is_a_hold():
     store = Memory()
     store.records["device"] = b"\x00" * 20
@@ -364,7 +403,7 @@ def check_listed(count):
     Recovery(Ledger(store)).list_slots(tags)
     assert Recovery(Ledger(store)).listed() == tags
     for payload in store.records.values():
-        assert len(record.encode("slots-0", 1, payload)) <= RECORD_LIMIT
+        assert len(framed("slots-0", 1, payload)) <= RECORD_LIMIT
 
 
 def test_slots_are_listed():
@@ -378,6 +417,37 @@ def test_a_damaged_list_hides_no_other():
     store.records["slots-1"] = b"abc"
     reader = Recovery(Ledger(store))
     assert reader.listed() == tags[:24] + tags[48:] and len(reader.damage) == 1
+    slot = new_slot("30")
+    reader.order(slot, False, NOW)
+    assert slot.order.names()[0] == "in_doubt", "nobody knows whether it was listed"
+
+
+class Sick(Memory):
+    """A medium that cannot be read, or that takes no write."""
+
+    def get(self, key):
+        raise OSError(5)
+
+
+def test_a_medium_that_cannot_be_read_is_no_damage():
+    reader = Recovery(Ledger(Sick()))
+    slot = new_slot()
+    for read in (reader.listed, lambda: reader.device(Device("S")), lambda: reader.order(slot, True, NOW), lambda: reader.token("t")):
+        raises(OSError, read)
+    assert reader.damage == [] and slot.order.names()[0] == "idle"
+
+
+def test_damage_on_a_medium_that_takes_no_write_is_told_all_the_same():
+    class Full(Memory):
+        def set_aside(self, key):
+            raise OSError(30)
+
+    store = Full()
+    store.records["device"] = b"short"
+    device = Device("SN1")
+    reader = Recovery(Ledger(store))
+    reader.device(device)
+    assert device.held == 1 and len(reader.damage) == 1 and store.records["device"] == b"short"
 
 
 def test_the_forms_have_a_name_for_each_value():

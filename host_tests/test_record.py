@@ -10,21 +10,37 @@ from host_tests.expect import cases, raises
 
 KEY = "o-1a2b3c4d"
 PAYLOAD = bytes(range(40))
-WHOLE = record.encode(KEY, 0x01020304, PAYLOAD)
+def encoded(key, sequence, payload):
+    return record.closed(record.body(key, sequence, payload))
+
+
+WHOLE = encoded(KEY, 0x01020304, PAYLOAD)
 
 
 def test_the_form():
-    head = b"rR\x01\x0a\x04\x03\x02\x01\x28\x00" + b"o-1a2b3c4d" + PAYLOAD
+    head = b"rR\x02\x0a\x04\x03\x02\x01\x28\x00" + b"o-1a2b3c4d" + PAYLOAD
     assert WHOLE == head + struct.pack("<I", crc32(head))
 
 
 def check_round_trip(key, sequence, payload):
-    assert reading.decode(key, record.encode(key, sequence, payload)) == (sequence, payload)
+    assert reading.decode(key, encoded(key, sequence, payload)) == (sequence, payload)
 
 
 def test_what_was_put_in_comes_out():
     table = [(KEY, 1, PAYLOAD), ("k", 0, b""), ("slots-0", 0xFFFFFFFF, b"\x00"), ("123456789012345", 7, b"x" * 2048)]
     cases(check_round_trip, table)
+
+
+def test_the_first_version_is_read_too():
+    first = b"rR\x01" + WHOLE[3:-4]
+    assert reading.decode(KEY, first + struct.pack("<I", crc32(first))) == (0x01020304, PAYLOAD)
+
+
+def test_bytes_under_another_salt_are_no_record():
+    salted = record.closed(record.body(KEY, 1, PAYLOAD), 7)
+    assert reading.decode(KEY, salted, 7) == (1, PAYLOAD)
+    for salt in (0, 6, 8):
+        assert "checksum" in str(raises(StoreError, reading.decode, KEY, salted, salt))
 
 
 def test_every_flipped_bit_is_found():
@@ -67,7 +83,7 @@ def test_a_right_checksum_is_not_enough():
         check_refused,
         [
             ("not written by this agent", b"RR" + body[2:]),
-            ("format 2, this agent reads 1", body[:2] + b"\x02" + body[3:]),
+            ("format 3, this agent reads 1 to 2", body[:2] + b"\x03" + body[3:]),
             (another, body.replace(b"1a2b", b"1a2c")),
             (another, body[:3] + b"\x0b" + body[4:]),
             (another, body[:8] + b"\x27" + body[9:]),

@@ -1,6 +1,9 @@
 """Records as files: on a file system that replaces a file at its close, and on one that does not."""
 
 import os
+import struct
+import sys
+from binascii import crc32
 
 from replenish.core.errors import StoreError
 from replenish.store import record
@@ -42,12 +45,12 @@ def check_sequence(atomic_close):
     path = tmp()
     for number in (1, 2, 3):
         RecordFiles(path, atomic_close).put("k", b"p")
-        assert content(path + "/k") == record.encode("k", 1, b"p"), number  # not read before: it begins anew
+        assert content(path + "/k") == record.closed(record.body("k", 1, b"p")), number  # not read before: it begins anew
     store = RecordFiles(path, atomic_close)
     store.get("k")
     for number in (2, 3):
         store.put("k", b"q")
-        assert content(path + "/k") == record.encode("k", number, b"q")
+        assert content(path + "/k") == record.closed(record.body("k", number, b"q"))
 
 
 def test_the_sequence_number_goes_on_from_what_was_read():
@@ -80,10 +83,10 @@ def test_damage_is_found_and_set_aside():
         write(path, data)
 
     def swap(path):
-        write(path, record.encode("l", 1, b"payload"))
+        write(path, record.closed(record.body("l", 1, b"payload")))
 
     def make_huge(path):
-        write(path, record.encode("k", 1, b"x" * 5000))
+        write(path, record.closed(record.body("k", 1, b"x" * 5000)))
 
     def make_folder(path):
         os.remove(path)
@@ -92,11 +95,142 @@ def test_damage_is_found_and_set_aside():
     cases(check_damaged, [(damage,) for damage in (cut, empty, flip, swap, make_huge, make_folder)])
 
 
+def test_what_is_set_aside_is_kept_and_bounded():
+    path = tmp()
+    store = RecordFiles(path, False)
+    for number in range(12):
+        write(path + "/k", b"%d" % number)
+        raises(StoreError, store.get, "k")
+        store.set_aside("k")
+    names = sorted(os.listdir(path))
+    assert names == ["k.bad"] + ["k.bad%d" % number for number in range(1, 8)]
+    kept = [content(path + "/" + name) for name in names]
+    assert kept == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"11"], "the first ones stay"
+
+
+def test_a_newer_record_is_refused_and_nothing_is_overwritten():
+    path = tmp()
+    RecordFiles(path, False).put("k", b"old")
+    body = bytearray(record.body("device", 4, b"from the future"))
+    body[2] += 1
+    newer = bytes(body) + struct.pack("<I", crc32(body))
+    write(path + "/device", newer)
+    store = RecordFiles(path, False)
+    assert store.get("k") == b"old" and store.refuses == ""
+    assert "this agent reads" in str(raises(StoreError, store.get, "device"))
+    assert "device" in store.refuses
+    for key in ("device", "k", "new"):
+        assert raises(OSError, store.put, key, b"x").args[0] == 30
+    raises(OSError, store.set_aside, "device")
+    assert content(path + "/device") == newer and sorted(os.listdir(path)) == ["device", "k"]
+    assert store.get("k") == b"old"
+
+
+def test_an_empty_file_on_littlefs_is_a_record_that_was_never_put():
+    path = tmp()
+    write(path + "/k", b"")
+    assert RecordFiles(path, True).get("k") is None
+    raises(StoreError, RecordFiles(path, False).get, "k")
+
+
+class Flaky:
+    """The module `os` of a medium whose next reads fail; after a failure littlefs may deny once that a file is there."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def stat(self, path):
+        if self.errors:
+            raise OSError(self.errors.pop(0))
+        return os.stat(path)
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+
+def check_flaky(errors, sees):
+    path = tmp()
+    store = RecordFiles(path, False)
+    store.put("k", b"payload")
+    module = sys.modules["replenish.store.recordfiles"]
+    module.os = Flaky(*errors)
+    try:
+        try:
+            found = store.get("k")
+        except OSError as error:
+            found = error.args[0]
+        left = module.os.errors
+    finally:
+        module.os = os
+    assert found == sees and left == [] and store.get("k") == b"payload"
+
+
+def test_a_read_that_fails_is_no_damage():
+    cases(check_flaky, [([5], b"payload"), ([5, 5], b"payload"), ([5, 2], b"payload"), ([5, 5, 5], 5), ([2, 5], b"payload")])
+
+
+class RAM:
+    """A block device in memory."""
+
+    def __init__(self, blocks):
+        self.data = bytearray(blocks * 512)
+
+    def readblocks(self, block, buffer, offset=0):
+        start = block * 512 + offset
+        buffer[:] = self.data[start : start + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=0):
+        start = block * 512 + offset
+        self.data[start : start + len(buffer)] = buffer
+
+    def ioctl(self, request, argument):
+        return {4: len(self.data) // 512, 5: 512}.get(request, 0)
+
+
+def test_fat_is_refused_and_littlefs_is_not():
+    try:
+        import vfs
+    except ImportError:
+        return check_fat_stand_in()
+    refused = 0
+    for system, mount in ((vfs.VfsFat, "/fat"), (vfs.VfsLfs2, "/lfs")):
+        device = RAM(256)
+        system.mkfs(device)
+        vfs.mount(system(device), mount)
+        for path in (mount + "/state", mount + "/STATE"):
+            try:
+                RecordFiles(path, True).put("device", b"x")
+                assert RecordFiles(path, True).get("device") == b"x"
+            except OSError as error:
+                assert "FAT" in str(error), error
+                refused += 1
+        vfs.umount(mount)
+    assert refused == 2
+
+
+def check_fat_stand_in():
+    """CPython cannot mount one: an `os` that takes capital letters for small ones."""
+
+    class Fat(Flaky):
+        def stat(self, path):
+            return os.stat(path.lower())
+
+    path = tmp()
+    module = sys.modules["replenish.store.recordfiles"]
+    module.os = Fat()
+    try:
+        assert "FAT" in str(raises(OSError, RecordFiles, path + "/state", True))
+    finally:
+        module.os = os
+    os.mkdir(path + "/STATE")  # both are there, apart: no FAT
+    RecordFiles(path + "/state", True).put("device", b"x")
+
+
 def test_what_an_interrupted_write_left_is_no_record():
     path = tmp()
     store = RecordFiles(path, False)
     store.put("k", b"old")
-    write(path + "/k.new", record.encode("k", 9, b"new")[:7])  # the power failed before the rename
+    write(path + "/k.new", record.closed(record.body("k", 9, b"new"))[:7])  # the power failed before the rename
     store = RecordFiles(path, False)
     assert store.get("k") == b"old" and store.keys() == ["k"]
     store.put("k", b"newer")
@@ -112,7 +246,7 @@ def test_a_write_that_is_refused_leaves_the_old_record():
     assert store.get("k") == b"old"
     os.rmdir(path + "/k.new")
     store.put("k", b"new")
-    assert content(path + "/k") == record.encode("k", 2, b"new"), "the refused write used up no number"
+    assert content(path + "/k") == record.closed(record.body("k", 2, b"new")), "the refused write used up no number"
 
 
 def test_a_folder_that_cannot_be_made_is_an_error():

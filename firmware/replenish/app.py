@@ -88,15 +88,16 @@ class Agent:
         self._token_retried = False
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
+        self._store_error = None  # what the medium refused last
         self._due = self._started = time.ticks_ms()
         self.heap_peak = 0  # bytes in use after the call that used most
         self.ledger = Ledger(store)
-        self.unsaved = []  # slots whose order the medium refused; no call is made while there are any
+        self.unsaved = []  # what the medium refused: slots, the device, a token; no call is made while there is any
         self.device = Device(config["device"]["serial"])
         self.slots = [Slot(slot, rules) for slot in config["slots"]]
         damage = open_state(self, config, secrets)
-        forget("store.recovery")
-        forget("store.reading")
+        for name in ("store.flashscan", "store.recovery", "store.reading"):
+            forget(name)
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
         _settle_heap()
@@ -188,13 +189,14 @@ class Agent:
     def _work(self):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
         now = self.tell_time()
-        if self._spoiled:
-            self._reload(now)
+        if self._spoiled and not self._reload(now):
+            return _NO_TIME_S * 1000
         self._spoiled = True  # until this step's end
         for slot in self.slots:
             self._observe(slot, now)
-        self.unsaved = [slot for slot in self.unsaved if not self._try(self.ledger.save_order, slot)]
-        due = None if self.unsaved else policy.next_call(self.slots, self.device, now)
+        for thing in self.unsaved[:]:
+            self.save(thing)
+        due = None if self.unsaved or self.ledger.store.refuses else policy.next_call(self.slots, self.device, now)
         if due:
             gc.collect()  # a call wants room in one piece
             self._call(due[0], due[1], now)
@@ -208,7 +210,7 @@ class Agent:
         self.client.close()
         if not now:
             return _NO_TIME_S * 1000
-        at = min(now + _WAIT_LIMIT_S, policy.call_at(self.slots, self.device, now))
+        at = min(now + (_NO_TIME_S if self.unsaved else _WAIT_LIMIT_S), policy.call_at(self.slots, self.device, now))
         for slot in self.slots:
             at = min(at, policy.due_at(slot, now), slot.sample_at or at)
         return self._clock.real_ms(max(1, at - now))
@@ -219,6 +221,11 @@ class Agent:
         now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
         if answer and answer.date():
             now = self.time.confirm(answer.date())
+        if self.time.late:
+            for slot in self.slots:
+                slot.postpone(self.time.late_since, self.time.late)
+            self.device.first_call_at += self.time.late
+            self.time.late = 0
         if now and self._spread_s:
             self.device.first_call_at = now + int(clock.fraction() * self._spread_s)
             self._spread_s = 0
@@ -235,8 +242,9 @@ class Agent:
             self._save_level(slot, now)
             if slot.order.flags & o.IN_FLIGHT:
                 # A call that left and whose outcome was never recorded: the power or this program failed.
-                slot.order.fail(o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
+                self._fail(slot.order, o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
                 self.save(slot)
+                self.save_device()
             if policy.advance(slot, now):
                 self.save(slot)
         self._tell_slot(slot, now)
@@ -257,15 +265,23 @@ class Agent:
         """Save something; a medium that refuses is a fault, not the end. Returns whether it is durable."""
         try:
             save(*args)
-            self.device.store_failed = False
-        except OSError:
+        except OSError as error:
+            self._store_error = "record %s: %s" % (self.ledger.key, error)
             self.device.store_failed = True
-        return not self.device.store_failed
+            return False
+        self.device.store_failed = bool(self.unsaved)
+        return True
 
-    def save(self, slot):
-        """Make a slot's order durable. While that fails no call is made."""
-        if not self._try(self.ledger.save_order, slot) and slot not in self.unsaved:
-            self.unsaved.append(slot)
+    def save(self, thing):
+        """Make durable a slot's order, the device, or a rotated token; while one of them is not, no call is made."""
+        if thing in self.unsaved:
+            self.unsaved.remove(thing)
+        if isinstance(thing, str):
+            saved = self._try(self.ledger.save_token, self.given_token, thing)
+        else:
+            saved = self._try(self.ledger.save_device if thing is self.device else self.ledger.save_order, thing)
+        if not saved:
+            self.unsaved.append(thing)
 
     def _save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
@@ -274,18 +290,26 @@ class Agent:
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)
-        self._try(self.ledger.save_device, self.device)
+        self.save(self.device)
 
     def _reload(self, now):
-        """A step was broken off inside this program, by want of memory: of the orders, what is durable is the truth."""
+        """A step was broken off inside this program, by want of memory: of the orders, what is durable is the truth, of the rest
+        what is in memory. Returns whether it could be read; else it is tried again."""
         from .store.recovery import Recovery
 
-        for slot in self.slots:
-            slot.order = o.Order()
-            Recovery(self.ledger).order(slot, True, now)
-            slot.review(now)
+        try:
+            for slot in self.slots:
+                slot.order = o.Order()
+                Recovery(self.ledger).order(slot, True, now)
+                slot.review(now)
+        except OSError as error:
+            self._store_error = str(error)
+            self.device.store_failed = self._spoiled = True
+            return False
         forget("store.recovery")
         forget("store.reading")
+        self.save_device()
+        return True
 
     # Calls
 
@@ -345,9 +369,13 @@ class Agent:
         if outcome == call.OK:
             if rotated and rotated != self.token:
                 # Stored before it is used: the old one may be dead already.
-                self._try(self.ledger.save_token, self.given_token, rotated)
                 self.token = rotated
+                self.save(rotated)
             self._access = access
+            if device.attempts and not self._access_until:
+                # The first token since the start, in a backoff: a boot loop must not add its tokens to the calls that are due.
+                device.failed(now, self._clock.fraction(), 0, True)
+                self.save_device()
             self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
             device.refused_token = crc32(self.token.encode())
@@ -365,9 +393,9 @@ class Agent:
             return self.save(slot)
         request = self._service.replenish(self._access, slot.id)
         order.intend(now, slot.need(now) == "low")
-        if not self._try(self.ledger.save_order, slot):  # law 3: no durable intent, no call
-            self.device.next_try = now + _NO_TIME_S
-            return self._reload(now)
+        self.save(slot)
+        if slot in self.unsaved:  # law 3: no durable intent, no call
+            return order.fail(o.NOT_ACTED, now, now + _NO_TIME_S)
         self._tell_slot(slot, now)
         answer, now = self._send(request)
         request = None
@@ -392,9 +420,13 @@ class Agent:
             next_try = self._failed(outcome, answer, now)
             if next_try > now:  # other calls that go well end the device's backoff, not this order's
                 next_try = max(next_try, now + backoff.delay_s(order.attempts + 1, self._clock.fraction()))
-            if order.flags & o.PROBING:
-                next_try = max(next_try, now + rules["probe_interval_s"])
-            order.fail(o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)
+            self._fail(order, o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)
+
+    def _fail(self, order, event, now, next_try):
+        """A replenish call came to nothing. A probe is not repeated by the backoff alone (law 2)."""
+        if order.flags & o.PROBING:
+            next_try = max(next_try, now + self._rules["probe_interval_s"])
+        order.fail(event, now, next_try)
 
     def _poll(self, slot):
         order = slot.order
@@ -470,7 +502,7 @@ class Agent:
             self._tell("fault", slot, ("fault", fault))
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
-            self._tell("fault", None, ("fault", self.fault))
+            self._tell("fault", None, ("fault", self.fault), ("detail", self._store_error if self.device.store_failed else None))
         if wait != slot.told_wait:
             slot.told_wait = wait
             if wait and wait != policy.BY_STATE:  # the order's own reason says that

@@ -20,11 +20,25 @@ def local_adapters(config):
     """(clock, store, console) of the board that this runs on. Raises OSError when the state cannot be kept."""
     from .io.clock import Clock
     from .io.console import Console
-    from .store.recordfiles import RecordFiles
 
     settings = config["clock"]
     clock = Clock(settings["scale_from"] if _UNIX else 0, settings["time_scale"] if _UNIX else 1, _UNIX)
-    return clock, RecordFiles(config["state"], not _UNIX), Console(_UNIX)
+    return clock, _store(config["state"]), Console(_UNIX)
+
+
+def _store(name):
+    """The medium of this name: on a board the raw data partition with this label, if there is one; else a folder."""
+    if not _UNIX:
+        from .io.flash import partition
+
+        found = partition(name)
+        if found:
+            from .store.flashlog import FlashLog
+
+            return FlashLog(*found)
+    from .store.recordfiles import RecordFiles
+
+    return RecordFiles(name, not _UNIX)
 
 
 def remote_adapters(config):

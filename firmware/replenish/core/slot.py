@@ -74,13 +74,13 @@ class Slot:
 
     def sample(self, sensor, now):
         """Read the sensor."""
-        self.sample_at = now + self.period_s
         try:
             self.measure(sensor.read(), now)
         except OSError:
             self.sensor_fault = "sensor_silent"
         except ValueError:
             self.sensor_fault = "sensor_range"
+        self.sample_at = now + self.period_s
 
     def check(self, value):
         """`value` if it can be a level (law 7), else ValueError."""
@@ -190,6 +190,14 @@ class Slot:
         level.low_since = (level.low_since or now) if self.need(now) else 0
         short = level.value is not None and level.value <= self.reorder_at
         self.short_since = (self.short_since or now) if short else 0
+
+    def postpone(self, since, by):
+        """The clock was late by so many seconds since `since`: what is to last for a while began later than it seemed."""
+        level = self.level
+        self.order.postpone(since, by)
+        level.low_since += by if level.low_since > since else 0
+        level.rise_since += by if level.rise_since > since else 0
+        self.short_since += by if self.short_since > since else 0
 
     def lasted(self, since, now):
         """Whether what began at `since` has lasted for the confirmation time."""

@@ -9,6 +9,7 @@ from micropython import const
 ADVANCE_LIMIT_S = const(86400)  # a larger step than this needs a second source
 _END = const(0xFFFF0000)  # records keep times in 32 bits, until 2106; a clock beyond that is wrong
 AGREE_S = const(3600)  # how close the second source must be
+_DRIFT_S = const(60)  # what ticks may be behind a good clock
 
 
 class Timekeeper:
@@ -19,26 +20,35 @@ class Timekeeper:
         self.now = known
         self._build_date = build_date
         self._doubted = 0  # the wall time that waits for a second source
+        self._certain = known  # the last time that was not only ticks
+        self.late = 0  # how late `now` was, seconds, when the last update found it late ...
+        self.late_since = 0  # ... since this time of its own
 
     def update(self, wall, elapsed_s, trusted):
         """Take the wall clock's reading; `elapsed_s` ran on ticks since the last update. Returns `now`.
 
         trusted: the wall clock is its own second source (the Unix board's scaled clock).
         """
+        self.late = 0
         if self.now:
             self.now += elapsed_s
         if wall < self._build_date or wall < self.now or wall >= _END:
             return self.now
         if trusted or not self.now or wall - self.now <= ADVANCE_LIMIT_S:
-            self.now = wall
-            self._doubted = 0
+            self._believe(wall, trusted)
         else:
             self._doubted = wall
         return self.now
 
+    def _believe(self, wall, trusted):
+        if self.now and not trusted and wall - self.now > _DRIFT_S:
+            self.late = wall - self.now
+            self.late_since = self._certain
+        self.now = self._certain = wall
+        self._doubted = 0
+
     def confirm(self, second_source):
         """A second source (the HTTPS Date of a verified peer) says what time it is. Believes the wall clock if both agree."""
         if self._doubted and abs(second_source - self._doubted) <= AGREE_S:
-            self.now = self._doubted
-            self._doubted = 0
+            self._believe(self._doubted, False)
         return self.now

@@ -52,8 +52,9 @@ LEVEL = (
     "refills",
     "refill_amount",
 )
+DEVICE_1_SIZE = const(31)  # in version 1 of the format; what is appended since is zero there
 DEVICE = (
-    "<IHIIBBHIIIB",
+    "<IHIIBBHIIIB72s",
     "known_time",
     "attempts",
     "next_try",
@@ -65,6 +66,7 @@ DEVICE = (
     "config_crc",
     "unreachable_since",
     "retired",
+    "seen",
 )
 
 
@@ -102,7 +104,12 @@ def unpack_id(packed):
 class Ledger:
     def __init__(self, store):
         self.store = store
+        self.key = ""  # of the record that was written last, or refused
         self.progress_ids = {}  # as they are stored, by slot id
+
+    def _put(self, key, payload):
+        self.key = key
+        self.store.put(key, payload)
 
     def save_order(self, slot):
         """The order of a slot, durable when this returns."""
@@ -110,23 +117,23 @@ class Ledger:
         key = tag(slot.id)
         if self.progress_ids.get(slot.id, "") != order.progress_id:
             # First: if the power fails in between, the order still stands as asked, with an unknown outcome.
-            self.store.put("p-" + key, pack_id(order.progress_id))
+            self._put("p-" + key, pack_id(order.progress_id))
             self.progress_ids[slot.id] = order.progress_id
         values = _values(ORDER, order)
         values[4] = min(order.cancels, 63) | order.subscribed << 6
         values[5] = min(order.attempts, 255)
-        self.store.put("o-" + key, struct.pack(*values) + pack_id(order.own_id))
+        self._put("o-" + key, struct.pack(*values) + pack_id(order.own_id))
 
     def save_level(self, slot, now):
-        self.store.put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)))
+        self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)))
         slot.level.saved(now)
 
     def save_device(self, device):
-        self.store.put("device", struct.pack(*_values(DEVICE, device)))
+        self._put("device", struct.pack(*_values(DEVICE, device)))
 
     def save_token(self, given, rotated):
         """The refresh token to use from now on instead of the `given` one of the secrets."""
-        self.store.put("token", struct.pack("<I", crc32(given.encode())) + rotated.encode())
+        self._put("token", struct.pack("<I", crc32(given.encode())) + rotated.encode())
 
 
 def _values(fields, thing):

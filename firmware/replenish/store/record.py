@@ -5,6 +5,10 @@
     3  1  key length n                             10+n+m  4  CRC-32 of all before it
 
 Little-endian. Every bit is under the CRC, so any flipped bit and any truncation is found.
+
+Versions: 1 was the first; in 2 the device's record is longer by what was appended to it (`ledger.DEVICE`). A record of an older
+version is read as it is, and written in the present one when it next changes: an upgrade has no instant at which the power must
+not fail. A newer version is not understood, so it is never overwritten.
 """
 
 import struct
@@ -12,12 +16,18 @@ from binascii import crc32
 
 from micropython import const
 
-VERSION = const(1)
+VERSION = const(2)
 HEAD = "<2sBBIH"
 HEAD_SIZE = const(10)
+TAIL_SIZE = const(4)
 
 
-def encode(key, sequence, payload):
+def body(key, sequence, payload):
+    """A record's bytes without their CRC."""
     name = key.encode()
-    body = struct.pack(HEAD, b"rR", VERSION, len(name), sequence, len(payload)) + name + payload
-    return body + struct.pack("<I", crc32(body))
+    return struct.pack(HEAD, b"rR", VERSION, len(name), sequence, len(payload)) + name + payload
+
+
+def closed(content, salt=0):
+    """Bytes with their CRC behind them. salt: what it begins with; what was written under another one is no record."""
+    return content + struct.pack("<I", crc32(content, salt))

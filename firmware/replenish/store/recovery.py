@@ -7,20 +7,27 @@ read is a hold. What is damaged is set aside, not overwritten.
 import struct
 from binascii import crc32, hexlify, unhexlify
 
+from micropython import const
+
 from ..core import order as o
 from ..core.errors import StoreError
 from . import ledger
 
 _TAGS_A_RECORD = 24  # slots listed in one record, so that it stays within 128 bytes
+_LISTS = const(16)  # records of the list that are looked for: 384 slots
 
 
 class Recovery:
-    """Reads through a ledger's store. `damage` collects one sentence for each record that was not to be trusted."""
+    """Reads through a ledger's store. `damage` collects one sentence for each record that was not to be trusted.
+
+    Everything here raises OSError when the medium cannot be read now; that is no damage, and nothing is changed.
+    """
 
     def __init__(self, kept):
         self._ledger = kept
         self._store = kept.store
         self.damage = []
+        self._list_damaged = False
 
     def _get(self, key, size):
         """The payload, None when absent; damage is noted, set aside and raised as StoreError."""
@@ -33,21 +40,27 @@ class Recovery:
         return payload
 
     def _refuse(self, key, sentence):
-        self.damage.append(sentence)
-        self._store.set_aside(key)
+        if sentence not in self.damage:
+            self.damage.append(sentence)
+        try:
+            self._store.set_aside(key)
+        except OSError:
+            pass  # a medium that takes no write will not take the next record either
         raise StoreError(sentence)
 
-    def _fill(self, key, fields, thing):
-        """Fill a core object from its record. Returns whether there was one."""
-        payload = self._get(key, struct.calcsize(fields[0]))
+    def _fill(self, key, fields, thing, least=0):
+        """Fill a core object from its record. Returns whether there was one. least: bytes that an older version has."""
+        size = struct.calcsize(fields[0])
+        payload = self._get(key, least or size)
         if payload is None:
             return False
+        payload += bytes(max(0, size - len(payload)))
         for field, value in zip(fields[1:], struct.unpack_from(fields[0], payload)):
             setattr(thing, field, value)
         return True
 
     def order(self, slot, listed, now):
-        """Fill a slot's order. listed: the slot had an order record once, so its absence is damage."""
+        """Fill a slot's order. listed: the slot had an order record once, so its absence is damage; also if nobody knows."""
         order = slot.order
         key = ledger.tag(slot.id)
         try:
@@ -61,7 +74,7 @@ class Recovery:
     def _order(self, order, key, listed):
         payload = self._get(key, ledger.ORDER_SIZE + 1)
         if payload is None:
-            if listed:
+            if listed or self._list_damaged:
                 self.damage.append("record %s: missing" % key)
                 raise StoreError(self.damage[-1])
             return
@@ -87,7 +100,7 @@ class Recovery:
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
-            self._fill("device", ledger.DEVICE, device)
+            self._fill("device", ledger.DEVICE, device, ledger.DEVICE_1_SIZE)
         except StoreError:
             device.held = 1
 
@@ -104,15 +117,15 @@ class Recovery:
     def listed(self):
         """The tags of all slots that ever had an order record (law 12)."""
         tags = []
-        payload = b""
-        number = 0
-        while payload is not None:
-            tags.extend([hexlify(payload[at : at + 4]).decode() for at in range(0, len(payload), 4)])
+        for number in range(_LISTS):
             try:
                 payload = self._get("slots-%d" % number, 4)
             except StoreError:
-                payload = b""
-            number += 1
+                self._list_damaged = True
+                continue
+            if payload is None:
+                break
+            tags.extend([hexlify(payload[at : at + 4]).decode() for at in range(0, len(payload), 4)])
         return tags
 
     def list_slots(self, tags):
