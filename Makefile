@@ -43,6 +43,10 @@ powerloss: venv-all unix micropython32 ## Cut the power everywhere, on every med
 	@$(PY) -m host_tests.powerloss $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(LIFE),--life $(LIFE)) $(if $(CUT),--cut $(CUT)) \
 	    $(if $(DEPTH),--depth $(DEPTH))
 
+.PHONY: kills
+kills: venv-all unix micropython32 ## kill -9 at random instants of orders' lives: N=500 SEED=1
+	@KILLS=$(N) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_kills.py
+
 .PHONY: check
 check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board
 	@$(PY) -m tools.check

@@ -39,19 +39,13 @@ def new_appliance(interpreter: Interpreter, tmp_path: Path) -> Iterator[NewAppli
             appliance.check()
 
 
-def await_state(agent: Agent, slot: str, *states: str) -> None:
-    """Wait until the state that was told last of a slot's order is one of these."""
-    while not (told := agent.states(slot)) or told[-1] not in states:
-        agent.expect(event="order", slot=slot)
-
-
 def finish(appliance: Appliance, agent: Agent, slot: str = SLOT) -> None:
     """The agent knows of the order, the pack comes, and the customer puts it in; the slot's order is over."""
-    await_state(agent, slot, "accepted", "awaiting_customer", "placed", "blocked")
+    agent.await_state(slot, "accepted", "awaiting_customer", "placed", "blocked")
     appliance.deliver()
-    await_state(agent, slot, "awaiting_refill")
+    agent.await_state(slot, "awaiting_refill")
     appliance.set_level(CAPACITY, slot)
-    await_state(agent, slot, "idle")
+    agent.await_state(slot, "idle")
     assert agent.said("order", slot=slot)[-1]["reason"] == "refilled"
 
 
@@ -339,7 +333,7 @@ def test_four_slots_that_are_low_at_once_are_each_ordered_once(new_appliance: Ne
     for slot in FOUR:
         appliance.set_level(CAPACITY, slot)
     for slot in FOUR:
-        await_state(agent, slot, "idle")
+        agent.await_state(slot, "idle")
         assert appliance.outcomes(slot) == ["accepted"]
     assert agent.stop() == 0
 
