@@ -21,7 +21,7 @@ from host_tests.unix_port.__main__ import INTERPRETERS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LEG = Path(__file__).with_name("leg.py")
-HEAP = "24m"
+HEAP = "8m"
 SHOWN_OF_A_LIFE = 3  # failures; they mostly are one
 
 

@@ -5,6 +5,7 @@ would leave it, copies the world, boots a second agent on the copies, judges it,
 nothing had happened. Runs on CPython and on MicroPython.
 """
 
+import gc
 import sys
 
 import replenish.app
@@ -18,8 +19,21 @@ _TOLD = ("order", "fault", "call", "level", "wait")  # what the console shows of
 _PROBE = "probe"  # the key of the one more record
 _FAULTS_LIMIT = 8  # failures kept of one job
 
-# Boots are so many here that reading these modules anew at each would be most of the work.
+
+
+class _Gc:
+    """`gc` as the firmware sees it here: a collection in a heap that holds copies of whole media would be most of the work."""
+
+    @staticmethod
+    def collect():
+        pass
+
+
+# Boots are so many here that so would be reading these modules anew.
 replenish.app.forget = lambda name: None
+replenish.app.gc = _Gc
+if hasattr(gc, "threshold"):
+    gc.threshold(-1)  # the firmware's start asks for a collection every few kilobytes
 
 
 def device_config(life):

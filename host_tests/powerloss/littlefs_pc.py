@@ -9,8 +9,6 @@ from littlefs import LittleFS, LittleFSError, UserContext
 from host_tests.fakes.flash import Flash
 from host_tests.powerloss.media import Littlefs, Mounted
 
-BLOCK = 4096
-
 
 class Context(UserContext):
     """littlefs's four operations, on the flash. An exception must not cross its C code, so it is kept for `Pc` to raise."""
@@ -53,7 +51,7 @@ class PcLittlefs(Littlefs, Mounted):
     def _file_system(self) -> LittleFS:
         self.context = Context(self.flash)
         sizes = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32, "block_cycles": 100}
-        return LittleFS(self.context, mount=False, block_size=BLOCK, block_count=self.flash.blocks, **sizes)
+        return LittleFS(self.context, mount=False, block_size=self.flash.block_size, block_count=self.flash.blocks, **sizes)
 
     def format(self) -> None:
         self._file_system().format()

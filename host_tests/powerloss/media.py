@@ -55,7 +55,8 @@ class Littlefs:
     """What both littlefs media share: the cutting flash below the file system."""
 
     def __init__(self, flash=None):
-        self.flash = flash or Flash(16)
+        # Blocks smaller than a chip's, so that littlefs compacts many times in one life, and a copy costs little.
+        self.flash = flash or Flash(12, 1024)
         self.mounted = None
         if not flash:
             self.format()
