@@ -243,16 +243,29 @@ class Flash:
     def _cipher(self, address, data, forth):
         done = bytearray()
         for at in range(0, len(data), _CIPHER_BLOCK):
-            left = int.from_bytes(data[at : at + 8], "little")
-            right = int.from_bytes(data[at + 8 : at + 16], "little")
-            tweak = (address + at) * 0x9E3779B97F4A7C15
-            for turn in (1, 2, 3, 4) if forth else (4, 3, 2, 1):
-                if turn % 2:
-                    right ^= _mix(left + turn + tweak)
-                else:
-                    left ^= _mix(right + turn + tweak)
-            done.extend(left.to_bytes(8, "little") + right.to_bytes(8, "little"))
+            case = address + at, data[at : at + _CIPHER_BLOCK], forth
+            if case not in _DONE:
+                if len(_DONE) >= _DONE_LIMIT:
+                    _DONE.clear()
+                _DONE[case] = _encipher(*case)
+            done.extend(_DONE[case])
         return bytes(done)
+
+
+_DONE_LIMIT = 20000
+_DONE = {}  # what was enciphered or deciphered before: copies of a medium are read again and again
+
+
+def _encipher(address, data, forth):
+    left = int.from_bytes(data[:8], "little")
+    right = int.from_bytes(data[8:], "little")
+    tweak = address * 0x9E3779B97F4A7C15
+    for turn in (1, 2, 3, 4) if forth else (4, 3, 2, 1):
+        if turn % 2:
+            right ^= _mix(left + turn + tweak)
+        else:
+            left ^= _mix(right + turn + tweak)
+    return left.to_bytes(8, "little") + right.to_bytes(8, "little")
 
 
 def _mix(value):

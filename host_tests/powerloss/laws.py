@@ -35,7 +35,7 @@ class Laws:
     def __init__(self, life):
         self.life = life
         self.rules = life.rules
-        self.slots = {}
+        self.slots: dict = {}
         self.held = False  # by a person
         self.not_before = 0  # Retry-After
         self.pending = []  # what was answered and binds from the next thing that the appliance does
@@ -291,6 +291,8 @@ class Laws:
     def seen(self, slot, state, event_id, next_try):
         """A slot as the appliance shows it, of which all is durable."""
         law = self.slots[slot]
+        if state not in ("asking", "in_doubt", "idle", "unsubscribed"):
+            law["unknown"] = 0  # the answer was durable, though the power failed before it could be seen
         if law["phase"] == HOME and state == "awaiting_refill":
             law["own"] = ""
         if law["own"] and event_id != law["own"]:

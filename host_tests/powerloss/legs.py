@@ -10,6 +10,8 @@ shim.install()
 
 from host_tests.powerloss.lives import LIVES  # noqa: E402  (the lives need the firmware's stand-ins)
 
+__all__ = ["LEGS", "LIVES", "Leg"]
+
 ALL = tuple(LIVES)
 # One of each kind of thing that the store and the laws meet: where a cut is dear, these stand for the others.
 SOME = ("plain", "answer-lost", "busy", "probe", "token-rotated", "two-slots", "first-start")

@@ -11,6 +11,7 @@ import sys
 import replenish.app
 from replenish import config as configuration
 
+from host_tests.fakes.replaced import Replaced
 from host_tests.powerloss.laws import Broken
 from host_tests.powerloss.lives import NAP_S
 from host_tests.powerloss.world import SECRETS, Off, World
@@ -18,7 +19,6 @@ from host_tests.powerloss.world import SECRETS, Off, World
 _TOLD = ("order", "fault", "call", "level", "wait")  # what the console shows of what the appliance does
 _PROBE = "probe"  # the key of the one more record
 _FAULTS_LIMIT = 8  # failures kept of one job
-
 
 
 class _Gc:
@@ -29,11 +29,8 @@ class _Gc:
         pass
 
 
-# Boots are so many here that so would be reading these modules anew.
-replenish.app.forget = lambda name: None
-replenish.app.gc = _Gc
-if hasattr(gc, "threshold"):
-    gc.threshold(-1)  # the firmware's start asks for a collection every few kilobytes
+def _keep(name):
+    """Instead of `app.forget`: boots are so many here that reading modules anew would be most of the work."""
 
 
 def device_config(life):
@@ -114,8 +111,8 @@ class Line:
         self.tally = tally
         self.path = path
         self.records = {} if records is None else records
-        self.store = None
-        self.agent = None
+        self.store: "Spy" = None  # type: ignore[assignment]
+        self.agent: "replenish.app.Agent" = None  # type: ignore[assignment]
         self.number = 0  # of the operation or effect under way, from 1
         self.lived = []  # (stamp, off, records) of the forward lives that this line's cuts have lived
         self.silent = 0  # in a fork
@@ -130,7 +127,7 @@ class Line:
     def boot(self, store=None):
         """Start the agent. store: the medium's, when it was mounted and read already."""
         self.store = Spy(store or self.medium.store(), self.records)
-        self.agent = None
+        self.agent = None  # type: ignore[assignment]
         agent = replenish.app.Agent(device_config(self.life), SECRETS, self.world.clock, self.store, self)
         agent.client = self.world.market
         agent.sensors = self.world.sensors
@@ -281,21 +278,33 @@ def _trace(error):
 def run(life, medium, depth=1, only=None, verbose=False):
     """Live a life on a medium, cut everywhere. Returns the tally. The line itself, uncut, must keep the laws as well."""
     tally = Tally(depth, only, verbose)
-    world = World(life)
-    line = Line(life, medium, world, tally)
-    if verbose and only == []:
-        world.said = print
+    stand_ins = [Replaced(replenish.app, forget=_keep, gc=_Gc)] + medium.stand_ins()
+    for stand_in in stand_ins:
+        stand_in.__enter__()
+    if hasattr(gc, "threshold"):
+        gc.threshold(-1)  # the firmware's start asks for a collection every few kilobytes
     try:
-        line.boot()
-        line.live()
-        for slot in life.ends:
-            state = line.faces()[slot][0]
-            if state != life.ends[slot]:
-                raise Broken("%s ends %s, not %s" % (slot, state, life.ends[slot]))
+        _live(life, medium, tally)
     except KeyboardInterrupt:
         raise
     except Exception as error:
         tally.failed((), "%s: %s" % (type(error).__name__, error))
         if verbose:
             _trace(error)
+    finally:
+        for stand_in in stand_ins:
+            stand_in.__exit__()
     return tally
+
+
+def _live(life, medium, tally):
+    world = World(life)
+    line = Line(life, medium, world, tally)
+    if tally.verbose and tally.only == []:
+        world.said = print
+    line.boot()
+    line.live()
+    for slot in life.ends:
+        state = line.faces()[slot][0]
+        if state != life.ends[slot]:
+            raise Broken("%s ends %s, not %s" % (slot, state, life.ends[slot]))

@@ -41,16 +41,16 @@ class Context(UserContext):
         return self._do(self.flash.ioctl, 3, 0)
 
 
-class PcLittlefs(Littlefs, Mounted):
+class PcLittlefs(Mounted, Littlefs):
     """MicroPython's sizes: read and program 32, cache 128, lookahead 32 bytes. The flash may lose unsynced writes out of order."""
 
     def __init__(self, flash: Flash | None = None) -> None:
         self.mount()
-        super().__init__(flash)
+        Littlefs.__init__(self, flash)
 
     def _file_system(self) -> LittleFS:
         self.context = Context(self.flash)
-        sizes = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32, "block_cycles": 100}
+        sizes: dict[str, Any] = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32, "block_cycles": 100}
         return LittleFS(self.context, mount=False, block_size=self.flash.block_size, block_count=self.flash.blocks, **sizes)
 
     def format(self) -> None:
@@ -69,7 +69,7 @@ class PcLittlefs(Littlefs, Mounted):
 
     def cut(self, kind: str, address: int, data: Any, name: str) -> PcLittlefs:
         if not name.startswith("without"):
-            return super().cut(kind, address, data, name)  # type: ignore[no-any-return]
+            return Littlefs.cut(self, kind, address, data, name)
         other = self.flash.cut(kind, address, data, 0)
         self.flash.revert(other, [int(name[7:])])
         return PcLittlefs(other)
@@ -89,10 +89,10 @@ class PcLittlefs(Littlefs, Mounted):
         return PcFile(self, self._checked(self.fs.open, name, mode))  # type: ignore[return-value]
 
     def size(self, name: str) -> int:
-        return self._checked(self.fs.stat, name).size  # type: ignore[no-any-return]
+        return self._checked(self.fs.stat, name).size
 
     def list(self) -> list[str]:
-        return self._checked(self.fs.listdir, "/")  # type: ignore[no-any-return]
+        return self._checked(self.fs.listdir, "/")
 
     def rename(self, old: str, new: str) -> None:
         self._checked(self.fs.rename, old, new)
@@ -112,10 +112,10 @@ class PcFile:
         self._medium._checked(self._file.close)
 
     def read(self, size: int) -> bytes:
-        return self._medium._checked(self._file.read, size)  # type: ignore[no-any-return]
+        return self._medium._checked(self._file.read, size)
 
     def write(self, data: bytes) -> int:
-        return self._medium._checked(self._file.write, data)  # type: ignore[no-any-return]
+        return self._medium._checked(self._file.write, data)
 
     def flush(self) -> None:
         self._medium._checked(self._file.flush)

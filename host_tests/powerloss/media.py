@@ -5,6 +5,7 @@ before it takes effect, names the ways in which an operation can be torn, and gi
 from replenish.store import recordfiles
 
 from host_tests.fakes.flash import Flash
+from host_tests.fakes.replaced import Replaced
 
 _MANY = ("0", "1", "half", "most", "bits")  # of an operation, where not every byte is cut
 
@@ -18,12 +19,20 @@ def tear(name, size):
     return name if name[0] == "b" else int(name)
 
 
-class FlashMedium:
+class Medium:
+    def stand_ins(self):
+        return []
+
+
+class FlashMedium(Medium):
     """The log on a raw partition. every: each byte of a program is cut, not a choice."""
 
     def __init__(self, sectors=3, every=True, encrypted=False, flash=None):
         self.flash = flash or Flash(sectors, 4096, 32, encrypted)
         self.every = every
+        if encrypted:  # as it is delivered: 0xFF was programmed through the encryption
+            for sector in range(sectors):
+                self.flash.writeblocks(sector, b"\xff" * 4096, 0)
 
     def set_watch(self, watch):
         self.flash.watch = watch
@@ -31,7 +40,7 @@ class FlashMedium:
     def store(self):
         from replenish.store.flashlog import FlashLog
 
-        return FlashLog(self.flash)
+        return FlashLog(self.flash, self.flash.encrypted)
 
     def tears(self, kind, data):
         if kind == "erase":
@@ -51,7 +60,7 @@ class FlashMedium:
         pass
 
 
-class Littlefs:
+class Littlefs(Medium):
     """What both littlefs media share: the cutting flash below the file system."""
 
     def __init__(self, flash=None):
@@ -60,6 +69,9 @@ class Littlefs:
         self.mounted = None
         if not flash:
             self.format()
+
+    def format(self):
+        raise NotImplementedError
 
     def set_watch(self, watch):
         self.flash.watch = watch
@@ -81,7 +93,7 @@ class VfsLfs2(Littlefs):
     count = 0
 
     def format(self):
-        import vfs
+        import vfs  # type: ignore[import-not-found]
 
         vfs.VfsLfs2.mkfs(self.flash)
 
@@ -108,11 +120,15 @@ class Mounted:
     count = 0
     mounts = {}
 
+    def stand_ins(self):
+        """What must be replaced while the medium is used."""
+        from replenish.store import reading  # the present one: the firmware lets go of it and loads it anew
+
+        return [Replaced(module, os=Names, open=Names.open) for module in (recordfiles, reading)]
+
     def mount(self):
         Mounted.count += 1
         self.root = "m%d" % Mounted.count
-        recordfiles.os = Names
-        recordfiles.open = Names.open
 
     def records(self, atomic_close):
         Mounted.mounts[self.root] = self
@@ -181,7 +197,7 @@ class Posix(Mounted):
         files = {}
         for name in self.files:
             files[name] = list(self.files[name])
-        return Posix(files)
+        return type(self)(files)
 
     def cut(self, kind, name, data, torn):
         other = self.copy()

@@ -37,7 +37,7 @@ class Market(Service):
         self.tokens_asked = 0
         self.rotate_at = ()  # the numbers of the token calls that hand out another refresh token
         self.refresh = [0]  # generations of the refresh token that are alive
-        self._request = None
+        self._body = b""  # of the call under way
 
     def copy(self, world):
         other = Market(world)
@@ -59,7 +59,7 @@ class Market(Service):
         world = self.world
         world.laws.settle()
         world.effect("call")
-        self._request = request
+        self._body = request.body
         if "/auth/" in request.url:
             if _generation(request.body) not in self.refresh:
                 self._faults.setdefault("token", []).insert(0, _DEAD)
@@ -77,7 +77,7 @@ class Market(Service):
 
     def _token(self, argument):
         self.tokens_asked += 1
-        generation = _generation(self._request.body)
+        generation = _generation(self._body)
         rotated = ""
         if self.tokens_asked in self.rotate_at:
             generation = self.refresh[-1] + 1
