@@ -22,6 +22,7 @@ from host_tests.unix_port.__main__ import INTERPRETERS, environment
 ROOT = Path(__file__).resolve().parents[2]
 LEG = Path(__file__).with_name("leg.py")
 HEAP = "8m"
+PARTS_OF_DEPTH_2 = 16
 SHOWN_OF_A_LIFE = 3  # failures; they mostly are one
 
 
@@ -40,13 +41,13 @@ class Result:
     output: str = ""
 
 
-def command(leg: Leg, life: str, depth: int, cut: str | None) -> list[str]:
+def command(leg: Leg, life: str, depth: int, share: str, cut: str | None) -> list[str]:
     if leg.interpreter == "cpython":
         start = [sys.executable, "-m", "host_tests.powerloss.leg"]
     else:
         path = next(path for path in INTERPRETERS if path.name == leg.interpreter)
         start = [str(path), "-X", f"heapsize={HEAP}", str(LEG)]
-    return [*start, leg.medium, life, str(depth), *([cut] if cut else [])]
+    return [*start, leg.medium, life, str(depth), share, *([cut] if cut else [])]
 
 
 def read(result: Result, output: str, code: int) -> Result:
@@ -65,12 +66,18 @@ def read(result: Result, output: str, code: int) -> Result:
     return result
 
 
-def run(name: str, life: str, depth: int, cut: str | None = None) -> Result:
+def run(name: str, life: str, depth: int, share: str = "0/1", cut: str | None = None) -> Result:
     started = time.monotonic()
     leg = LEGS[name]
     env = environment("") if leg.interpreter != "cpython" else dict(os.environ)
     done = subprocess.run(
-        command(leg, life, depth, cut), cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command(leg, life, depth, share, cut),
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     result = read(Result(name, life), done.stdout, done.returncode)
     result.seconds = time.monotonic() - started
@@ -89,15 +96,17 @@ def show(result: Result) -> None:
         print(f"    {text}\n      {repeat_command(result, cut)}", flush=True)
 
 
-def jobs(medium: str | None, life: str | None) -> list[tuple[str, str]]:
-    """(leg, life) pairs; the costly legs first, so that all cores are busy to the end. A life that is named runs on every leg."""
+def jobs(medium: str | None, life: str | None, depth: int) -> list[tuple[str, str, int, str]]:
+    """What `run` is to be called with. A life that is named runs on every leg; where all is cut twice, one life is many jobs."""
     legs = [medium] if medium else list(LEGS)
-    return [(name, one) for name in legs for one in ([life] if life else LEGS[name].lives)]
+    parts = PARTS_OF_DEPTH_2 if depth > 1 else 1
+    shares = [f"{i}/{parts}" for i in range(parts)]
+    return [(name, one, depth, share) for name in legs for one in ([life] if life else LEGS[name].lives) for share in shares]
 
 
-def run_all(todo: list[tuple[str, str]], depth: int) -> Iterator[Result]:
+def run_all(todo: list[tuple[str, str, int, str]]) -> Iterator[Result]:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for future in as_completed([pool.submit(run, name, life, depth) for name, life in todo]):
+        for future in as_completed([pool.submit(run, *job) for job in todo]):
             yield future.result()
 
 
@@ -122,7 +131,7 @@ def summary(results: list[Result], whole: bool) -> int:
 
 def repeat(medium: str, life: str, cut: str) -> int:
     """Make one cut, and tell its story."""
-    result = run(medium, life, 0, cut)
+    result = run(medium, life, 0, "0/1", cut)
     print(result.output, end="")
     return 1 if result.failures or (cut != "none" and result.cuts != cut.count(",") + 1) else 0
 
@@ -140,10 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
         return repeat(options.medium, options.life, options.cut)
     started = time.monotonic()
     results = []
-    for result in run_all(jobs(options.medium, options.life), options.depth):
+    for result in run_all(jobs(options.medium, options.life, options.depth)):
         show(result)
         results.append(result)
-    failed = summary(results, options.medium is None and options.life is None)
+    failed = summary(results, whole=options.medium is None and options.life is None)
     cuts = sum(result.cuts for result in results)
     print(f"\n{cuts} power cuts in {time.monotonic() - started:.0f} s, {failed} failures")
     return 1 if failed or not cuts else 0

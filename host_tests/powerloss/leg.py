@@ -1,6 +1,8 @@
 """One leg of the runner: one life on one medium, in a process of its own, on CPython or MicroPython.
 
-    leg.py MEDIUM LIFE DEPTH [CUT]
+    leg.py MEDIUM LIFE DEPTH SHARE [CUT]
+
+SHARE `i/n`: the i-th of n parts of the work, from 0.
 
 Prints a line for each failure, `FAILED <tab> path <tab> text`, and at the end one line with the counts. With CUT
 (`number:tear,...`, or `none` for the uncut line) only that cut is made, and its story is told.
@@ -43,9 +45,10 @@ def parse_cut(text):
 
 def main(arguments):
     name, life, depth = arguments[:3]
-    only = parse_cut(arguments[3]) if len(arguments) > 3 else None
+    share = tuple([int(number) for number in arguments[3].split("/")])
+    only = parse_cut(arguments[4]) if len(arguments) > 4 else None
     depth = max(int(depth), len(only or ()))
-    tally = line.run(lives.LIVES[life], make_medium(name), depth, only, only is not None)
+    tally = line.run(lives.LIVES[life], make_medium(name), depth, only, only is not None, share)
     for path, text in tally.failures:
         print("FAILED\t%s\t%s" % (line.path_text(path) or "none", text.replace("\n", " ")))
     kinds = " ".join(["%s=%d" % (kind, tally.cuts[kind]) for kind in sorted(tally.cuts)])

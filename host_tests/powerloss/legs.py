@@ -12,9 +12,12 @@ from host_tests.powerloss.lives import LIVES  # noqa: E402  (the lives need the 
 
 __all__ = ["LEGS", "LIVES", "Leg"]
 
+# The longest lives: cut in every operation, at some bytes of it.
+LONG = ("id-unknown", "probe", "away-after-each-cut")
 ALL = tuple(LIVES)
+SHORTER = tuple(name for name in ALL if name not in LONG)
 # One of each kind of thing that the store and the laws meet: where a cut is dear, these stand for the others.
-SOME = ("plain", "answer-lost", "busy", "probe", "token-rotated", "two-slots", "first-start")
+SOME = ("plain", "answer-lost", "busy", "cancelled", "token-rotated", "first-start")
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,12 @@ class Leg:
 
 
 LEGS = {
-    "flash": Leg("flash", "cpython", ALL, 100_000),
-    "flash2": Leg("flash2", "cpython", ("plain", "answer-lost", "two-slots"), 10_000),
+    "flash": Leg("flash", "cpython", SHORTER, 90_000),
+    "flash-long": Leg("flash-sample", "cpython", LONG, 3_000),
+    "flash2": Leg("flash2", "cpython", ("plain", "answer-lost", "two-slots"), 15_000),
     "flash-encrypted": Leg("flash-encrypted-sample", "cpython", SOME, 2_000),
     "flash-micropython32": Leg("flash-sample", "micropython32", SOME, 2_000),
-    "vfslfs2": Leg("vfslfs2", "micropython", SOME, 1_000),
-    "littlefs": Leg("littlefs", "cpython", SOME, 1_000),
-    "posix": Leg("posix", "cpython", ALL, 50_000),
+    "vfslfs2": Leg("vfslfs2", "micropython", SOME, 1_500),
+    "littlefs": Leg("littlefs", "cpython", (*SOME, "probe", "two-slots"), 2_000),
+    "posix": Leg("posix", "cpython", (*SOME, "probe", "two-slots", "away"), 20_000),
 }

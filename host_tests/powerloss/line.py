@@ -46,11 +46,16 @@ def device_config(life):
 
 
 class Tally:
-    """What happened in a whole run. only: the path of the one cut to be made, as [(number, tear), ...], else None."""
+    """What happened in a whole run.
 
-    def __init__(self, depth, only=None, verbose=False):
+    only: the path of the one cut to be made, as [(number, tear), ...], else None; share: (i, n): of the uncut line's operations
+    only every n-th is cut, from the i-th, so that n processes can divide the work.
+    """
+
+    def __init__(self, depth, only=None, verbose=False, share=(0, 1)):
         self.depth = depth
         self.only = only
+        self.share = share
         self.verbose = verbose
         self.cuts = {}  # kind: how many
         self.double = 0
@@ -202,7 +207,8 @@ class Line:
     def wanted(self, tear):
         only = self.tally.only
         if only is None:
-            return not self.tally.full()
+            first, parts = self.tally.share
+            return not self.tally.full() and (len(self.path) > 0 or self.number % parts == first)
         return len(only) > len(self.path) and only[: len(self.path) + 1] == list(self.path) + [(self.number, tear)]
 
     def fork(self, kind, tear, medium):
@@ -210,7 +216,7 @@ class Line:
         tally = self.tally
         tally.cuts[kind] = tally.cuts.get(kind, 0) + 1
         tally.double += len(self.path) > 0
-        off_s = self.life.off_s[self.number % len(self.life.off_s)]
+        off_s = self.life.off_s[self.world.stamp % len(self.life.off_s)]
         world = self.world.copy()
         world.power_cut(off_s)
         pending = self.store and self.store.pending
@@ -275,9 +281,9 @@ def _trace(error):
         traceback.print_exception(error)
 
 
-def run(life, medium, depth=1, only=None, verbose=False):
+def run(life, medium, depth=1, only=None, verbose=False, share=(0, 1)):
     """Live a life on a medium, cut everywhere. Returns the tally. The line itself, uncut, must keep the laws as well."""
-    tally = Tally(depth, only, verbose)
+    tally = Tally(depth, only, verbose, share)
     stand_ins = [Replaced(replenish.app, forget=_keep, gc=_Gc)] + medium.stand_ins()
     for stand_in in stand_ins:
         stand_in.__enter__()

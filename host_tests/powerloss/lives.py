@@ -37,7 +37,7 @@ def long_id(number):
 class Life:
     """name, script, fates: see above; days: when it ends; orders: the real orders that it must have come to, by slot.
 
-    off_s: for how long the power stays away after a cut, by turns; records: what stands in the store before the first start.
+    off_s: for how long the power stays away after a cut, by turns.
     """
 
     def __init__(self, name, days, orders, script, fates, slots=("A",), policy=None, **more):

@@ -19,7 +19,7 @@ class InPlace(media.Posix):
     """A store that takes POSIX for littlefs: it opens the record itself for writing."""
 
     def store(self) -> RecordFiles:
-        return self.records(True)  # type: ignore[no-any-return]
+        return self.records(True)
 
 
 class Late:
