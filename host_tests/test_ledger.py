@@ -3,6 +3,7 @@
 import os
 import struct
 
+from replenish.core import notice
 from replenish.core.device import Device
 from replenish.core.slot import Slot
 from replenish.store import ledger as kept_by
@@ -346,13 +347,13 @@ def test_the_ids_of_notices_are_remembered_and_bounded():
     device = Device("SN1")
     ids = ["3d9b%04d-4c0f-5d8b-9a3e" % number for number in range(40)]
     for number in range(40):
-        assert device.is_new(ids[number])
-        device.saw(ids[number])
+        assert notice.is_new(device, ids[number])
+        notice.saw(device, ids[number])
         Ledger(store).save_device(device)
         device = Device("SN1")
         Recovery(Ledger(store)).device(device)
-        assert not device.is_new(ids[number]) and not device.is_new(ids[max(0, number - 17)])
-    assert device.is_new(ids[21]) and len(device.seen) == 72
+        assert not notice.is_new(device, ids[number]) and not notice.is_new(device, ids[max(0, number - 17)])
+    assert notice.is_new(device, ids[21]) and len(device.seen) == 72
 
 
 def test_a_damaged_device_record_is_a_hold():

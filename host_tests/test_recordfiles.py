@@ -152,7 +152,7 @@ def check_flaky(errors, sees):
     path = tmp()
     store = RecordFiles(path, False)
     store.put("k", b"payload")
-    module = sys.modules["replenish.store.recordfiles"]
+    module = sys.modules["replenish.store.reading"]
     module.os = Flaky(*errors)
     try:
         try:
@@ -216,7 +216,7 @@ def check_fat_stand_in():
             return os.stat(path.lower())
 
     path = tmp()
-    module = sys.modules["replenish.store.recordfiles"]
+    module = sys.modules["replenish.store.reading"]
     module.os = Fat()
     try:
         assert "FAT" in str(raises(OSError, RecordFiles, path + "/state", True))

@@ -1,9 +1,12 @@
-"""Put the firmware's constants into the places that use them, before it is compiled.
+"""Put the firmware's constants into the places that use them, and shorten its parameters' names, before it is compiled.
 
 mpy-cross does that itself for `_X = const(1)` within one module: the name vanishes and costs nothing. A constant that several
 modules share (`order.IDLE`) would stay: an entry in a module's dictionary, a name in the heap, and two look-ups at each use.
 Folding makes shared constants as cheap as private ones: in the module that defines it, `X = const(…)` becomes `_X`; elsewhere
 `module.X` becomes the number. Lines stay where they are, so tracebacks and the source agree.
+
+MicroPython keeps the name of every parameter in the heap, in one pool with all other names, for calls by keyword. A parameter
+without a default is given by its position; on the device it is called p0, p1, ..., and some sixty names are gone from the pool.
 
 What cannot be folded with certainty (a constant that is assigned again, or a local name that hides one) is an error, not a guess.
 """
@@ -130,11 +133,13 @@ class _Module:
         self._read_imports()
         self._check_names()
         self._visit(self._tree, None)
+        self._shorten(self._tree, 0)
         lines = self._source.encode().splitlines(keepends=True)  # the tree counts columns in bytes
         for line, first, end, text in sorted(self._edits, reverse=True):
             old = lines[line - 1]
             lines[line - 1] = old[:first] + text.encode() + old[end:]
-        return b"".join(lines).decode()
+        # The compiler knows `const` by itself: to import it would cost each module an entry in its dictionary.
+        return b"".join(lines).decode().replace("from micropython import const\n", "\n")
 
     def _read_imports(self) -> None:
         for name, meant, node in _imports(self._tree, self._package):
@@ -172,6 +177,28 @@ class _Module:
         if in_text or node.lineno != node.end_lineno:
             raise self._refuse(node, f"{ast.unparse(node)}: a constant stands on one line and not in an f-string")
         self._edits.append((node.lineno, node.col_offset, node.end_col_offset or 0, text))
+
+    def _shorten(self, node: ast.AST, depth: int) -> None:
+        """Note the edits that call parameters without a default by their number. depth: how many those around it have."""
+        for child in ast.iter_child_nodes(node):
+            inner = depth
+            if isinstance(child, (ast.FunctionDef, ast.Lambda)):
+                given = child.args.args[: len(child.args.args) - len(child.args.defaults)]
+                for parameter in [given for given in given if given.arg not in ("self", "cls")]:
+                    self._rename(child, parameter, f"p{inner}")
+                    inner += 1
+            self._shorten(child, inner)
+
+    def _rename(self, function: ast.FunctionDef | ast.Lambda, parameter: ast.arg, short: str) -> None:
+        uses = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == parameter.arg]
+        others = [node for name, node in _bound(function) if name == parameter.arg and node not in (*uses, parameter, function)]
+        if others or any(isinstance(node, ast.JoinedStr) for node in ast.walk(function)):
+            raise self._refuse(parameter, f"{parameter.arg}: a parameter that means something else too, or an f-string beside one")
+        if short in {name for name, _ in _bound(self._tree)} | set(self._meant):
+            raise self._refuse(function, f"{short}: is what a parameter becomes")
+        for place in (parameter, *uses):
+            first = place.col_offset
+            self._edits.append((place.lineno, first, first + len(parameter.arg.encode()), short))
 
     def _replacement(self, node: ast.AST, parent: ast.AST | None) -> str | None:
         """What to write instead of this node; None when it is no use of a constant."""

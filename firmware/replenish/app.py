@@ -16,7 +16,7 @@ from .core import order as o
 from .core.device import Device
 from .core.isotime import text
 from .core.slot import Slot
-from .services import call, drs, lwa
+from .services import call, drs
 from .store.ledger import Ledger
 from .version import VERSION
 
@@ -88,7 +88,7 @@ class Agent:
         self._token_retried = False
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
-        self._store_error = None  # what the medium refused last
+        self.store_error = None  # what the medium refused last
         self._due = self._started = time.ticks_ms()
         self.heap_peak = 0  # bytes in use after the call that used most
         self.ledger = Ledger(store)
@@ -96,7 +96,7 @@ class Agent:
         self.device = Device(config["device"]["serial"])
         self.slots = [Slot(slot, rules) for slot in config["slots"]]
         damage = open_state(self, config, secrets)
-        for name in ("store.flashscan", "store.recovery", "store.reading"):
+        for name in ("store.flashscan", "store.recovery", "store.reading", "version"):
             forget(name)
         for sentence in damage:
             self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
@@ -189,8 +189,17 @@ class Agent:
     def _work(self):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
         now = self.tell_time()
-        if self._spoiled and not self._reload(now):
-            return _NO_TIME_S * 1000
+        if self._spoiled:
+            from .store.recovery import reload
+
+            try:
+                reload(self, now)
+            except OSError as error:  # what is durable cannot be read now
+                self.store_error = str(error)
+                self.device.store_failed = True
+                return _NO_TIME_S * 1000
+            forget("store.recovery")
+            forget("store.reading")
         self._spoiled = True  # until this step's end
         for slot in self.slots:
             self._observe(slot, now)
@@ -222,10 +231,10 @@ class Agent:
         if answer and answer.date():
             now = self.time.confirm(answer.date())
         if self.time.late:
-            for slot in self.slots:
-                slot.postpone(self.time.late_since, self.time.late)
-            self.device.first_call_at += self.time.late
-            self.time.late = 0
+            from .core.late import postpone
+
+            postpone(self)
+            forget("core.late")
         if now and self._spread_s:
             self.device.first_call_at = now + int(clock.fraction() * self._spread_s)
             self._spread_s = 0
@@ -266,10 +275,11 @@ class Agent:
         try:
             save(*args)
         except OSError as error:
-            self._store_error = "record %s: %s" % (self.ledger.key, error)
+            self.store_error = "record %s: not written, Errno %s" % (self.ledger.key, error.args[0])
             self.device.store_failed = True
             return False
         self.device.store_failed = bool(self.unsaved)
+        self.device.store_worn = self.ledger.store.worn
         return True
 
     def save(self, thing):
@@ -292,30 +302,11 @@ class Agent:
         self.device.known_time = max(self.device.known_time, self.time.now)
         self.save(self.device)
 
-    def _reload(self, now):
-        """A step was broken off inside this program, by want of memory: of the orders, what is durable is the truth, of the rest
-        what is in memory. Returns whether it could be read; else it is tried again."""
-        from .store.recovery import Recovery
-
-        try:
-            for slot in self.slots:
-                slot.order = o.Order()
-                Recovery(self.ledger).order(slot, True, now)
-                slot.review(now)
-        except OSError as error:
-            self._store_error = str(error)
-            self.device.store_failed = self._spoiled = True
-            return False
-        forget("store.recovery")
-        forget("store.reading")
-        self.save_device()
-        return True
-
     # Calls
 
     def _call(self, kind, slot, now):
         if not self._access or now >= self._access_until:
-            self._fetch_token(now)
+            self._fetch_token(slot, now)
         elif kind == policy.REPLENISH:
             self._replenish(slot, now)
         elif kind == policy.ORDER_INFO:
@@ -360,10 +351,20 @@ class Agent:
         self.save_device()
         return device.next_try
 
-    def _fetch_token(self, now):
+    def _fetch_token(self, slot, now):
+        """Fetch an access token, for a call that is due; `slot`: whose, if it is one's."""
+        # This module is needed once an hour; in between, and when a call wants most room, it is not in memory.
+        from .services.lwa import refresh
+
         client = self._lwa
-        answer, now = self._send(lwa.refresh(client["token_url"], client["client_id"], self._client_secret, self.token))
-        said = lwa.read(answer)
+        request = refresh(client["token_url"], client["client_id"], self._client_secret, self.token)
+        refresh = None
+        forget("services.lwa")
+        answer, now = self._send(request)
+        from .services.lwa import read
+
+        said = read(answer)
+        forget("services.lwa")
         outcome, access, lifetime_s, rotated, _ = said
         device = self.device
         if outcome == call.OK:
@@ -372,10 +373,14 @@ class Agent:
                 self.token = rotated
                 self.save(rotated)
             self._access = access
-            if device.attempts and not self._access_until:
-                # The first token since the start, in a backoff: a boot loop must not add its tokens to the calls that are due.
+            # The first token since the start, in a backoff: a boot loop must not add its tokens to the calls that are due.
+            waits = slot if slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED) else None
+            if (device.attempts or waits) and not self._access_until:
                 device.failed(now, self._clock.fraction(), 0, True)
                 self.save_device()
+                if waits:
+                    self._fail(slot.order, o.NOT_ACTED, now, self._next_try(slot.order, device.next_try, now))
+                    self.save(slot)
             self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
             device.refused_token = crc32(self.token.encode())
@@ -418,9 +423,13 @@ class Agent:
             order.refuse(now, now + rules["probe_interval_s"], answer.status)
         else:
             next_try = self._failed(outcome, answer, now)
-            if next_try > now:  # other calls that go well end the device's backoff, not this order's
-                next_try = max(next_try, now + backoff.delay_s(order.attempts + 1, self._clock.fraction()))
+            if next_try > now:
+                next_try = self._next_try(order, next_try, now)
             self._fail(order, o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)
+
+    def _next_try(self, order, next_try, now):
+        """Other calls that go well end the device's backoff, but not this order's."""
+        return max(next_try, now + backoff.delay_s(order.attempts + 1, self._clock.fraction()))
 
     def _fail(self, order, event, now, next_try):
         """A replenish call came to nothing. A probe is not repeated by the backoff alone (law 2)."""
@@ -502,7 +511,7 @@ class Agent:
             self._tell("fault", slot, ("fault", fault))
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
-            self._tell("fault", None, ("fault", self.fault), ("detail", self._store_error if self.device.store_failed else None))
+            self._tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
         if wait != slot.told_wait:
             slot.told_wait = wait
             if wait and wait != policy.BY_STATE:  # the order's own reason says that

@@ -97,6 +97,8 @@ def open_state(agent, config, secrets):
     agent.token = reader.token(agent.given_token)
     device.linked = bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
     now = agent.tell_time()
+    agent.store_error = agent.ledger.store.refuses or None
+    device.store_failed = bool(agent.store_error)
     if _take_over(device, slots, _fingerprint(config), now):
         agent.save_device()
     new = [slot for slot in slots if ledger.tag(slot.id) not in listed]

@@ -72,6 +72,7 @@ class Store:
         self.aside = {}
         self.writes = []
         self.refuses = False
+        self.worn = 0
         self.cut_before = self.cut_after = 0  # the number of the write, from 1
 
     def get(self, key):

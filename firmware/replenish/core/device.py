@@ -12,7 +12,6 @@ from . import backoff
 _DAY_S = const(86400)
 _RETIRED_AFTER_S = const(2592000)  # a host gone for 30 days is a retired service (law 10)
 _RETIRED_PAUSE_S = const(604800)  # ... and is called at most weekly
-_SEEN = const(18)  # ids of notices and commands that are remembered: as many as fit the device's record
 
 
 class Device:
@@ -32,8 +31,9 @@ class Device:
         self.config_crc = 0  # a change of configuration ends the holds that a wrong one caused
         self.unreachable_since = 0  # since when no answer at all came from the service's host
         self.retired = 0  # 410
-        self.seen = bytes(4 * _SEEN)  # CRCs of the last ids, the newest first
+        self.seen = bytes(72)  # of the last notices and commands: see core/notice.py
         self.store_failed = False  # the medium refuses writes
+        self.store_worn = 0  # parts of it that were given up
         self.linked = False  # a refresh token is there that was not refused
         self.first_call_at = 0
         self.status_sent = False  # deviceStatus of this reporting day
@@ -49,7 +49,7 @@ class Device:
             return "service_retired"
         if not self.linked:
             return "not_linked"
-        return (None, "client_refused", "call_refused")[self.refused]
+        return (self.store_worn and "store_worn" or None, "client_refused", "call_refused")[self.refused]
 
     def is_retired(self, now):
         return self.retired or self.unreachable_since and now - self.unreachable_since >= _RETIRED_AFTER_S
@@ -67,15 +67,6 @@ class Device:
         changed = self.attempts or self.unreachable_since or self.retired or self.refused
         self.attempts = self.next_try = self.unreachable_since = self.retired = self.refused = 0
         return changed
-
-    def is_new(self, message_id):
-        """Whether a notice or a command was not seen yet. A new one is taken for a seen one once in 240 million."""
-        digest = crc32(message_id.encode()).to_bytes(4, "little")
-        return digest not in [self.seen[at : at + 4] for at in range(0, len(self.seen), 4)]
-
-    def saw(self, message_id):
-        """Remember it instead of the oldest. To be saved after what the message brought is durable, which may come twice."""
-        self.seen = crc32(message_id.encode()).to_bytes(4, "little") + self.seen[:-4]
 
     def reporting_day(self, now):
         """The number of the reporting day that `now` lies in. A report is due when it is above `reported_day`."""

@@ -7,7 +7,3 @@ class ProtocolError(Exception):
 
 class StoreError(Exception):
     """What stands in the durable store cannot be trusted: damaged, foreign or of a newer format."""
-
-
-class NewerFormat(StoreError):
-    """Written by a newer agent: whole, but not understood. It must not be overwritten."""

@@ -363,15 +363,6 @@ class Order:
         self.release(now)
         return True
 
-    def postpone(self, since, by):
-        """The clock was late by so many seconds since `since`: what began in that time began later, and holds as much longer."""
-        if self.next_try and max(self.since, self.asked_at) > since:
-            self.next_try += by
-        for name in ("since", "asked_at", "unknown_at", "accepted_at", "sign_at", "missing_since"):
-            at = getattr(self, name)
-            if at > since:
-                setattr(self, name, at + by)
-
     # The fuse (law 13): counted apart from the machine, so that a defect in the table cannot order without end.
 
     def _count(self, i):

@@ -191,14 +191,6 @@ class Slot:
         short = level.value is not None and level.value <= self.reorder_at
         self.short_since = (self.short_since or now) if short else 0
 
-    def postpone(self, since, by):
-        """The clock was late by so many seconds since `since`: what is to last for a while began later than it seemed."""
-        level = self.level
-        self.order.postpone(since, by)
-        level.low_since += by if level.low_since > since else 0
-        level.rise_since += by if level.rise_since > since else 0
-        self.short_since += by if self.short_since > since else 0
-
     def lasted(self, since, now):
         """Whether what began at `since` has lasted for the confirmation time."""
         return since and now - since >= self.rules["confirm_s"]

@@ -178,8 +178,8 @@ class FlashLog:
         data = record.closed(body, number)
         data += b"\xff" * (-len(data) % UNIT)
         end = at + len(data) + UNIT
-        # The rest as it reads before anything is programmed.
-        seal = struct.pack(SEAL, b"rs", len(key), key.encode(), (end - at) // UNIT, self.rest(end, (at // self.size + 1) * self.size), number)
+        rest = self.rest(end, (at // self.size + 1) * self.size)  # as it reads before anything is programmed
+        seal = struct.pack(SEAL, b"rs", len(key), key.encode(), (end - at) // UNIT, rest, number)
         self._program(at, data)
         self._program(end - UNIT, record.closed(seal))
         return end

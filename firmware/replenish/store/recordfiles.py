@@ -18,14 +18,9 @@ import os
 
 from micropython import const
 
-from ..core.errors import NewerFormat, StoreError
+from ..core.errors import StoreError
 from . import record
 
-_SIZE_LIMIT = const(4096)  # bytes read of one record; the longest legal one is a token of 2,048 characters
-_FOLDER = const(0x4000)  # in the mode that `stat` tells
-_TRIES = const(3)
-_ASIDE = const(8)  # damaged records kept of one key; the last name is used again
-_ENOENT = const(2)
 _EROFS = const(30)
 
 
@@ -47,47 +42,24 @@ class RecordFiles:
         except OSError:
             os.stat(path)  # raises when the reason was not that it is there already
         # FAT loses files when the power fails. It is known by this: small and capital letters are one to it.
-        name = path.rpartition("/")[2]
-        folder = path[: len(path) - len(name)]
-        other = name.upper() if name != name.upper() else name.lower()
-        try:
-            os.stat(folder + other)
-        except OSError:
-            return
-        names = os.listdir(folder or ".")
-        if other != name and not (name in names and other in names):
-            raise OSError("%s: on FAT, or on what takes %s for %s as FAT does; allowed: littlefs, POSIX" % (path, other, name))
+        from .reading import is_fat
+
+        if is_fat(path):
+            raise OSError("%s: on FAT, which loses files when the power fails; allowed: littlefs, POSIX" % path)
 
     def get(self, key):
-        data = self._read(self._path + key, key)
+        from . import reading  # not in memory when nothing is read
+
+        data = reading.content(self._path, key)
         if data is None or not data and self._atomic_close:
             return None  # littlefs makes a new file empty first: the power failed before it was ever closed
-        from .reading import decode  # not in memory when nothing is read
-
         try:
-            self._sequences[key], payload = decode(key, data)
-        except NewerFormat as error:
-            self.refuses = str(error)
+            self._sequences[key], payload = reading.decode(key, data)
+        except StoreError as error:
+            if reading.is_newer(data):
+                self.refuses = str(error)
             raise
         return payload
-
-    def _read(self, name, key):
-        """A file's bytes, None when there is no such file. Raises StoreError for what is no file, and OSError."""
-        tries = 0
-        while True:
-            try:
-                status = os.stat(name)
-                if status[0] & _FOLDER:
-                    raise StoreError("record %s: not a file" % key)
-                with open(name, "rb") as file:  # asked for its size: MicroPython takes all the memory that `read` may need
-                    return file.read(min(status[6], _SIZE_LIMIT) + 1)
-            except OSError as error:
-                tries += 1
-                # A read that fails once is no damage; the next one may deny that the file is there (littlefs's cache).
-                if error.args[0] == _ENOENT and tries != 2 and key not in os.listdir(self._path):
-                    return None
-                if tries == _TRIES:
-                    raise
 
     def put(self, key, payload):
         if self.refuses:
@@ -112,11 +84,8 @@ class RecordFiles:
         return keys
 
     def set_aside(self, key):
+        from . import reading
+
         if self.refuses:
             raise OSError(_EROFS)
-        names = os.listdir(self._path)
-        for number in range(_ASIDE):
-            name = "%s.bad%s" % (key, number or "")
-            if name not in names:
-                break
-        os.rename(self._path + key, self._path + name)
+        reading.set_aside(self._path, key)

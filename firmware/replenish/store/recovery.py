@@ -13,7 +13,7 @@ from ..core import order as o
 from ..core.errors import StoreError
 from . import ledger
 
-_TAGS_A_RECORD = 24  # slots listed in one record, so that it stays within 128 bytes
+_TAGS_A_RECORD = const(24)  # slots listed in one record, so that it stays within 128 bytes
 _LISTS = const(16)  # records of the list that are looked for: 384 slots
 
 
@@ -134,3 +134,13 @@ class Recovery:
             self._store.put(
                 "slots-%d" % (start // _TAGS_A_RECORD), b"".join([unhexlify(t) for t in tags[start : start + _TAGS_A_RECORD]])
             )
+
+
+def reload(agent, now):
+    """A step was broken off inside this program, by want of memory: of the orders what is durable is the truth, of the device
+    what is in memory. Raises OSError when it cannot be read; then it is to be tried again."""
+    for slot in agent.slots:
+        slot.order = o.Order()
+        Recovery(agent.ledger).order(slot, True, now)
+        slot.review(now)
+    agent.save_device()

@@ -1,0 +1,28 @@
+"""A clock that was found to be late: what began while it was began later than it seemed, and holds as much longer (law 11).
+
+In memory only while it is needed, which is seldom: a board that sets its clock before the agent starts never needs it.
+"""
+
+_BEGINNINGS = "since asked_at unknown_at accepted_at sign_at missing_since"
+
+
+def postpone(agent):
+    """The agent's clock was late by `time.late` seconds ever since `time.late_since`: move all that began since then."""
+    since, by = agent.time.late_since, agent.time.late
+    agent.time.late = 0
+    agent.device.first_call_at += by
+    for slot in agent.slots:
+        order, level = slot.order, slot.level
+        if order.next_try and max(order.since, order.asked_at) > since:
+            order.next_try += by
+        _move(order, _BEGINNINGS, since, by)
+        _move(level, "low_since rise_since", since, by)
+        _move(slot, "short_since", since, by)
+        agent.save(slot)
+
+
+def _move(thing, names, since, by):
+    for name in names.split():
+        at = getattr(thing, name)
+        if at > since:
+            setattr(thing, name, at + by)
