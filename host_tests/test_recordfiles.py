@@ -133,8 +133,8 @@ def test_an_empty_file_on_littlefs_is_a_record_that_was_never_put():
     raises(StoreError, RecordFiles(path, False).get, "k")
 
 
-class Flaky:
-    """The module `os` of a medium whose next reads fail; after a failure littlefs may deny once that a file is there."""
+class Sick:
+    """The module `os` of a medium on which `stat` fails so often."""
 
     def __init__(self, *errors):
         self.errors = list(errors)
@@ -148,25 +148,43 @@ class Flaky:
         return getattr(os, name)
 
 
-def check_flaky(errors, sees):
-    path = tmp()
-    store = RecordFiles(path, False)
-    store.put("k", b"payload")
-    module = sys.modules["replenish.store.reading"]
-    module.os = Flaky(*errors)
+def with_os(stand_in, function, *args):
+    """Call a function while the store has another module `os`."""
+    modules = sys.modules["replenish.store.reading"], sys.modules["replenish.store.recordfiles"]
+    for module in modules:
+        module.os = stand_in
     try:
-        try:
-            found = store.get("k")
-        except OSError as error:
-            found = error.args[0]
-        left = module.os.errors
+        return function(*args)
     finally:
-        module.os = os
-    assert found == sees and left == [] and store.get("k") == b"payload"
+        for module in modules:
+            module.os = os
+
+
+def check_unreadable(atomic_close):
+    path = tmp()
+    store = RecordFiles(path, atomic_close)
+    store.put("k", b"payload")
+    assert store.get("k") == b"payload"
+    error = with_os(Sick(5), raises, OSError, store.get, "k")
+    assert error.args[0] == 5 and os.listdir(path) == ["k"], "no damage: nothing is renamed"
+    assert store.must_restart == atomic_close == bool(store.refuses)
+    if atomic_close:  # littlefs may be wrong from now on, and would write what is wrong
+        assert raises(OSError, store.put, "k", b"new").args[0] == 30
+    else:
+        store.put("k", b"new")
+    assert RecordFiles(path, atomic_close).get("k") == (b"payload" if atomic_close else b"new")
 
 
 def test_a_read_that_fails_is_no_damage():
-    cases(check_flaky, [([5], b"payload"), ([5, 5], b"payload"), ([5, 2], b"payload"), ([5, 5, 5], 5), ([2, 5], b"payload")])
+    cases(check_unreadable, MODES)
+
+
+def test_a_link_to_nowhere_is_no_missing_record():
+    path = tmp()
+    store = RecordFiles(path, False)
+    store.put("k", b"payload")
+    assert "by name only" in str(with_os(Sick(2), raises, StoreError, store.get, "k"))
+    assert RecordFiles(path, False).get("k") == b"payload" and store.get("x") is None
 
 
 class RAM:
@@ -211,17 +229,12 @@ def test_fat_is_refused_and_littlefs_is_not():
 def check_fat_stand_in():
     """CPython cannot mount one: an `os` that takes capital letters for small ones."""
 
-    class Fat(Flaky):
+    class Fat(Sick):
         def stat(self, path):
             return os.stat(path.lower())
 
     path = tmp()
-    module = sys.modules["replenish.store.reading"]
-    module.os = Fat()
-    try:
-        assert "FAT" in str(raises(OSError, RecordFiles, path + "/state", True))
-    finally:
-        module.os = os
+    assert "FAT" in str(with_os(Fat(), raises, OSError, RecordFiles, path + "/state", True))
     os.mkdir(path + "/STATE")  # both are there, apart: no FAT
     RecordFiles(path + "/state", True).put("device", b"x")
 

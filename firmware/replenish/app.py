@@ -150,9 +150,12 @@ class Agent:
         return left / 1000 if self._clock.scaled else (left + 999) // 1000
 
     def run(self):
-        """Step for ever; on the Unix board until standard input ends. Waits between steps."""
+        """Step for ever; on the Unix board until standard input ends, on a board until the store asks for a start. Waits between
+        steps."""
         while not self._console.wait(max(0, time.ticks_diff(self._due, time.ticks_ms()))):
             self.step()
+            if self.ledger.store.must_restart:
+                return self.stop("store must be mounted anew")
         self.stop("standard input ended")
 
     def once(self):

@@ -72,6 +72,7 @@ class Store:
         self.aside = {}
         self.writes = []
         self.refuses = False
+        self.must_restart = False
         self.worn = 0
         self.cut_before = self.cut_after = 0  # the number of the write, from 1
 

@@ -66,6 +66,7 @@ class FlashLog:
         self._count = device.ioctl(4, 0)
         self.size = device.ioctl(5, 0)
         self.refuses = ""
+        self.must_restart = False
         self.worn = 0
         self._bad = []  # sectors given up
         self.used = []  # (number, sector), the oldest first
@@ -220,6 +221,7 @@ class FlashLog:
                 self._bad.append(free[0])
                 self.worn += 1
             free = self._free()
+        self._bad = []  # all are tried again for the next record: it may have been the supply, not the flash
         raise OSError(_EIO)
 
     def _fill(self, sector, number, most, key, body, size):

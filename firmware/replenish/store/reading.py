@@ -11,7 +11,6 @@ from . import record
 
 _SIZE_LIMIT = const(4096)  # bytes read of one record; the longest legal one is a token of 2,048 characters
 _FOLDER = const(0x4000)  # in the mode that `stat` tells
-_TRIES = const(3)
 _ENOENT = const(2)
 _ASIDE = const(8)  # damaged records kept of one key; the last name is used again
 
@@ -45,23 +44,18 @@ def is_newer(data):
 def content(folder, key):
     """A record's bytes, None when there is no such file. Raises StoreError for what is no file, and OSError."""
     name = folder + key
-    tries = 0
-    while True:
-        try:
-            status = os.stat(name)
-            if status[0] & _FOLDER:
-                raise StoreError("record %s: not a file" % key)
-            with open(name, "rb") as file:  # asked for its size: MicroPython takes all the memory that `read` may need
-                return file.read(min(status[6], _SIZE_LIMIT) + 1)
-        except OSError as error:
-            tries += 1
-            # A read that fails once is no damage; the next one may deny that the file is there (littlefs's cache).
-            if error.args[0] == _ENOENT and tries != 2 and key not in os.listdir(folder):
-                return None
-            if tries == _TRIES and error.args[0] == _ENOENT:
-                raise StoreError("record %s: there by name only" % key)  # a link to nowhere
-            if tries == _TRIES:
-                raise OSError(error.args[0], "record " + key)
+    try:
+        status = os.stat(name)
+        if status[0] & _FOLDER:
+            raise StoreError("record %s: not a file" % key)
+        with open(name, "rb") as file:  # asked for its size: MicroPython takes all the memory that `read` may need
+            return file.read(min(status[6], _SIZE_LIMIT) + 1)
+    except OSError as error:
+        if error.args[0] != _ENOENT:
+            raise OSError(error.args[0], "record " + key)
+    if key in os.listdir(folder):
+        raise StoreError("record %s: there by name only" % key)  # a link to nowhere
+    return None
 
 
 def set_aside(folder, key):

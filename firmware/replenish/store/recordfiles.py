@@ -9,6 +9,7 @@ The interface that every medium of the store has, `flashlog` too:
     keys()            the keys of all records, damaged ones too
     set_aside(key)    frees a damaged record's key; its bytes are kept. Raises OSError
     refuses           why no write is taken at all, or ""
+    must_restart      whether it will be well again when the board starts anew
     worn              parts of the medium given up since the start
 
 Keys are 1 to 15 characters of a-z, 0-9 and "-"; payloads are up to 2,100 bytes.
@@ -21,6 +22,7 @@ from micropython import const
 from ..core.errors import StoreError
 from . import record
 
+_ENOSPC = const(28)
 _EROFS = const(30)
 
 
@@ -36,6 +38,7 @@ class RecordFiles:
         self._atomic_close = atomic_close
         self._sequences = {}
         self.refuses = ""
+        self.must_restart = False
         self.worn = 0
         try:
             os.mkdir(path)
@@ -50,7 +53,11 @@ class RecordFiles:
     def get(self, key):
         from . import reading  # not in memory when nothing is read
 
-        data = reading.content(self._path, key)
+        try:
+            data = reading.content(self._path, key)
+        except OSError as error:
+            self._failed(error)
+            raise
         if data is None or not data and self._atomic_close:
             return None  # littlefs makes a new file empty first: the power failed before it was ever closed
         try:
@@ -68,13 +75,24 @@ class RecordFiles:
         sequence = self._sequences.get(key, 0) + 1
         data = record.closed(record.body(key, sequence, payload))
         name = self._path + key
-        with open(name if self._atomic_close else name + ".new", "wb") as file:
-            file.write(data)
+        try:
+            with open(name if self._atomic_close else name + ".new", "wb") as file:
+                file.write(data)
+                if not self._atomic_close:
+                    file.flush()  # MicroPython's POSIX file: fsync
             if not self._atomic_close:
-                file.flush()  # MicroPython's POSIX file: fsync
-        if not self._atomic_close:
-            os.rename(name + ".new", name)
+                os.rename(name + ".new", name)
+        except OSError as error:
+            self._failed(error)
+            raise
         self._sequences[key] = sequence
+
+    def _failed(self, error):
+        """After a block that could not be read littlefs 2.11 keeps a cache that is wrong: what it finds may be older than what was
+        kept, and what it writes may undo it. Mounted anew it is well."""
+        if self._atomic_close and error.args[0] != _ENOSPC:
+            self.refuses = "the file system failed (Errno %s): start again" % error.args[0]
+            self.must_restart = True
 
     def keys(self):
         keys = []
