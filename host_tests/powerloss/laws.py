@@ -19,6 +19,8 @@ REST = "a cancellation"
 FULL = "a second cancellation"
 DOUBT = "an order in doubt"
 
+_FOLLOWED = ("accepted", "awaiting_customer", "placed", "shipped", "blocked")
+
 
 class Broken(Exception):
     """A law is broken; the text says which and how."""
@@ -98,6 +100,7 @@ class Laws:
             self._over(law)
 
     def _over(self, law):
+        law["ended"] += (law["id"], law["own"])
         law["phase"] = FREE
         law["own"] = ""
         law["cancels"] = 0
@@ -292,7 +295,13 @@ class Laws:
         """A slot as the appliance shows it, of which all is durable."""
         law = self.slots[slot]
         if state not in ("asking", "in_doubt", "idle", "unsubscribed"):
-            law["unknown"] = 0  # the answer was durable, though the power failed before it could be seen
+            law["unknown"] = 0
+        if state in _FOLLOWED and law["phase"] == FREE and event_id and event_id not in law["ended"]:
+            # The answer was durable, though the power failed before anything was done with it.
+            law["phase"] = BLOCK if state == "blocked" else OPEN
+            law["id"], law["sign"], law["alive"], law["refilled"] = event_id, law["asked"], True, False
+            if state != "blocked":
+                law["own"] = event_id
         if law["phase"] == HOME and state == "awaiting_refill":
             law["own"] = ""
         if law["own"] and event_id != law["own"]:

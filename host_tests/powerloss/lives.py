@@ -3,7 +3,8 @@
 A script's entries are `(delay, what, arguments...)`, the delay counted from the start; a slot's `fates` are such scripts too, one
 for each real order that the appliance causes, counted from that order. What there is: `level` (use), `refill`, `person` (a word
 to the appliance: hold, resume, refilled, stock), `off` (no power for so long), `fault` (what a service's next calls meet),
-`subscribe`, `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by another way), `status`, `ship`, `end`.
+`subscribe`, `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by another way), `older` (the records
+become those of the first version), `status`, `ship`, `end`.
 """
 
 from host_tests.fakes.board import START
@@ -37,7 +38,8 @@ def long_id(number):
 class Life:
     """name, script, fates: see above; days: when it ends; orders: the real orders that it must have come to, by slot.
 
-    off_s: for how long the power stays away after a cut, by turns.
+    off_s: for how long the power stays away after a cut, by turns; unset_s: for how long the clock has no time after one, 0: it
+    keeps it, and is to be trusted.
     """
 
     def __init__(self, name, days, orders, script, fates, slots=("A",), policy=None, **more):
@@ -50,10 +52,10 @@ class Life:
         self.rules.update(policy or {})
         self.slots = [_slot(slot) for slot in slots]
         self.off_s = (5, 300, 7200)
+        self.unset_s = 0
         self.ids = usual_id
         self.rotate_at = ()
         self.ends = {}  # states of the orders at the end, when nothing was cut
-        self.sequence = 0  # of the store's records at the start
         for key in more:
             if not hasattr(self, key):
                 raise ValueError(key)
@@ -107,6 +109,8 @@ def _lives():
     still = [(2 * HOUR, "status", "A", "Authorized")]
     yield Life("id-unknown", 14, {"A": 1}, lost, {"A": (still,)}, ids=long_id)
     cancelled = [(2 * HOUR, "status", "A", "Authorized"), (20 * HOUR, "end", "A", "Cancelled")]
+    yield Life("clock-lost", 9, {"A": 2}, [_low()], {"A": (cancelled, still)}, unset_s=9 * HOUR)
+    yield Life("upgrade", 7, {"A": 2}, [_low(), (30 * HOUR, "older")], _AGAIN, ends={"A": "placed"})
     yield Life("cancelled", 9, {"A": 2}, [_low()], {"A": (cancelled, still)})
     refilled = cancelled + [(9 * DAY, "person", "refilled", "A", 10), (10 * DAY, "level", "A", 2)]
     yield Life("cancelled-twice", 19, {"A": 3}, [_low()], {"A": (cancelled, refilled, still)})

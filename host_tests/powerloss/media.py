@@ -2,6 +2,9 @@
 before it takes effect, names the ways in which an operation can be torn, and gives a copy of itself as that would leave it.
 """
 
+import struct
+from binascii import crc32
+
 from replenish.store import recordfiles
 
 from host_tests.fakes.flash import Flash
@@ -19,9 +22,32 @@ def tear(name, size):
     return name if name[0] == "b" else int(name)
 
 
+_HEAD = "<2sBBIH"  # of a record, in all versions
+_DEVICE_1 = 31  # bytes of the device's record in version 1 of the format
+
+
 class Medium:
     def stand_ins(self):
+        """What must be replaced while the medium is used."""
         return []
+
+    def make_older(self, keys):
+        """Turn the records of these keys into what version 1 of the format would have made of them. Files only."""
+        for key in keys:
+            with self.opened(key, "rb") as file:
+                data = file.read(4096)
+            magic, _, key_size, sequence, _ = struct.unpack_from(_HEAD, data)
+            at = struct.calcsize(_HEAD) + key_size
+            payload = data[at:-4]
+            if key == "device":
+                payload = payload[:_DEVICE_1]
+            data = struct.pack(_HEAD, magic, 1, key_size, sequence, len(payload)) + data[at - key_size : at] + payload
+            with self.opened(key, "wb") as file:
+                file.write(data + struct.pack("<I", crc32(data)))
+                file.flush()
+
+    def opened(self, key, mode):
+        raise NotImplementedError
 
 
 class FlashMedium(Medium):
@@ -66,7 +92,7 @@ class Littlefs(Medium):
     def __init__(self, flash=None):
         # Blocks smaller than a chip's, so that littlefs compacts many times in one life, and a copy costs little.
         self.flash = flash or Flash(12, 1024)
-        self.mounted = None
+        self.mounted = ""
         if not flash:
             self.format()
 
@@ -106,25 +132,30 @@ class VfsLfs2(Littlefs):
             vfs.mount(vfs.VfsLfs2(self.flash), self.mounted)
         return recordfiles.RecordFiles(self.mounted + "/state", True)
 
+    def opened(self, key, mode):
+        return open(self.mounted + "/state/" + key, mode)
+
     def close(self):
         import vfs
 
         if self.mounted:
             vfs.umount(self.mounted)
-            self.mounted = None
+            self.mounted = ""
 
 
-class Mounted:
+class Mounted(Medium):
     """A medium whose files the firmware's `recordfiles` reaches through `Names`, because no interpreter has it mounted."""
 
     count = 0
     mounts = {}
 
     def stand_ins(self):
-        """What must be replaced while the medium is used."""
         from replenish.store import reading  # the present one: the firmware lets go of it and loads it anew
 
         return [Replaced(module, os=Names, open=Names.open) for module in (recordfiles, reading)]
+
+    def opened(self, key, mode):
+        return Names.open("/" + self.root + "/" + key, mode)
 
     def mount(self):
         Mounted.count += 1

@@ -111,12 +111,21 @@ def _generation(body):
 SECRETS = {"refresh_token": "Atzr|0"}
 
 
+class DeviceClock(Clock):
+    """The appliance's clock. Without a battery it has no time after a power cut, until somebody tells it."""
+
+    set_at = 0
+
+    def now(self):
+        return self.seconds if self.seconds >= self.set_at else 1000
+
+
 class World:
     """A life as it stands. `effect(kind)` is called at each thing that leaves the appliance; the runner cuts there."""
 
     def __init__(self, life):
         self.life = life
-        self.clock = Clock()
+        self.clock = DeviceClock(trusted=not life.unset_s)
         self.market = Market(self)
         self.market.ids = life.ids
         self.market.rotate_at = life.rotate_at
@@ -136,7 +145,8 @@ class World:
 
     def copy(self):
         other = World(self.life)
-        other.clock = Clock(self.clock.seconds, self.clock.trusted)
+        other.clock = DeviceClock(self.clock.seconds, self.clock.trusted)
+        other.clock.set_at = self.clock.set_at
         other.market = self.market.copy(other)
         for slot in self.sensors:
             other.sensors[slot].value = self.sensors[slot].value
@@ -167,6 +177,8 @@ class World:
     def power_cut(self, off_s):
         self.laws.power_cut()
         self.pass_s(off_s)
+        self.clock.ticks_s = 0
+        self.clock.set_at = self.now + self.life.unset_s
 
     def run_due(self, line):
         """Let happen what is due. An entry leaves the agenda when it is done, so a person whose word the power cut says it again."""
@@ -200,6 +212,10 @@ class World:
     def _off(self, line, seconds):
         self.agenda.pop(0)
         raise Off(seconds)
+
+    def _older(self, line):
+        line.make_older()
+        self._off(line, 60)
 
     def _fault(self, line, name, *faults):
         self.market.next(name, *faults)
