@@ -133,7 +133,10 @@ def repeat(medium: str, life: str, cut: str) -> int:
     """Make one cut, and tell its story."""
     result = run(medium, life, 0, "0/1", cut)
     print(result.output, end="")
-    return 1 if result.failures or (cut != "none" and result.cuts != cut.count(",") + 1) else 0
+    wanted = 0 if cut == "none" else cut.count(",") + 1
+    if result.cuts != wanted:
+        print(f"no such cut in this life: {result.cuts} of {wanted} made")
+    return 1 if result.failures or result.cuts != wanted else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
