@@ -15,6 +15,12 @@ FILES = ROOT / "build" / "unix" / "files.json"
 # The agent with the DRS back end, MQTT and one sensor: it shares a 2 MiB file system with the application, and each
 # byte of bytecode that is loaded is a byte of heap less.
 BUDGET_BYTES = 40 * 1024
+# An appliance keeps its state on one medium, and the other one's modules are never loaded. The budget is the stock image's.
+STOCK = "a file system"
+MEDIA = {
+    STOCK: ("replenish/store/recordfiles",),
+    "a raw partition": ("replenish/store/flashlog", "replenish/store/flashscan", "replenish/io/flash"),
+}
 
 
 def sizes(files: Path) -> tuple[dict[str, int], dict[str, int]]:
@@ -29,11 +35,18 @@ def sizes(files: Path) -> tuple[dict[str, int], dict[str, int]]:
     return own, libraries
 
 
+def totals(own: dict[str, int]) -> dict[str, int]:
+    """Bytes of the whole agent, by the medium that it keeps its state on."""
+    media = {module for modules in MEDIA.values() for module in modules}
+    common = sum(size for module, size in own.items() if module not in media)
+    return {medium: common + sum(own.get(module, 0) for module in modules) for medium, modules in MEDIA.items()}
+
+
 def table(own: dict[str, int], libraries: dict[str, int]) -> str:
     """The table that `make size` prints."""
-    total = sum(own.values())
     rows = [f"{module:36}{size:8,}" for module, size in sorted(own.items(), key=lambda item: -item[1])]
-    rows.append(f"{'the agent':36}{total:8,}  {total / BUDGET_BYTES:.0%} of the budget of {BUDGET_BYTES:,}")
+    for medium, total in totals(own).items():
+        rows.append(f"{'the agent, state on ' + medium:36}{total:8,}  {total / BUDGET_BYTES:.0%} of the budget of {BUDGET_BYTES:,}")
     rows += [f"{module:36}{size:8,}  library, frozen into the stock image" for module, size in sorted(libraries.items())]
     return "\n".join(rows)
 
@@ -41,7 +54,7 @@ def table(own: dict[str, int], libraries: dict[str, int]) -> str:
 def main() -> int:
     own, libraries = sizes(FILES)
     print(table(own, libraries))
-    return 1 if sum(own.values()) > BUDGET_BYTES else 0
+    return 1 if totals(own)[STOCK] > BUDGET_BYTES else 0
 
 
 if __name__ == "__main__":

@@ -162,3 +162,10 @@ def test_the_size_table_counts_the_agent_and_shows_libraries_apart(source: Sourc
     assert set(own) == {"replenish/__init__", "replenish/core/slot"}
     assert set(libraries) == {"umqtt/simple"}
     assert f"{sum(own.values()):,}  0% of the budget of 40,960" in size.table(own, libraries)
+
+
+def test_only_one_medium_of_the_store_counts() -> None:
+    own = {"replenish/app": 1000, "replenish/store/recordfiles": 20, "replenish/store/flashlog": 300, "replenish/io/flash": 4}
+    assert size.totals(own) == {"a file system": 1020, "a raw partition": 1304}
+    modules = {module for medium in size.MEDIA.values() for module in medium}
+    assert all((build.FIRMWARE / f"{module}.py").exists() for module in modules)

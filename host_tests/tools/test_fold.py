@@ -87,6 +87,26 @@ def test_the_module_of_a_constant_keeps_it_private(tmp_path: Path, text: str, ex
     assert fold_text(tmp_path, text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def f(now, key):\n    return now + x.now[key]", "def f(p0, p1):\n    return p0 + x.now[p1]"),
+        ("def f(now, key=1):\n    return g(now, key=key)", "def f(p0, key=1):\n    return g(p0, key=key)"),
+        ("class A:\n    def now(self, now):\n        self.now = now", "class A:\n    def now(self, p0):\n        self.now = p0"),
+        ("def f(a):\n    def g(b):\n        return a + b\n    return g", "def f(p0):\n    def g(p1):\n        return p0 + p1\n    return g"),
+        ("x = [lambda ö: ö + 'ö' for y in z]", "x = [lambda p0: p0 + 'ö' for y in z]"),
+        ("def f(a):\n    a += 1\n    return [a for b in a]", "def f(p0):\n    p0 += 1\n    return [p0 for b in p0]"),
+        ("def f(*a, **b):\n    return a, b", "def f(*a, **b):\n    return a, b"),
+    ],
+)
+def test_a_parameter_without_a_default_gets_a_number(tmp_path: Path, text: str, expected: str) -> None:
+    assert fold_text(tmp_path, text) == expected
+
+
+def test_nothing_imports_what_the_compiler_knows(tmp_path: Path) -> None:
+    assert fold_text(tmp_path, "from micropython import const\n_A = const(1)\n") == "\n_A = const(1)\n"
+
+
 OWN = "A = const(1)\n"
 THEIRS = "from . import order as o\n"
 
@@ -117,6 +137,9 @@ THEIRS = "from . import order as o\n"
         (OWN + "try:\n    f()\nexcept OSError as A:\n    pass", "A: is a constant of this module"),
         (OWN + "def A():\n    pass", "A: is a constant of this module"),
         (OWN + "_A = 2", "_A: is what A becomes"),
+        ("def f(a):\n    def g(a):\n        return a\n    return g", "a: a parameter that means something else too"),
+        ("def f(a):\n    return f'{a}'", "or an f-string beside one"),
+        ("def f(p1, a):\n    return p1", "p1: is what a parameter becomes"),
         ("A = const('text')", "A: only a whole number"),
         ("A = const(1 << 3)", "A: only a whole number"),
         ("A = const(True)", "A: only a whole number"),
