@@ -13,7 +13,7 @@ from host_tests.powerloss.lives import LIVES  # noqa: E402  (the lives need the 
 __all__ = ["LEGS", "LIVES", "Leg"]
 
 # The longest lives: cut in every operation, at some bytes of it.
-LONG = ("id-unknown", "probe", "away-after-each-cut")
+LONG = ("id-unknown", "probe", "away-after-each-cut", "away-while-asking")
 ALL = tuple(LIVES)
 # There were only files in the first version.
 SHORTER = tuple(name for name in ALL if name not in (*LONG, "upgrade"))
@@ -39,5 +39,5 @@ LEGS = {
     "flash-micropython32": Leg("flash-sample", "micropython32", SOME, 2_000),
     "vfslfs2": Leg("vfslfs2", "micropython", (*SOME, "upgrade"), 1_500),
     "littlefs": Leg("littlefs", "cpython", (*SOME, "probe", "two-slots", "upgrade"), 2_000),
-    "posix": Leg("posix", "cpython", (*SOME, "probe", "two-slots", "away", "upgrade"), 20_000),
+    "posix": Leg("posix", "cpython", (*SOME, "probe", "two-slots", "away", "away-while-asking", "id-unknown", "upgrade"), 20_000),
 }

@@ -107,7 +107,8 @@ def _lives():
     yield Life("probe", 13, {"A": 1}, forgot, {"A": ([(HOUR, "forget", False), (2 * HOUR, "status", "A", "Authorized")],)})
     lost = [_low(), (50 * HOUR, "forget", True)]
     still = [(2 * HOUR, "status", "A", "Authorized")]
-    yield Life("id-unknown", 14, {"A": 1}, lost, {"A": (still,)}, ids=long_id)
+    lost_one = still + [(3 * DAY, "end", "A", "Closed"), (4 * DAY, "foreign", "A")]
+    yield Life("id-unknown", 14, {"A": 1}, lost, {"A": (lost_one,)}, ids=long_id)
     cancelled = [(2 * HOUR, "status", "A", "Authorized"), (20 * HOUR, "end", "A", "Cancelled")]
     yield Life("clock-lost", 9, {"A": 2}, [_low()], {"A": (cancelled, still)}, unset_s=9 * HOUR)
     yield Life("upgrade", 7, {"A": 2}, [_low(), (30 * HOUR, "older")], _AGAIN, ends={"A": "placed"})
@@ -139,6 +140,9 @@ def _lives():
     away += [(70 * HOUR, "refill", "A", 10), (18 * DAY, "level", "A", 2)]
     yield Life("away", 34, {"A": 2}, [_low()], {"A": (away, still)}, ends={"A": "placed"})
     yield Life("away-after-each-cut", 45, {"A": 2}, [_low()], {"A": (_fate(again_h=90), still)}, off_s=(16 * DAY,))
+    late = [(50 * HOUR, "end", "A", "Closed"), (18 * DAY, "refill", "A", 10)]
+    patient = {"delivered_hold_days": 30}
+    yield Life("away-while-asking", 42, {"A": 1}, [_low()], {"A": (late,)}, policy=patient, off_s=(16 * DAY,), ends={"A": "idle"})
     both = {"A": _AGAIN["A"], "B": (_fate("B", refill_h=55),)}
     yield Life("two-slots", 7, {"A": 2, "B": 1}, [_low(), _low("B", 30 * HOUR)], both, slots=("A", "B"), ends={"B": "idle"})
     yield Life("first-start", 1, {"A": 0}, [], {})
