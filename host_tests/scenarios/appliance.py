@@ -44,6 +44,14 @@ def pace(scale: int) -> dict[str, int]:
     return {"confirm_s": 0, "boot_spread_s": 0, "resolution_grace_s": interval_s, "poll_interval_s": interval_s}
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something has become true that nobody tells of."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.005)
+
+
 Line = dict[str, str | None]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from time import monotonic
 
 import pytest
 
-from host_tests.scenarios.appliance import CAPACITY, DEADLINE_S, LOW, Agent, Appliance
+from host_tests.scenarios.appliance import CAPACITY, LOW, Agent, Appliance, wait_for
 from host_tests.scenarios.interpreters import Interpreter
 from host_tests.scenarios.records import KeptOrder, order_key, payloads
 from host_tests.scenarios.test_flows import LOST
@@ -59,14 +58,6 @@ def spoil_answers(appliance: Appliance, chance: random.Random) -> None:
                 fault = {"kind": "drop_before"} if draw < before else chance.choice(list(LOST.values()))
             row = 0 if fault["kind"] == "delay" else row + 1
             appliance.service.faults.add(endpoint=endpoint, slot=slot, **fault)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something has become true that nobody tells of."""
-    end = monotonic() + DEADLINE_S
-    while not condition():
-        assert monotonic() < end
-        threading.Event().wait(0.005)
 
 
 def await_idle(agent: Agent, slot: str) -> None:
