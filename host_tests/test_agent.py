@@ -138,13 +138,83 @@ def test_law_3_the_intent_is_durable_before_the_call_and_the_answer_before_anyth
 def test_law_3_a_store_that_refuses_means_no_call():
     appliance = Appliance()
     appliance.live(HOUR)
-    appliance.store.refuses = True
+    appliance.store.full_for = ("",)
     appliance.sensors["A"].value = 2
     appliance.live(2 * DAY)
     assert appliance.service.count("replenish") == 0
     assert appliance.agent.fault == "store_failed"
-    appliance.store.refuses = False
+    assert "Errno 28" in appliance.console.of("fault")[-1]["detail"], "which record, and why"
+    appliance.store.full_for = ()
     appliance.until_state("accepted")
+    assert appliance.agent.fault is None and appliance.agent.unsaved == []
+
+
+def test_law_3_nothing_is_called_while_a_record_of_any_kind_is_not_durable():
+    for key in ("o-", "device", "token"):
+        appliance = Appliance()
+        appliance.service.rotate = "Atzr|second"
+        appliance.live(DAY)
+        appliance.store.full_for = (key,)
+        appliance.service.rotate = "Atzr|third"
+        appliance.sensors["A"].value = 2
+        if key == "device":
+            appliance.service.next("token", 503)
+        appliance.live(2 * DAY)
+        calls = len(appliance.service.calls)
+        assert appliance.agent.unsaved and appliance.agent.fault == "store_failed", key
+        assert appliance.service.count("replenish") == 0
+        appliance.live(10 * DAY)
+        assert len(appliance.service.calls) == calls, key
+        appliance.store.full_for = ()
+        appliance.until_state("accepted")
+        assert appliance.store.records["token"][4:] == b"Atzr|third", key
+
+
+def test_a_store_that_takes_no_write_at_all_calls_nobody_and_keeps_levels():
+    appliance = Appliance()
+    appliance.live(DAY)
+    calls, written = len(appliance.service.calls), dict(appliance.store.records)
+    appliance.store.refuses = "written by a newer agent"
+    appliance.restart()
+    appliance.sensors["A"].value = 2
+    appliance.live(3 * DAY)
+    assert appliance.agent.fault == "store_failed"
+    assert appliance.console.of("fault")[-1]["detail"] == "written by a newer agent"
+    assert (len(appliance.service.calls), appliance.store.records) == (calls, written)
+    assert appliance.agent.slot("A").level() == 2
+
+
+def test_a_start_without_a_readable_store_is_an_error_and_no_damage():
+    appliance = ordered()
+    written = dict(appliance.store.records)
+    for number in range(1, 5):
+        appliance.store.unreadable = number
+        raises(OSError, appliance.start)
+        while appliance.store.unreadable:
+            raises(OSError, appliance.store.get, "device")
+    assert appliance.store.records == written and appliance.store.aside == {}
+    appliance.start()
+    assert appliance.state() == "accepted"
+
+
+def test_run_ends_when_the_store_asks_for_a_start():
+    appliance = Appliance()
+
+    def ask(ms):
+        appliance.store.must_restart = True
+        return False
+
+    appliance.console.wait = ask
+    appliance.agent.run()
+    assert appliance.store.must_restart
+
+
+def test_a_worn_store_is_told_and_orders_all_the_same():
+    appliance = Appliance()
+    appliance.store.worn = 1
+    appliance.sensors["A"].value = 2
+    appliance.until_state("accepted")
+    assert appliance.agent.fault == "store_worn"
 
 
 def test_law_3_a_lost_answer_is_asked_again_within_the_fresh_window_and_meets_the_lock():

@@ -278,7 +278,7 @@ class Agent:
         try:
             save(*args)
         except OSError as error:
-            self.store_error = "record %s: not written, Errno %s" % (self.ledger.key, error.args[0])
+            self.store_error = self.ledger.store.refuses or "record %s: not written, Errno %s" % (self.ledger.key, error.args[0])
             self.device.store_failed = True
             return False
         self.device.store_failed = bool(self.unsaved)

@@ -65,22 +65,30 @@ class Console:
 
 
 class Store:
-    """The store's interface over a dict; it can refuse writes, and cut the power instead of, or right after, the n-th one."""
+    """The store's interface over a dict; it can refuse writes as a whole or of some keys, fail to read, and cut the power instead
+    of, or right after, the n-th write."""
 
     def __init__(self):
         self.records = {}
         self.aside = {}
         self.writes = []
-        self.refuses = False
+        self.refuses = ""
+        self.full_for = ()  # keys, or what they begin with, that find no room
+        self.unreadable = 0  # so many next reads fail
         self.must_restart = False
         self.worn = 0
         self.cut_before = self.cut_after = 0  # the number of the write, from 1
 
     def get(self, key):
+        if self.unreadable:
+            self.unreadable -= 1
+            raise OSError(5)
         return self.records.get(key)
 
     def put(self, key, payload):
         if self.refuses:
+            raise OSError(30)
+        if [start for start in self.full_for if key.startswith(start)]:
             raise OSError(28)
         if len(self.writes) + 1 == self.cut_before:
             raise PowerCut()

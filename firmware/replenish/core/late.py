@@ -13,7 +13,7 @@ def postpone(agent):
     agent.device.first_call_at += by
     for slot in agent.slots:
         order, level = slot.order, slot.level
-        if order.next_try and max(order.since, order.asked_at) > since:
+        if order.next_try and max(order.since, order.asked_at) >= since:
             order.next_try += by
         _move(order, _BEGINNINGS, since, by)
         _move(level, "low_since rise_since", since, by)
@@ -24,5 +24,5 @@ def postpone(agent):
 def _move(thing, names, since, by):
     for name in names.split():
         at = getattr(thing, name)
-        if at > since:
+        if at >= since:
             setattr(thing, name, at + by)
