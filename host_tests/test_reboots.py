@@ -31,7 +31,7 @@ class Random:
 def calls_of_an_hour(seed, ill, starts, **policy):
     """How many calls reach the services in an hour in which `ill` of them answer 503, by an agent that starts so often."""
     appliance = Appliance(confirm_s=0, **policy)
-    appliance.clock.fraction = Random(seed).fraction
+    appliance.clock.fraction = Random(seed).fraction  # type: ignore[method-assign]
     for name in ill:
         appliance.service.next(name, *[503] * 500)
     appliance.sensors["A"].value = 2

@@ -108,6 +108,10 @@ class Life:
         if self._patient and waiting and all(self._order(slot).state in KNOWN for slot in waiting):
             yield self._appliance.deliver
 
+    def _is_unaware(self) -> bool:
+        """Whether there is an order that the appliance has no answer to."""
+        return any(self._order(slot).state not in KNOWN and any(order.open for order in self._appliance.orders(slot)) for slot in SLOTS)
+
     def _deliver_unknown(self) -> None:
         """Between two lives of the agent, the packs of all orders come, known or not: but not as long as an intent is fresh."""
         service = self._appliance.service
@@ -139,9 +143,11 @@ class Life:
         self._span_s = self._live_until_all_is_known()
         spoil_answers(self._appliance, self._chance)
         while self.kills["all"] < kills:
-            if not self._patient and self._chance.random() < 0.3:
+            if not self._patient and self._chance.random() < (0.8 if self._is_unaware() else 0.2):
                 self._deliver_unknown()
-            self._live_until_killed([move for move in self._moves() if self._chance.random() < 0.5])
+                self._live_until_killed([])  # it stays low for now: an agent that knows of nothing would order again
+            else:
+                self._live_until_killed([move for move in self._moves() if self._chance.random() < 0.5])
             if self._standstill >= _STANDSTILL:
                 self._span_s = self._live_until_all_is_known()
             elif self._too_long_unknown():
