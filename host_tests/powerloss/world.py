@@ -262,5 +262,5 @@ class Off(Exception):
     """The script takes the power away for some time."""
 
     def __init__(self, seconds):
-        Exception.__init__(self)
+        super().__init__(seconds)
         self.seconds = seconds
