@@ -131,7 +131,7 @@ def test_law_3_the_intent_is_durable_before_the_call_and_the_answer_before_anyth
 
     appliance.service.call = spy  # type: ignore[method-assign]
     appliance.until_state("accepted")
-    assert seen[0][0] == 1, "the stored state at the moment of the call: asking"
+    assert seen[0][0] & 127 == 1, "the stored state at the moment of the call: asking"
     assert appliance.store.writes[0].startswith("o-")
 
 
@@ -660,7 +660,7 @@ def test_law_12_a_missing_or_damaged_record_is_in_doubt():
         if harm == "missing":
             del appliance.store.records[key]
         else:
-            appliance.store.records[key] = appliance.store.records[key][:20]
+            appliance.store.records[key] = appliance.store.records[key][:15]
         appliance.restart()
         assert appliance.state() == "in_doubt"
         assert appliance.console.of("fault")[-1]["fault"] == "store_damaged"

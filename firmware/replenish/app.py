@@ -168,7 +168,7 @@ class Agent:
             left = self._work()
             if left or self._console.wait(0):
                 break
-        self.stop("wake over", 1)
+        self.stop("wake over", False)
         return left / 1000 if self._clock.scaled else (left + 999) // 1000
 
     def start(self):
@@ -177,15 +177,15 @@ class Agent:
 
         _thread.start_new_thread(self.run, ())
 
-    def stop(self, reason, first=0):
+    def stop(self, reason, last=True):
         """Make durable what is not yet, and close the connection. The agent may step on afterwards.
 
-        first: 1 after a wake, which leaves a mere change of a level to `worth_saving`: wakes are many.
+        last: False after a wake, which leaves the levels to `worth_saving`: wakes are many.
         """
         self.client.close()
         for slot in self.slots:
             level = slot.level
-            if self.time.now and level.value is not None and level.marks()[first:] != level.saved_marks[first:]:
+            if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
                 self._try(self.ledger.save_level, slot, self.time.now)
         self._tell("stop", None, ("reason", reason), _heap_free(), ("heap_peak", self.heap_peak))
 
@@ -193,6 +193,8 @@ class Agent:
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
         now = self.tell_time()
         if self._spoiled:
+            forget("store.recovery")  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
+            forget("store.reading")
             from .store.recovery import reload
 
             try:
@@ -208,7 +210,10 @@ class Agent:
             self._observe(slot, now)
         for thing in self.unsaved[:]:
             self.save(thing)
-        due = None if self.unsaved or self.ledger.store.refuses else policy.next_call(self.slots, self.device, now)
+        if self.device.store_failed and not self.unsaved:
+            self.save_device()  # a level found no room: does anything?
+        sick = self.device.store_failed or self.ledger.store.refuses
+        due = None if sick else policy.next_call(self.slots, self.device, now)
         if due:
             gc.collect()  # a call wants room in one piece
             self._call(due[0], due[1], now)
@@ -222,7 +227,7 @@ class Agent:
         self.client.close()
         if not now:
             return _NO_TIME_S * 1000
-        at = min(now + (_NO_TIME_S if self.unsaved else _WAIT_LIMIT_S), policy.call_at(self.slots, self.device, now))
+        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), policy.call_at(self.slots, self.device, now))
         for slot in self.slots:
             at = min(at, policy.due_at(slot, now), slot.sample_at or at)
         return self._clock.real_ms(max(1, at - now))

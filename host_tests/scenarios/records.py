@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 from replenish.core import order
 from replenish.store import ledger
 from replenish.store.recordfiles import RecordFiles
-
-_WORDS = order._STATES.split()
+from replenish.store.recovery import read_order
 
 
 def order_key(slot: str) -> str:
@@ -27,10 +25,10 @@ class KeptOrder:
     """A slot's order as its record has it; a slot that has none yet is idle."""
 
     def __init__(self, payload: bytes | None) -> None:
-        blank = bytes(ledger.ORDER_SIZE)
-        values = dict(zip(ledger.ORDER[1:], struct.unpack_from(ledger.ORDER[0], payload or blank), strict=True))
-        self.state = _WORDS[values["state"]]
-        self.in_flight = bool(values["flags"] & order.IN_FLIGHT)
-        self.asked_at: int = values["asked_at"]
+        kept = order.Order()
+        assert not payload or not read_order(payload, kept)
+        self.state = kept.names()[0]
+        self.in_flight = bool(kept.flags & order.IN_FLIGHT)
+        self.asked_at: int = kept.asked_at
         # Since when a call may have acted without the agent knowing it; 0: it knows.
-        self.unknown_since: int = values["unknown_at"] or (self.asked_at if self.in_flight else 0)
+        self.unknown_since: int = kept.unknown_at or (self.asked_at if self.in_flight else 0)

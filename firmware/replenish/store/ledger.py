@@ -4,9 +4,10 @@ One record is one slot's whole order, so there are never two records that must a
 one that is written first carries a number that the other applies once (`Level.refills`, `Order.refills_seen`). Every method
 here raises OSError when the medium refuses; then what stood before still stands.
 
-A record is described by its `struct` form, then the names of the fields, which are those of the core's objects. It fits 128
-bytes with its frame of 14 and its key of 10: up to there littlefs keeps a file in its directory, and a rewrite costs 0.03 to
-0.05 erases instead of 1.
+A record fits 128 bytes with its frame of 14 and its key of 10: up to there littlefs keeps a file in its directory, and a rewrite
+costs 0.03 to 0.05 erases instead of 1. What is programmed grows by 32 bytes from files of 61, 93 and 125 bytes on, so an order
+leaves out what is 0. The other records are described by their `struct` form, then the names of the fields, which are those of the
+core's objects; zeros at the end are left out.
 """
 
 import struct
@@ -14,16 +15,13 @@ from binascii import a2b_base64, b2a_base64, crc32, hexlify, unhexlify
 
 from micropython import const
 
-# An order is followed by its packed eventInstanceId; the byte `cancels` carries `subscribed` in its upper two bits.
-ORDER_SIZE = const(69)
-ORDER = (
-    "<BBBBBHIIIIIIIIIffH16s",
-    "state",
-    "reason",
-    "flags",
-    "cancels",
-    "attempts",
-    "refills_seen",
+# An order: state + 128, reason, flags, cancels + subscribed << 6, attempts, number of the last refill; a bit for each of the words
+# that are not 0, and above them how many bytes the fuse has; the day of the fuse's first counter; these words, the fuse, the id.
+# The fuse: a byte for up to 7 orders of a day, orders << 5 | day; or, where that were longer, all its counters as they are.
+ORDER_HEAD = "<BBBBBHHH"
+ORDER_HEAD_SIZE = const(11)
+ORDER_MARK = const(128)  # in format 1 the first byte was the state alone
+WORDS = (
     "since",
     "asked_at",
     "unknown_at",
@@ -35,9 +33,10 @@ ORDER = (
     "delivery_at",
     "on_hand",
     "drawn",
-    "fuse_day",
-    "fuse",
 )
+FIRST_FLOAT = const(9)
+FUSE_SHIFT = const(11)
+FUSE_SIZE = const(16)
 LEVEL = (
     "<fIfIIIIfIHf",
     "value",
@@ -52,7 +51,6 @@ LEVEL = (
     "refills",
     "refill_amount",
 )
-DEVICE_1_SIZE = const(31)  # in version 1 of the format; what is appended since is zero there
 DEVICE = (
     "<IHIIBBHIIIB72s",
     "known_time",
@@ -101,6 +99,18 @@ def unpack_id(packed):
     return "amzn1.dash.v2.o." + b2a_base64(plain.encode()).strip().decode()
 
 
+def pack_fuse(counts):
+    """The fuse's counters of four bits as a byte for up to 7 orders of a day, where that is shorter."""
+    packed = b""
+    for day in range(2 * FUSE_SIZE - 1):
+        count = counts[day >> 1] >> (day & 1) * 4 & 15
+        while count:
+            some = min(count, 7)
+            packed += bytes([some << 5 | day])
+            count -= some
+    return packed if len(packed) < FUSE_SIZE else bytes(counts)
+
+
 class Ledger:
     def __init__(self, store):
         self.store = store
@@ -119,17 +129,25 @@ class Ledger:
             # First: if the power fails in between, the order still stands as asked, with an unknown outcome.
             self._put("p-" + key, pack_id(order.progress_id))
             self.progress_ids[slot.id] = order.progress_id
-        values = _values(ORDER, order)
-        values[4] = min(order.cancels, 63) | order.subscribed << 6
-        values[5] = min(order.attempts, 255)
-        self._put("o-" + key, struct.pack(*values) + pack_id(order.own_id))
+        fuse = pack_fuse(order.fuse)
+        present = len(fuse) << FUSE_SHIFT
+        words = b""
+        for i in range(len(WORDS)):
+            word = getattr(order, WORDS[i])
+            if word:
+                present |= 1 << i
+                words += struct.pack("<f" if i >= FIRST_FLOAT else "<I", word)
+        cancels = min(order.cancels, 63) | order.subscribed << 6
+        head = order.state | ORDER_MARK, order.reason, order.flags, cancels, min(order.attempts, 255), order.refills_seen
+        body = struct.pack(ORDER_HEAD, *(head + (present, order.fuse_day))) + words + fuse
+        self._put("o-" + key, body + pack_id(order.own_id))
 
     def save_level(self, slot, now):
         self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)))
         slot.level.saved(now)
 
     def save_device(self, device):
-        self._put("device", struct.pack(*_values(DEVICE, device)))
+        self._put("device", struct.pack(*_values(DEVICE, device)).rstrip(b"\0"))
 
     def save_token(self, given, rotated):
         """The refresh token to use from now on instead of the `given` one of the secrets."""

@@ -6,9 +6,9 @@
 
 Little-endian. Every bit is under the CRC, so any flipped bit and any truncation is found.
 
-Versions: 1 was the first; in 2 the device's record is longer by what was appended to it (`ledger.DEVICE`). A record of an older
-version is read as it is, and written in the present one when it next changes: an upgrade has no instant at which the power must
-not fail. A newer version is not understood, so it is never overwritten.
+Versions: 1 was the first; in 2 an order leaves out what is 0, and the device remembers messages. A record of an older version is
+read as it is, and written in the present one when it next changes: an upgrade has no instant at which the power must not fail.
+A newer version is not understood, so it is never overwritten.
 """
 
 import struct

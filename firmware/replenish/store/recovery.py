@@ -14,6 +14,7 @@ from ..core.errors import StoreError
 from . import ledger
 
 _TAGS_A_RECORD = const(24)  # slots listed in one record, so that it stays within 128 bytes
+_ID_AT_1 = const(69)  # where the id begins in an order of format 1
 _LISTS = const(16)  # records of the list that are looked for: 384 slots
 
 
@@ -48,13 +49,13 @@ class Recovery:
             pass  # a medium that takes no write will not take the next record either
         raise StoreError(sentence)
 
-    def _fill(self, key, fields, thing, least=0):
-        """Fill a core object from its record. Returns whether there was one. least: bytes that an older version has."""
-        size = struct.calcsize(fields[0])
-        payload = self._get(key, least or size)
+    def _fill(self, key, fields, thing, least=None):
+        """Fill a core object from its record. Returns whether there was one. least: so many bytes must be there, the rest may be
+        left out and is 0; None: all."""
+        payload = self._get(key, struct.calcsize(fields[0]) if least is None else least)
         if payload is None:
             return False
-        payload += bytes(max(0, size - len(payload)))
+        payload += bytes(max(0, struct.calcsize(fields[0]) - len(payload)))
         for field, value in zip(fields[1:], struct.unpack_from(fields[0], payload)):
             setattr(thing, field, value)
         return True
@@ -72,20 +73,15 @@ class Recovery:
         self._ledger.progress_ids[slot.id] = order.progress_id
 
     def _order(self, order, key, listed):
-        payload = self._get(key, ledger.ORDER_SIZE + 1)
+        payload = self._get(key, 2)
         if payload is None:
             if listed or self._list_damaged:
                 self.damage.append("record %s: missing" % key)
                 raise StoreError(self.damage[-1])
             return
-        if payload[0] > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
-            self._refuse(key, "record %s: state %d, reason %d unknown" % (key, payload[0], payload[1]))
-        for field, value in zip(ledger.ORDER[1:], struct.unpack_from(ledger.ORDER[0], payload)):
-            setattr(order, field, value)
-        order.subscribed = order.cancels >> 6
-        order.cancels &= 63
-        order.fuse = bytearray(order.fuse)
-        order.own_id = ledger.unpack_id(payload[ledger.ORDER_SIZE :])
+        sentence = read_order(payload, order)
+        if sentence:
+            self._refuse(key, "record %s: %s" % (key, sentence))
 
     def level(self, slot):
         """Fill a slot's level, after its order. A damaged level is no level: it will be measured again."""
@@ -100,7 +96,7 @@ class Recovery:
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
-            self._fill("device", ledger.DEVICE, device, ledger.DEVICE_1_SIZE)
+            self._fill("device", ledger.DEVICE, device, 0)
         except StoreError:
             device.held = 1
 
@@ -134,6 +130,67 @@ class Recovery:
             self._store.put(
                 "slots-%d" % (start // _TAGS_A_RECORD), b"".join([unhexlify(t) for t in tags[start : start + _TAGS_A_RECORD]])
             )
+
+
+def read_order(payload, order):
+    """Fill an order from what was kept of it. Returns "", or what is wrong with it, and then the order stands as it was."""
+    mark = payload[0] & ledger.ORDER_MARK
+    state = payload[0] - mark
+    if state > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
+        return "state %d, reason %d unknown" % (state, payload[1])
+    id_at = _id_at(payload) if mark else _ID_AT_1
+    if len(payload) <= id_at:
+        return "%d bytes, at least %d wanted" % (len(payload), id_at + 1)
+    (_order_2 if mark else _order_1)(payload, order)
+    order.own_id = ledger.unpack_id(payload[id_at:])
+    order.state = state
+    order.subscribed = order.cancels >> 6
+    order.cancels &= 63
+    return ""
+
+
+def _set(order, fields, values):
+    for field, value in zip(fields, values):
+        setattr(order, field, value)
+
+
+_HEAD = ("state", "reason", "flags", "cancels", "attempts", "refills_seen")
+
+
+def _id_at(payload):
+    """Where the id begins in an order of format 2."""
+    if len(payload) < ledger.ORDER_HEAD_SIZE:
+        return ledger.ORDER_HEAD_SIZE
+    present = struct.unpack_from(ledger.ORDER_HEAD, payload)[6]
+    words = len([i for i in range(len(ledger.WORDS)) if present >> i & 1])
+    return ledger.ORDER_HEAD_SIZE + 4 * words + (present >> ledger.FUSE_SHIFT)
+
+
+def _order_1(payload, order):
+    """Format 1: every word in its place."""
+    values = struct.unpack_from("<BBBBBHIIIIIIIIIffH16s", payload)
+    _set(order, _HEAD + ledger.WORDS, values)
+    order.fuse_day = values[17]
+    order.fuse = bytearray(values[18])
+
+
+def _order_2(payload, order):
+    """Format 2: without what is 0."""
+    values = struct.unpack_from(ledger.ORDER_HEAD, payload)
+    _set(order, _HEAD, values)
+    present, order.fuse_day = values[6:]
+    at = ledger.ORDER_HEAD_SIZE
+    for i in range(len(ledger.WORDS)):
+        if present >> i & 1:
+            setattr(order, ledger.WORDS[i], struct.unpack_from("<f" if i >= ledger.FIRST_FLOAT else "<I", payload, at)[0])
+            at += 4
+    size = present >> ledger.FUSE_SHIFT
+    packed = payload[at : at + size]
+    order.fuse = bytearray(packed if size == ledger.FUSE_SIZE else ledger.FUSE_SIZE)
+    if size < ledger.FUSE_SIZE:
+        for byte in packed:
+            day = byte & 31
+            order.fuse[day >> 1] += (byte >> 5) << (day & 1) * 4
 
 
 def reload(agent, now):
