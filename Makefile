@@ -43,6 +43,10 @@ powerloss: venv-all unix micropython32 ## Cut the power everywhere, on every med
 	@$(PY) -m host_tests.powerloss $(if $(MEDIUM),--medium $(MEDIUM)) $(if $(LIFE),--life $(LIFE)) $(if $(CUT),--cut $(CUT)) \
 	    $(if $(DEPTH),--depth $(DEPTH))
 
+.PHONY: powerloss-mutants
+powerloss-mutants: venv-all ## Break the firmware on purpose and see each break caught: MUTANT=name
+	@$(PY) -m host_tests.powerloss.mutants $(MUTANT)
+
 .PHONY: kills
 kills: venv-all unix micropython32 ## kill -9 at random instants of orders' lives: N=500 SEED=1
 	@KILLS=$(N) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_kills.py
@@ -78,7 +82,7 @@ clean: ## Remove everything that was built or downloaded
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 
 # Set-up, called by the targets above. Each step knows by itself when there is nothing to do.

@@ -1,4 +1,6 @@
-"""Break the firmware on purpose, and see each break caught: `make powerloss-mutants`, or `python -m host_tests.powerloss.mutants [NAME ...]`.
+"""Break the firmware on purpose, and see each break caught: `make powerloss-mutants`.
+
+    python -m host_tests.powerloss.mutants [NAME ...]
 
 A mutant is a patch of this folder (README.md says how one is written). Each is applied to a copy of the tree under build/mutants/,
 where the one life on the one medium that must catch it is run, or a dual test. Exit status 1 when one survives, is caught by
@@ -117,7 +119,7 @@ def by_powerloss(mutant: Mutant, tree: Path, medium: str, life: str) -> tuple[st
 
 def by_test(mutant: Mutant, tree: Path, test: str) -> tuple[str, str]:
     """(the test that failed or "", what it said or why it does not count)."""
-    done = python(tree, "pytest", "-p", "no:cacheprovider", test)
+    done = python(tree, "pytest", test)
     failed = FAILED_TEST.search(done.stdout)
     # Status 1: tests were run and failed; 2 to 5: they were not run.
     if done.returncode == 1 and failed and mutant.says in done.stdout:
@@ -128,10 +130,10 @@ def by_test(mutant: Mutant, tree: Path, test: str) -> tuple[str, str]:
 def attempt(mutant: Mutant, trees: Path = TREES) -> Verdict:
     """Plant a mutant and run what must catch it."""
     started = time.monotonic()
-    kind, *arguments = mutant.runs.split()
+    kind, *where = mutant.runs.split()
     try:
         tree = plant(mutant, trees)
-        caught, text = {"powerloss": by_powerloss, "test": by_test}[kind](mutant, tree, *arguments)
+        caught, text = by_powerloss(mutant, tree, *where) if kind == "powerloss" else by_test(mutant, tree, *where)
     except Unfit as error:
         caught, text = "", str(error)
     return Verdict(mutant, caught, text, time.monotonic() - started)
@@ -149,7 +151,7 @@ def repeat_command(verdict: Verdict) -> str:
 def show(verdict: Verdict, whole: bool) -> None:
     """A row of the table. whole: with the failure's text and the command that repeats it."""
     mutant = verdict.mutant
-    print(f"  {mutant.name:36} {mutant.law:26} {verdict.caught or 'SURVIVED':48} {verdict.seconds:5.1f}", flush=True)
+    print(f"  {mutant.name:41} {mutant.law:31} {verdict.caught or 'SURVIVED':48} {verdict.seconds:5.1f}", flush=True)
     if whole or not verdict.caught:
         print(f"    {mutant.breaks}\n    {verdict.text}", flush=True)
     if whole and verdict.caught:
@@ -180,7 +182,7 @@ def main(arguments: list[str] | None = None, folder: Path = PATCHES, trees: Path
     except Unfit as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"  {'mutant':36} {'law':26} {'caught by':48} seconds")
+    print(f"  {'mutant':41} {'law':31} {'caught by':48} seconds")
     survived = 0
     for verdict in attempt_all(mutants, trees):
         show(verdict, whole=bool(names))
