@@ -51,6 +51,10 @@ powerloss-mutants: venv-all ## Break the firmware on purpose and see each break 
 kills: venv-all unix micropython32 ## kill -9 at random instants of orders' lives: N=500 SEED=1
 	@KILLS=$(N) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_kills.py
 
+.PHONY: faults
+faults: venv-all unix micropython32 ## Memory and the medium failing at every point of a whole order life: minutes
+	@$(PY) -m host_tests.faults $(ARGS)
+
 .PHONY: check
 check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board
 	@$(PY) -m tools.check

@@ -1,0 +1,41 @@
+"""A part of what `make faults` does whole: the faults and the media that differ most, and of the slow ones the acts around an order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from host_tests.faults.__main__ import INTERPRETER, Outcome, run
+from tools import toolchain
+
+# (source, medium, mode, acts): the least number of faults, and of those that ended the act.
+LEAST = {
+    ("memory", "littlefs", "once", "5", "9"): (3000, 2000),
+    ("memory", "flashlog", "lasting", "6", "7"): (2000, 2000),
+    ("memory", "folder", "once", "25", "26"): (2000, 2000),
+    ("world", "littlefs", "once"): (3000, 700),
+    ("world", "flashlog", "once"): (1000, 150),
+    ("world", "folder", "once"): (500, 80),
+    ("world", "folder", "lasting"): (500, 80),
+    ("lines", "folder", "once", "6", "7"): (2500, 2500),
+}
+MOST_UNTOLD = 30  # reads that failed and that littlefs took for something else (README.md)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[tuple[str, ...], Outcome]:
+    """All runs, two at a time."""
+    if not INTERPRETER.exists() and not toolchain.must_have_32bit():
+        pytest.skip(f"{INTERPRETER} is missing (make micropython32)")
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(LEAST, pool.map(lambda told: run(*told), LEAST), strict=True))
+
+
+@pytest.mark.parametrize("told", LEAST, ids=" ".join)
+def test_a_fault_at_every_point_ends_in_one_order(told: tuple[str, ...], outcomes: dict[tuple[str, ...], Outcome]) -> None:
+    outcome = outcomes[told]
+    assert not outcome.failed, outcome.text
+    assert outcome.untold <= (MOST_UNTOLD if "littlefs" in told else 0), outcome.text
+    assert outcome.faults >= LEAST[told][0]
+    assert outcome.raised >= LEAST[told][1], "the faults did not happen"
