@@ -306,6 +306,8 @@ class Laws:
             law["own"] = ""
         if law["own"] and event_id != law["own"]:
             raise Broken("id lost: %s is shown, %s was accepted" % (event_id, law["own"]))
+        if state == "blocked" and not event_id:
+            raise Broken("id lost: blocked without the id that the service told")
         if law["phase"] == OPEN and state in ("idle", "asking"):
             raise Broken("law 1: %s, an order was accepted" % state)
         if state in ("asking", "held") and next_try:

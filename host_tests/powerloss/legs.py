@@ -20,6 +20,8 @@ SHORTER = tuple(name for name in ALL if name not in (*LONG, "upgrade"))
 # One of each kind of thing that the store and the laws meet: where a cut is dear, these stand for the others.
 SOME = ("plain", "answer-lost", "busy", "cancelled", "token-rotated", "first-start")
 
+MORE = ("probe", "two-slots", "busy-for-both", "packs", "second-not-refilled", "never-answered", "away", "away-while-asking", "id-unknown", "upgrade")
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -39,5 +41,5 @@ LEGS = {
     "flash-micropython32": Leg("flash-sample", "micropython32", SOME, 2_000),
     "vfslfs2": Leg("vfslfs2", "micropython", (*SOME, "upgrade"), 1_500),
     "littlefs": Leg("littlefs", "cpython", (*SOME, "probe", "two-slots", "upgrade"), 2_000),
-    "posix": Leg("posix", "cpython", (*SOME, "probe", "two-slots", "away", "away-while-asking", "id-unknown", "upgrade"), 20_000),
+    "posix": Leg("posix", "cpython", (*SOME, *MORE), 20_000),
 }

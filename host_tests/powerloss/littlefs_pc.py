@@ -119,3 +119,4 @@ class PcFile:
 
     def flush(self) -> None:
         self._medium._checked(self._file.flush)
+        self._medium._checked(self._file.raw.flush)  # the buffer's own flush does not reach littlefs's sync

@@ -108,7 +108,7 @@ def _lives():
     lost = [_low(), (50 * HOUR, "forget", True)]
     still = [(2 * HOUR, "status", "A", "Authorized")]
     lost_one = still + [(3 * DAY, "end", "A", "Closed"), (4 * DAY, "foreign", "A")]
-    yield Life("id-unknown", 14, {"A": 1}, lost, {"A": (lost_one,)}, ids=long_id)
+    yield Life("id-unknown", 14, {"A": 1}, lost, {"A": (lost_one,)}, ids=long_id, ends={"A": "blocked"})
     cancelled = [(2 * HOUR, "status", "A", "Authorized"), (20 * HOUR, "end", "A", "Cancelled")]
     yield Life("clock-lost", 9, {"A": 2}, [_low()], {"A": (cancelled, still)}, unset_s=9 * HOUR)
     yield Life("upgrade", 7, {"A": 2}, [_low(), (30 * HOUR, "older")], _AGAIN, ends={"A": "placed"})
@@ -130,12 +130,16 @@ def _lives():
     resumed = [(HOUR, "end", "A", "Cancelled"), (60 * HOUR, "person", "resume")]
     yield Life("fuse", 5, {"A": 3}, [_low()], {"A": (free, resumed, still)}, policy=fuse)
     early = _fate(refill_h=30, again_h=90)
-    packs = {"id": "A", "pack": 20}
+    packs = {"id": "A", "pack": 16}
     stocked = [(0, "person", "stock", "A", 5), (10 * HOUR, "person", "stock", "A", 0), _low()]
-    yield Life("packs", 8, {"A": 1}, stocked, {"A": (_fate(again_h=90),)}, slots=(packs,))
+    yield Life("packs", 13, {"A": 1}, stocked, {"A": (_fate(again_h=90),)}, slots=(packs,))
     yield Life("refill-before-news", 7, {"A": 2}, [_low()], {"A": (early, still)})
     unseen = _fate(refill_h=0)
     yield Life("no-refill", 22, {"A": 2}, [_low()], {"A": (unseen, unseen)}, ends={"A": "held"})
+    second = (_fate(again_h=90), unseen)
+    yield Life("second-not-refilled", 11, {"A": 2}, [_low()], {"A": second}, ends={"A": "awaiting_refill"})
+    drops = ["drop"] * 14
+    yield Life("never-answered", 8, {"A": 1}, [_low(), _fault("replenish", *drops)], {"A": (still,)}, ends={"A": "placed"})
     away = [(2 * HOUR, "status", "A", "Authorized"), (50 * HOUR, "end", "A", "Closed"), (60 * HOUR, "off", 20 * DAY)]
     away += [(70 * HOUR, "refill", "A", 10), (18 * DAY, "level", "A", 2)]
     yield Life("away", 34, {"A": 2}, [_low()], {"A": (away, still)}, ends={"A": "placed"})
@@ -145,6 +149,8 @@ def _lives():
     yield Life("away-while-asking", 42, {"A": 1}, [_low()], {"A": (late,)}, policy=patient, off_s=(16 * DAY,), ends={"A": "idle"})
     both = {"A": _AGAIN["A"], "B": (_fate("B", refill_h=55),)}
     yield Life("two-slots", 7, {"A": 2, "B": 1}, [_low(), _low("B", 30 * HOUR)], both, slots=("A", "B"), ends={"B": "idle"})
+    soon = [_low(), _low("B", HOUR + 600), _fault("replenish", busy)]
+    yield Life("busy-for-both", 3, {"A": 1, "B": 1}, soon, {"A": (still,), "B": ([(HOUR, "status", "B", "Authorized")],)}, slots=("A", "B"))
     yield Life("first-start", 1, {"A": 0}, [], {})
 
 

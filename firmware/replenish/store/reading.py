@@ -12,6 +12,7 @@ from . import record
 _SIZE_LIMIT = const(4096)  # bytes read of one record; the longest legal one is a token of 2,048 characters
 _FOLDER = const(0x4000)  # in the mode that `stat` tells
 _ENOENT = const(2)
+_EIO = const(5)
 _ASIDE = const(8)  # damaged records kept of one key; the last name is used again
 
 
@@ -53,8 +54,8 @@ def content(folder, key):
     except OSError as error:
         if error.args[0] != _ENOENT:
             raise OSError(error.args[0], "record " + key)
-    if key in os.listdir(folder):
-        raise StoreError("record %s: there by name only" % key)  # a link to nowhere
+    if key in os.listdir(folder):  # a link to nowhere; or littlefs could not read a block, and says that nothing is there
+        raise OSError(_EIO, "record " + key)
     return None
 
 
