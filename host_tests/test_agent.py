@@ -138,13 +138,13 @@ def test_law_3_the_intent_is_durable_before_the_call_and_the_answer_before_anyth
 def test_law_3_a_store_that_refuses_means_no_call():
     appliance = Appliance()
     appliance.live(HOUR)
-    appliance.store.full_for = ("",)
+    appliance.store.full_for = [""]
     appliance.sensors["A"].value = 2
     appliance.live(2 * DAY)
     assert appliance.service.count("replenish") == 0
     assert appliance.agent.fault == "store_failed"
     assert "Errno 28" in appliance.console.of("fault")[-1]["detail"], "which record, and why"
-    appliance.store.full_for = ()
+    appliance.store.full_for = []
     appliance.until_state("accepted")
     assert appliance.agent.fault is None and appliance.agent.unsaved == []
 
@@ -154,7 +154,7 @@ def test_law_3_nothing_is_called_while_a_record_of_any_kind_is_not_durable():
         appliance = Appliance()
         appliance.service.rotate = "Atzr|second"
         appliance.live(DAY)
-        appliance.store.full_for = (key,)
+        appliance.store.full_for = [key]
         appliance.service.rotate = "Atzr|third"
         appliance.sensors["A"].value = 2
         if key == "device":
@@ -165,7 +165,7 @@ def test_law_3_nothing_is_called_while_a_record_of_any_kind_is_not_durable():
         assert appliance.service.count("replenish") == 0
         appliance.live(10 * DAY)
         assert len(appliance.service.calls) == calls, key
-        appliance.store.full_for = ()
+        appliance.store.full_for = []
         appliance.until_state("accepted")
         assert appliance.store.records["token"][4:] == b"Atzr|third", key
 
@@ -204,7 +204,7 @@ def test_run_ends_when_the_store_asks_for_a_start():
         appliance.store.must_restart = True
         return False
 
-    appliance.console.wait = ask
+    appliance.console.wait = ask  # type: ignore[method-assign]
     appliance.agent.run()
     assert appliance.store.must_restart
 

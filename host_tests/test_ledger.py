@@ -242,7 +242,8 @@ def check_fuse(counts):
 
 
 def test_the_fuse_comes_back_however_full():
-    days = [[0] * 31, [1] * 31, [15] * 31, [15] + [0] * 30, [0] * 30 + [15], [7, 8] + [0] * 29, [1] * 15 + [0] * 16, [1] * 16 + [0] * 15]
+    days = [[0] * 31, [1] * 31, [15] * 31, [15] + [0] * 30, [0] * 30 + [15], [7, 8] + [0] * 29]
+    days += [[1] * 15 + [0] * 16, [1] * 16 + [0] * 15]
     days += [[1 if day % 7 == 3 else 0 for day in range(31)], [14, 0, 1] * 10 + [9]]
     cases(check_fuse, [(counts,) for counts in days])
 

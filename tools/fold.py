@@ -196,7 +196,8 @@ class _Module:
             raise self._refuse(parameter, f"{parameter.arg}: a parameter that means something else too, or an f-string beside one")
         if short in {name for name, _ in _bound(self._tree)} | set(self._meant):
             raise self._refuse(function, f"{short}: is what a parameter becomes")
-        for place in (parameter, *uses):
+        places: list[ast.arg | ast.Name] = [parameter, *uses]
+        for place in places:
             first = place.col_offset
             self._edits.append((place.lineno, first, first + len(parameter.arg.encode()), short))
 

@@ -73,7 +73,7 @@ class Store:
         self.aside = {}
         self.writes = []
         self.refuses = ""
-        self.full_for = ()  # keys, or what they begin with, that find no room
+        self.full_for = []  # keys, or what they begin with, that find no room
         self.unreadable = 0  # so many next reads fail
         self.must_restart = False
         self.worn = 0

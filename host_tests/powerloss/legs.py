@@ -20,7 +20,8 @@ SHORTER = tuple(name for name in ALL if name not in (*LONG, "upgrade"))
 # One of each kind of thing that the store and the laws meet: where a cut is dear, these stand for the others.
 SOME = ("plain", "answer-lost", "busy", "cancelled", "token-rotated", "first-start")
 
-MORE = ("probe", "two-slots", "busy-for-both", "packs", "second-not-refilled", "never-answered", "away", "away-while-asking", "id-unknown", "upgrade")
+_STOCK = ("packs", "second-not-refilled")
+MORE = ("probe", "two-slots", "busy-for-both", *_STOCK, "never-answered", "away", "away-while-asking", "id-unknown", "upgrade")
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,8 @@ def _lives():
     both = {"A": _AGAIN["A"], "B": (_fate("B", refill_h=55),)}
     yield Life("two-slots", 7, {"A": 2, "B": 1}, [_low(), _low("B", 30 * HOUR)], both, slots=("A", "B"), ends={"B": "idle"})
     soon = [_low(), _low("B", HOUR + 600), _fault("replenish", busy)]
-    yield Life("busy-for-both", 3, {"A": 1, "B": 1}, soon, {"A": (still,), "B": ([(HOUR, "status", "B", "Authorized")],)}, slots=("A", "B"))
+    fates = {"A": (still,), "B": ([(HOUR, "status", "B", "Authorized")],)}
+    yield Life("busy-for-both", 3, {"A": 1, "B": 1}, soon, fates, slots=("A", "B"))
     yield Life("first-start", 1, {"A": 0}, [], {})
 
 

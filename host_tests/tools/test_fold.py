@@ -93,7 +93,7 @@ def test_the_module_of_a_constant_keeps_it_private(tmp_path: Path, text: str, ex
         ("def f(now, key):\n    return now + x.now[key]", "def f(p0, p1):\n    return p0 + x.now[p1]"),
         ("def f(now, key=1):\n    return g(now, key=key)", "def f(p0, key=1):\n    return g(p0, key=key)"),
         ("class A:\n    def now(self, now):\n        self.now = now", "class A:\n    def now(self, p0):\n        self.now = p0"),
-        ("def f(a):\n    def g(b):\n        return a + b\n    return g", "def f(p0):\n    def g(p1):\n        return p0 + p1\n    return g"),
+        ("def f(a):\n    return lambda b: a + b", "def f(p0):\n    return lambda p1: p0 + p1"),
         ("x = [lambda ö: ö + 'ö' for y in z]", "x = [lambda p0: p0 + 'ö' for y in z]"),
         ("def f(a):\n    a += 1\n    return [a for b in a]", "def f(p0):\n    p0 += 1\n    return [p0 for b in p0]"),
         ("def f(*a, **b):\n    return a, b", "def f(*a, **b):\n    return a, b"),
