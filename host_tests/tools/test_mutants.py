@@ -87,8 +87,9 @@ def test_a_mutant_that_breaks_everything_is_not_caught(tmp_path: Path, capsys: p
 
 
 def test_a_header_that_is_not_whole_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path, harmless().replace("# Law: none\n", "")) == 1
-    assert "wrong: Law" in capsys.readouterr().err
+    for whole, spoilt, name in (("# Law: none\n", "", "Law"), ("keeps", "is said to keep", "Uncut")):
+        assert run(tmp_path, harmless().replace(whole, spoilt)) == 1
+        assert f"wrong: {name}" in capsys.readouterr().err
 
 
 def test_a_name_that_chooses_none_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ TREES = ROOT / "build" / "mutants"
 COPIED = ("firmware", "host_tests", "tools", "pyproject.toml")
 NEEDLESS = shutil.ignore_patterns("__pycache__", "scenarios", "simulator", "corpus")
 FIELDS = ("Breaks", "Law", "Runs", "Says", "Uncut")
-UNCUT_BREAKS = "breaks too"
+UNCUT = {"keeps the laws": False, "breaks too": True}  # whether the life breaks a law without a cut as well
 # What the power-loss runner prints of a failure: its text, and the command that repeats it.
 FAILURE = re.compile(r"^    (\S.*)\n      make powerloss MEDIUM=\S+ LIFE=\S+ CUT=(\S+)$", re.MULTILINE)
 # Only a law that is broken, a record that is lost, and a rule of the medium that is broken count; a mutant that merely dies does not.
@@ -73,10 +73,11 @@ def read(patch: Path) -> Mutant:
     head = patch.read_text().partition("\n--- ")[0]
     fields = dict(re.findall(r"^# (\w+): (.+)$", head, re.MULTILINE))
     wrong = [name for name in FIELDS if name not in fields] + [name for name in fields if name not in FIELDS]
+    if not wrong and fields["Uncut"] not in UNCUT:
+        wrong.append("Uncut")
     if wrong:
         raise Unfit(f"{patch.name}: in the header are wanted: {', '.join(FIELDS)}; wrong: {', '.join(wrong)}")
-    uncut_breaks = fields["Uncut"] == UNCUT_BREAKS
-    return Mutant(patch.stem, patch, fields["Breaks"], fields["Law"], fields["Runs"], fields["Says"], uncut_breaks)
+    return Mutant(patch.stem, patch, fields["Breaks"], fields["Law"], fields["Runs"], fields["Says"], UNCUT[fields["Uncut"]])
 
 
 def plant(mutant: Mutant, trees: Path) -> Path:
