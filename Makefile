@@ -18,7 +18,8 @@ run: unix ## One appliance and the service simulator, 30 virtual days in about a
 	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test
-test: test-pc test-unix powerloss ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
+test: venv-all unix micropython32 ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
+	@$(MAKE) --jobs=2 --output-sync=line test-pc test-others
 
 ##@ Parts
 .PHONY: unix
@@ -33,6 +34,10 @@ sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
 .PHONY: test-pc
 test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(ARGS)
+
+.PHONY: test-others
+test-others: # beside test-pc, which waits for processes as often as it works
+	@$(MAKE) test-unix && $(MAKE) powerloss
 
 .PHONY: test-unix
 test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit
@@ -54,6 +59,10 @@ kills: venv-all unix micropython32 ## kill -9 at random instants of orders' live
 .PHONY: faults
 faults: venv-all unix micropython32 ## Memory and the medium failing at every point of a whole order life: minutes
 	@$(PY) -m host_tests.faults $(ARGS)
+
+.PHONY: bench
+bench: venv-all unix micropython32 ## What the store costs the flash, beside other ways, against the budgets: JSON=file
+	@$(PY) -m host_tests.bench $(if $(JSON),--json "$(JSON)")
 
 .PHONY: check
 check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board

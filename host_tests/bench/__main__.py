@@ -1,0 +1,151 @@
+"""`make bench`: what the store costs the flash, as counted, beside the usual ways. What is assumed stands in `household`.
+
+    python -m host_tests.bench [--json FILE]
+
+The sections run on MicroPython, side by side. Exit status 1 when a budget is not kept.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+from host_tests.bench import budgets, flips
+from host_tests.unix_port.__main__ import INTERPRETERS, environment
+
+PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
+_HEAP = "64m"
+# Name: the program's arguments. The dear ones first, so that both cores are busy to the end.
+SECTIONS = {
+    "recovery": ("recovery", 10, 100, 1000, 10000),
+    "orders, 16 slots": ("orders", 16, 8),
+    "flicker, 16 slots": ("flicker", 16, 6, 2),
+    "orders, 1 slot": ("orders", 1, 200),
+    "rivals": ("rivals", 50),
+    "flicker, 1 slot": ("flicker", 1, 24, 30),
+    "quiet, 1 slot": ("quiet", 1, 1000),
+    "quiet, 16 slots": ("quiet", 16, 60),
+    "heap": ("heap", 4, 64),
+}
+MEDIA = ("littlefs", "log-2", "log-4", "log-16")
+
+
+def measure(section, *numbers):
+    """The figures of one section of `program`. Raises RuntimeError with what it printed when it fails."""
+    interpreter = INTERPRETERS[section == "heap"]  # the heap is counted where objects are as small as on an ESP32
+    command = [str(interpreter), "-X", f"heapsize={_HEAP}", PROGRAM, section, *map(str, numbers)]
+    done = subprocess.run(command, env=environment(""), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return json.loads(done.stdout)
+
+
+def measure_flips():
+    """[(kind, flips in a file, truncations, not found, flips in a log, truncations, not found), ...]"""
+    rows = []
+    for kind, (key, payload) in flips.records().items():
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append((kind, *flips.in_file(key, payload, folder), *flips.in_log(key, payload)))
+    return rows
+
+
+def measure_all():
+    with ThreadPoolExecutor(2) as pool:
+        running = {name: pool.submit(measure, *arguments) for name, arguments in SECTIONS.items()}
+        running["flips"] = pool.submit(measure_flips)
+        return {name: future.result() for name, future in running.items()}
+
+
+# Tables
+
+
+def table(title, head, rows):
+    """A table as text: the first column to the left, the others to the right."""
+    cells = [head, *[[_cell(value) for value in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *[row[i].rjust(widths[i]) for i in range(1, len(head))]]) for row in cells]
+    return "\n".join(["", title, "  " + lines[0], *["  " + line for line in lines[1:]]])
+
+
+def _cell(value):
+    if value is None:
+        return "does not fit"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def order_tables(found):
+    for name in ("orders, 1 slot", "orders, 16 slots"):
+        rows = []
+        for medium in found[name]["media"]:
+            if not found[name]["media"][medium]["full"]:
+                rows += [(medium, what, *row) for what, row in budgets.an_order(found[name], medium).items()]
+        head = ("medium", "of one order", "writes", "programs", "bytes", "erases")
+        yield table(f"One order, from low to refilled ({name}, {found[name]['orders']} orders)", head, rows)
+
+
+def life_table(found):
+    rows = []
+    for name in [f"{what}, {slots}" for what in ("quiet", "orders", "flicker") for slots in ("1 slot", "16 slots")]:
+        section = found[name]
+        for medium in MEDIA:
+            day = [figure / section["days"] for figure in budgets.added(section["media"][medium]["by"])]
+            ten, years = budgets.hottest_in_ten_years(section, medium), budgets.years_until_worn(section, medium)
+            rows.append((name, medium, *((day[0], day[2], day[3]) if ten is not None else (None,) * 3), ten, years))
+    head = ("household", "medium", "writes/day", "bytes/day", "erases/day", "hottest, 10 years", "years to 100,000")
+    return table("A day, and how long the flash lasts", head, rows)
+
+
+def rival_table(section):
+    ours = next(row for row in section["rows"] if row[0] == "littlefs")
+    rows = []
+    for name, (changes, _, size, erases, _, read), hottest in section["rows"]:
+        times = (size / ours[1][2], erases / ours[1][3])
+        rows.append((name, size / changes, erases / changes, hottest, read / changes, *times))
+    head = ("way", "bytes", "erases", "hottest block", "bytes read", "bytes, times", "erases, times")
+    title = f"The same {ours[1][0]:,} changes ({section['orders']} orders), each on average; times: as much as ours on littlefs"
+    return table(title, head, rows)
+
+
+def tables(found):
+    yield from order_tables(found)
+    yield life_table(found)
+    yield rival_table(found["rivals"])
+    starts = [(f"{row[0]:,}", *row[1:]) for row in found["recovery"]["rows"]]
+    title = "A start: mount, and read every record (one slot; the dearest of 40)"
+    yield table(title, ("past orders", "medium", "reads", "bytes read", "us here"), starts)
+    head = ("record", "flips, file", "cut short", "not found", "flips, log", "cut short", "not found")
+    yield table("Every bit flipped, every truncation", head, found["flips"])
+    stores = [(str(row[0]), *row[1:]) for row in found["heap"]["rows"]]
+    yield table("Heap of a mounted store, 32-bit", ("slots", "medium", "records", "bytes of heap", "us a put here"), stores)
+
+
+def judged(found):
+    """All budgets."""
+    lives = [budgets.of_life(name, found[name]) for name in ("orders, 1 slot", "orders, 16 slots")]
+    starts = budgets.of_recovery(found["recovery"])
+    return [*budgets.of_orders(found["orders, 1 slot"]), *lives, *starts, budgets.of_flips(found["flips"])]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m host_tests.bench")
+    parser.add_argument("--json", help="write the figures to this file as well")
+    options = parser.parse_args()
+    found = measure_all()
+    for text in tables(found):
+        print(text)
+    print("\nBudgets")
+    for budget in judged(found):
+        print(f"  {budget}")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(found, file, indent=1)
+    return 0 if all(budget.kept for budget in judged(found)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
