@@ -21,13 +21,13 @@ _HEAP = "64m"
 # Name: the program's arguments. The dear ones first, so that both cores are busy to the end.
 SECTIONS = {
     "recovery": ("recovery", 10, 100, 1000, 10000),
-    "orders, 16 slots": ("orders", 16, 8),
-    "flicker, 16 slots": ("flicker", 16, 6, 2),
-    "orders, 1 slot": ("orders", 1, 200),
+    "orders, 16 slots": ("orders", 16, 6, 1096),
+    "flicker, 16 slots": ("flicker", 16, 6, 8),
+    "orders, 1 slot": ("orders", 1, 200, 3652),
     "rivals": ("rivals", 50),
-    "flicker, 1 slot": ("flicker", 1, 24, 30),
-    "quiet, 1 slot": ("quiet", 1, 1000),
-    "quiet, 16 slots": ("quiet", 16, 60),
+    "flicker, 1 slot": ("flicker", 1, 48, 200),
+    "quiet, 1 slot": ("quiet", 1, 1000, 3652),
+    "quiet, 16 slots": ("quiet", 16, 40, 730),
     "heap": ("heap", 4, 64),
 }
 MEDIA = ("littlefs", "log-2", "log-4", "log-16")
@@ -72,7 +72,7 @@ def table(title, head, rows):
 
 def _cell(value):
     if value is None:
-        return "does not fit"
+        return "full"
     if isinstance(value, float):
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else value
@@ -96,8 +96,9 @@ def life_table(found):
             day = [figure / section["days"] for figure in budgets.added(section["media"][medium]["by"])]
             ten, years = budgets.hottest_in_ten_years(section, medium), budgets.years_until_worn(section, medium)
             rows.append((name, medium, *((day[0], day[2], day[3]) if ten is not None else (None,) * 3), ten, years))
-    head = ("household", "medium", "writes/day", "bytes/day", "erases/day", "hottest, 10 years", "years to 100,000")
-    return table("A day, and how long the flash lasts", head, rows)
+    head = ("household", "medium", "writes/day", "bytes/day", "erases/day", "hottest, 10 years", "years")
+    title = "A day, and the flash: years until its hottest block was erased 100,000 times (full: does not fit)"
+    return table(title, head, rows)
 
 
 def rival_table(section):
@@ -106,8 +107,8 @@ def rival_table(section):
     for name, (changes, _, size, erases, _, read), hottest in section["rows"]:
         times = (size / ours[1][2], erases / ours[1][3])
         rows.append((name, size / changes, erases / changes, hottest, read / changes, *times))
-    head = ("way", "bytes", "erases", "hottest block", "bytes read", "bytes, times", "erases, times")
-    title = f"The same {ours[1][0]:,} changes ({section['orders']} orders), each on average; times: as much as ours on littlefs"
+    head = ("way", "bytes", "erases", "hottest", "bytes read", "x bytes", "x erases")
+    title = f"The same {ours[1][0]:,} changes ({section['orders']} orders), each on average; x: as much as ours on littlefs"
     return table(title, head, rows)
 
 

@@ -63,7 +63,7 @@ def _renamed(folder):
 
 RIVALS = (
     ("one JSON file, rewritten", JSONFile),
-    ("a file each, written beside and renamed", _renamed),
+    ("a file each, written beside, renamed", _renamed),
     ("a journal, appended to", Journal),
 )
 
