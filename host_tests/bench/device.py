@@ -1,4 +1,4 @@
-"""A block device that only counts. `fakes/flash.py` looks at every byte to be strict, a minute for what takes a second here; that
+"""A block device that only counts. `fakes/flash.py` looks at every byte to be strict, which takes far longer; that
 the store keeps a NOR flash's rules is proved there, so here only how much is done matters.
 """
 

@@ -21,7 +21,8 @@ SHORTER = tuple(name for name in ALL if name not in (*LONG, "upgrade"))
 SOME = ("plain", "answer-lost", "busy", "cancelled", "token-rotated", "first-start")
 
 _STOCK = ("packs", "second-not-refilled")
-MORE = ("probe", "two-slots", "busy-for-both", *_STOCK, "never-answered", "away", "away-while-asking", "id-unknown", "upgrade")
+_AWAY = ("never-answered", "away", "away-while-asking")
+MORE = ("probe", "in-progress", "two-slots", "busy-for-both", *_STOCK, *_AWAY, "id-unknown", "upgrade")
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ class Order:
         """A call is about to leave. low: the slot is low; otherwise the forecast is."""
         if self.state == IDLE and not self.flags & DOUBTED:
             self.own_id = self.progress_id = ""  # their orders ended, by evidence
+            self.accepted_at = self.next_poll = self.sign_at = self.delivery_at = 0  # what is 0 is not written
         reason = LOW if low else RUNS_OUT
         if self.state == BLOCKED:
             self.flags |= PROBING
@@ -302,7 +303,7 @@ class Order:
 
     def _finish(self, now):
         self.on(REFILLED, now, REFILL_SEEN)
-        self.cancels = 0
+        self.cancels = self.delivery_at = 0
         self.flags &= ~(SEEN_REFILL | STOCK_ADDED | DOUBTED)
 
     def refill(self, now, amount, pack):
