@@ -18,8 +18,8 @@ run: unix ## One appliance and the service simulator, 30 virtual days in about a
 	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test
-test: venv-all unix micropython32 ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
-	@$(MAKE) --jobs=2 --output-sync=line test-pc test-others
+test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
+	@$(MAKE) --jobs=2 --output-sync=line test-unix powerloss
 
 ##@ Parts
 .PHONY: unix
@@ -34,10 +34,6 @@ sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
 .PHONY: test-pc
 test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(ARGS)
-
-.PHONY: test-others
-test-others: # beside test-pc, which waits for processes as often as it works
-	@$(MAKE) test-unix && $(MAKE) powerloss
 
 .PHONY: test-unix
 test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit

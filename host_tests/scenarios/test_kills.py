@@ -227,6 +227,7 @@ class Life:
 
     def _live_to_the_end(self) -> None:
         agent = self._start()
+        agent.expect(event="start")  # before that a wrapper may not be ready for a signal
         unfinished = [slot for slot in SLOTS if self._slots[slot] != FULL]
         for slot in unfinished:
             if self._slots[slot] == USED_UP:

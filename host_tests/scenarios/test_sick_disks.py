@@ -72,7 +72,8 @@ def test_a_disk_that_is_full_at_the_start_and_then_is_not(disk: Disk, appliance:
     agent = appliance.start()
     expect_store_failed(agent, FULL)
     assert_silence(appliance)
-    assert appliance.calls() == []
+    # A token may have been fetched before there was anything to write.
+    assert appliance.calls("replenish", "subscription_info") == []
     disk.free()
     agent.expect(event="order", slot=SLOT, state="accepted")
     assert agent.said("fault", fault=None)
