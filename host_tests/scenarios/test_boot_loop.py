@@ -34,6 +34,8 @@ def live_an_hour(interpreter: Interpreter, folder: Path, starts: int, boot_sprea
         for number in range(starts):
             seen = len(appliance.service.connections)
             agent = appliance.start_bare()
+            if not number and not boot_spread_s:
+                wait_for(lambda: bool(appliance.calls()))  # or a slow machine cuts off each start before it comes to its call
             await_time(appliance, agent, began + (number + 1) * HOUR_S // starts)
             # No call is under way then: here one takes as long as half of a start's share of the hour, in truth a second. What
             # becomes of a call that is cut off is another test's matter.
@@ -73,4 +75,5 @@ def test_a_boot_loop_calls_no_more_than_an_agent_that_stays_up(interpreter: Inte
     chance = 3 * DEVIATION * (2 * PAIRS) ** 0.5
     assert sum(calls for calls, _ in looping) <= sum(calls for calls, _ in steady) + chance
     assert min(starts for _, starts in looping) >= STARTS // 5  # a slow machine does not get to all of them
-    assert all(calls for calls, _ in steady) and any(calls for calls, _ in looping)
+    assert all(calls for calls, _ in steady)
+    assert boot_spread_s or all(calls for calls, _ in looping)  # spread over more than a start lives, there may be none
