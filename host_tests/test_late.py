@@ -68,6 +68,19 @@ def test_a_hold_from_before_ends_at_its_own_time_and_one_from_since_is_as_long()
         assert order.since == before and order.missing_since == now + 1 + 5 * HOUR
 
 
+def test_an_attempt_of_unknown_outcome_is_not_made_younger():
+    """When exactly the clock was how late is not known; a call may be repeated only while the attempt is surely fresh (law 3)."""
+    appliance, _, _ = late_appliance(5 * HOUR)
+    agent = appliance.agent
+    order = agent.slots[0].order
+    now = agent.tell_time()
+    order.unknown_at = order.asked_at = now + 60
+    agent.time.late, agent.time.late_since = 5 * HOUR, now + 1
+    postpone(agent)
+    assert order.asked_at == now + 60 + 5 * HOUR
+    assert order.unknown_at == now + 60
+
+
 def test_a_trusted_clock_moves_nothing():
     appliance = Appliance(confirm_s=4 * HOUR)
     appliance.sensors["A"].value = 2

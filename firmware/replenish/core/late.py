@@ -3,7 +3,8 @@
 In memory only while it is needed, which is seldom: a board that sets its clock before the agent starts never needs it.
 """
 
-_BEGINNINGS = "since asked_at unknown_at accepted_at sign_at missing_since"
+# `unknown_at` stays: an attempt that is taken for older than it is may be repeated for less long (law 3).
+_BEGINNINGS = "since asked_at accepted_at sign_at missing_since"
 
 
 def postpone(agent):
