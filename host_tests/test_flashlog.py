@@ -7,6 +7,7 @@ from replenish.store import record
 from replenish.store.flashlog import FlashLog
 
 from host_tests.expect import cases, raises
+from host_tests.fakes.chance import Random
 from host_tests.fakes.flash import Flash
 
 # The fake moves every bit in Python: on MicroPython, ten times slower, samples of what CPython does whole.
@@ -40,17 +41,6 @@ def read_all(log, keys):
         except StoreError:
             found[key] = "damaged"
     return found
-
-
-class Random:
-    """A small generator that gives the same numbers on every interpreter."""
-
-    def __init__(self, seed):
-        self.state = seed * 7919 + 1
-
-    def below(self, limit):
-        self.state = self.state * 69069 + 1 & 0xFFFFFFF
-        return (self.state >> 12) % limit
 
 
 def churn(log, model, count, seed):

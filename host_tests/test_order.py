@@ -3,6 +3,7 @@
 from replenish.core.order import Order
 
 from host_tests.expect import cases, raises
+from host_tests.fakes.chance import Random
 
 DAY = 86400
 START = 1800000000
@@ -509,17 +510,6 @@ def test_a_damaged_record_may_have_been_anything():
 
 
 # The fuse
-
-
-class Random:
-    """A small generator of our own: the same numbers on every interpreter."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, limit):
-        self.state = (self.state * 1103 + 12345) % 65521
-        return self.state % limit
 
 
 def history(seed, most, days):

@@ -6,6 +6,7 @@ from replenish.core.device import Device
 from replenish.core.slot import Slot
 
 from host_tests.expect import cases
+from host_tests.fakes.chance import Random
 
 DAY = 86400
 HOUR = 3600
@@ -210,17 +211,6 @@ def test_a_pack_at_home_holds_while_the_slot_is_full_enough():
     assert not policy.advance(slot, START + 100 * DAY + 599), "low counts when it has lasted"
     assert policy.due_at(slot, START + 100 * DAY) == START + 100 * DAY + 600
     assert policy.advance(slot, START + 100 * DAY + 600)
-
-
-class Random:
-    """A small generator of our own: the same numbers on every interpreter."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, limit):
-        self.state = (self.state * 1103 + 12345) % 65521
-        return self.state % limit
 
 
 def asked(slot, random, now):

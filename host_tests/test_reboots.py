@@ -8,6 +8,7 @@ from replenish.core.isotime import text
 from host_tests.expect import cases
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY
+from host_tests.fakes.chance import Random
 from host_tests.fakes.service import PLACED
 
 HOUR = 3600
@@ -15,17 +16,6 @@ STARTS = 100  # of a boot loop, in an hour
 SEEDS = 200 if sys.implementation.name == "cpython" else 20  # the arithmetic is the same, and 40,000 starts take MicroPython a minute
 DEVIATION = 0.65  # of the calls in an hour: measured over 1,200 of them, with and without a loop
 EXCESS = 2  # calls that the worst hour of a boot loop may have beyond the worst one without
-
-
-class Random:
-    """Random numbers that are the same on every interpreter."""
-
-    def __init__(self, seed):
-        self._state = seed * 2654435761 % 4294967296
-
-    def fraction(self):
-        self._state = (self._state * 1664525 + 1013904223) % 4294967296
-        return (self._state >> 8) / 16777216
 
 
 def calls_of_an_hour(seed, ill, starts, **policy):
