@@ -192,19 +192,8 @@ class Agent:
     def _work(self):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
         now = self.tell_time()
-        if self._spoiled:
-            forget("store.recovery")  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
-            forget("store.reading")
-            from .store.recovery import reload
-
-            try:
-                reload(self, now)
-            except OSError as error:  # what is durable cannot be read now
-                self.store_error = str(error)
-                self.device.store_failed = True
-                return _NO_TIME_S * 1000
-            forget("store.recovery")
-            forget("store.reading")
+        if self._spoiled and not self._reload(now):
+            return _NO_TIME_S * 1000
         self._spoiled = True  # until this step's end
         for slot in self.slots:
             self._observe(slot, now)
@@ -231,6 +220,23 @@ class Agent:
         for slot in self.slots:
             at = min(at, policy.due_at(slot, now), slot.sample_at or at)
         return self._clock.real_ms(max(1, at - now))
+
+    def _reload(self, now):
+        """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
+        reading = "store.recovery", "store.reading"
+        for name in reading:
+            forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
+        from .store.recovery import reload
+
+        try:
+            reload(self, now)
+        except OSError as error:
+            self.store_error = str(error)
+            self.device.store_failed = True
+            return False
+        for name in reading:
+            forget(name)
+        return True
 
     def tell_time(self, answer=None):
         """The time for holds, after looking at the clock and, when there is one, at the Date of a verified peer."""
@@ -381,14 +387,8 @@ class Agent:
                 self.token = rotated
                 self.save(rotated)
             self._access = access
-            # The first token since the start, in a backoff: a boot loop must not add its tokens to the calls that are due.
-            waits = slot if slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED) else None
-            if (device.attempts or waits) and not self._access_until:
-                device.failed(now, self._clock.fraction(), 0, True)
-                self.save_device()
-                if waits:
-                    self._fail(slot.order, o.NOT_ACTED, now, self._next_try(slot.order, device.next_try, now))
-                    self.save(slot)
+            if not self._access_until:
+                self._step_backoff(slot, now)
             self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
             device.refused_token = crc32(self.token.encode())
@@ -397,6 +397,18 @@ class Agent:
         else:
             self._failed(outcome, answer, now)
         self._note("token", None, answer, said)
+
+    def _step_backoff(self, slot, now):
+        """The first token since the start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
+        that are due."""
+        device = self.device
+        waits = slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED)
+        if device.attempts or waits:
+            device.failed(now, self._clock.fraction(), 0, True)
+            self.save_device()
+        if waits:
+            self._fail(slot.order, o.NOT_ACTED, now, self._next_try(slot.order, device.next_try, now))
+            self.save(slot)
 
     def _replenish(self, slot, now):
         order = slot.order

@@ -53,6 +53,7 @@ class FlashLog:
     """Records on `device`. Nothing is written before the first `put`; what is damaged, foreign or newer is told by `get`.
 
     refuses: why the medium as a whole is not trusted and no write is taken, or "".
+    must_restart: never, here: a log that is mounted anew reads what it read before.
     worn: sectors given up since the start, because they would not erase or would not read back what was programmed.
     """
 
