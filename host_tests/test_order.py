@@ -522,7 +522,7 @@ def history(seed, most, days):
         now += 1 + random.below((600, 20000, 65000)[random.below(3)])
         free_at = order.fuse_free_at(now, most)
         if not free_at:
-            order._count_order(now)
+            order.count_order(now)
             times.append(now)
         else:
             assert now < free_at <= now + 31 * DAY
@@ -548,7 +548,7 @@ def test_the_fuse_never_lets_more_through_in_any_30_days():
 def test_a_full_window_frees_within_31_days():
     order = Order()
     for _ in range(3):
-        order._count_order(START)
+        order.count_order(START)
     free_at = order.fuse_free_at(START, 3)
     assert START + 30 * DAY < free_at <= START + 31 * DAY
     assert order.fuse_free_at(free_at - 1, 3) == free_at and order.fuse_free_at(free_at, 3) == 0
@@ -558,21 +558,21 @@ def test_a_full_window_frees_within_31_days():
 def test_a_day_that_can_count_no_higher_is_full():
     order = Order()
     for _ in range(20):
-        order._count_order(START)
+        order.count_order(START)
     assert order.fuse_free_at(START, 100) > START
 
 
 def test_a_clock_that_was_set_back_keeps_the_count():
     order = Order()
-    order._count_order(START)
+    order.count_order(START)
     assert order.fuse_free_at(START - 20 * DAY, 1) == order.fuse_free_at(START, 1)
-    order._count_order(START - 20 * DAY)
+    order.count_order(START - 20 * DAY)
     assert order.fuse_free_at(START, 2) == order.fuse_free_at(START, 1), "counted on the latest day that was known"
 
 
 def test_a_window_long_past_is_empty():
     order = Order()
     for _ in range(14):
-        order._count_order(START)
+        order.count_order(START)
     assert order.fuse_free_at(START + 31 * DAY, 1) == 0
     assert order.fuse_free_at(START + 5000 * DAY, 1) == 0

@@ -142,7 +142,7 @@ def stocked():
 def limited():
     slot = low_slot()
     for _ in range(4):
-        slot.order._count_order(START)
+        slot.order.count_order(START)
     slot.order.intend(START, True)
     slot.order.limit(START, slot.order.fuse_free_at(START, 4))
     return slot

@@ -259,7 +259,7 @@ def test_closing_twice_or_with_an_error_is_quiet():
 
     with Network(Peer()) as network:
         made = connected(network)
-        made._tls = Broken()
+        made.tls = Broken()
         made.close()
         made.close()
         assert network.open() == 0 and made.host == ""

@@ -1,20 +1,25 @@
-"""Put the firmware's constants into the places that use them, and shorten its parameters' names, before it is compiled.
+"""Put the firmware's constants into the places that use them, and shorten private names, before it is compiled.
 
 mpy-cross does that itself for `_X = const(1)` within one module: the name vanishes and costs nothing. A constant that several
 modules share (`order.IDLE`) would stay: an entry in a module's dictionary, a name in the heap, and two look-ups at each use.
 Folding makes shared constants as cheap as private ones: in the module that defines it, `X = const(…)` becomes `_X`; elsewhere
 `module.X` becomes the number. Lines stay where they are, so tracebacks and the source agree.
 
-MicroPython keeps the name of every parameter in the heap, in one pool with all other names, for calls by keyword. A parameter
-without a default is given by its position; on the device it is called p0, p1, ..., and some sixty names are gone from the pool.
+MicroPython keeps every name of a function, an attribute or a parameter in the heap, in one pool that doubles when it is full. A
+parameter without a default is given by its position; on the device it is called p0, p1, ... A private name (`_reload`) means
+something in its own module only; there it is called _a, _b, ..., the same few in every module. Together they take some 180 names
+out of the pool. What a short name in a traceback stands for is told by `python -m tools.fold MODULE`.
 
-What cannot be folded with certainty (a constant that is assigned again, or a local name that hides one) is an error, not a guess.
+What cannot be folded with certainty (a constant that is assigned again, a local name that hides one, a private name of another
+module) is an error, not a guess.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 PACKAGE = "replenish"
@@ -93,6 +98,21 @@ def _chain(node: ast.expr) -> list[str]:
     return []
 
 
+def _is_private(name: str | None) -> bool:
+    return name is not None and len(name) > 1 and name[0] == "_" and name[1] != "_"
+
+
+def _short_names(taken: set[str]) -> Iterator[str]:
+    """_a, _b, ..., _z, _ba, ...: without those that are taken."""
+    for number in count():
+        letters = ""
+        while number or not letters:
+            number, letter = divmod(number, 26)
+            letters = chr(ord("a") + letter) + letters
+        if "_" + letters not in taken:
+            yield "_" + letters
+
+
 class Folder:
     """Folds the modules below `firmware`; it reads all of them first."""
 
@@ -111,8 +131,15 @@ class Folder:
 
     def fold(self, file: Path) -> str:
         """The folded text of one module. Raises FoldError."""
+        return self._module(file).folded()
+
+    def short_names(self, file: Path) -> dict[str, str]:
+        """{private name: what it is called on the device} of one module. Raises FoldError."""
+        return self._module(file).short_names()
+
+    def _module(self, file: Path) -> _Module:
         parts = self._parts(file)
-        return _Module(file, ".".join(parts), parts[:-1], self._constants).folded()
+        return _Module(file, ".".join(parts), parts[:-1], self._constants)
 
 
 class _Module:
@@ -134,6 +161,7 @@ class _Module:
         self._check_names()
         self._visit(self._tree, None)
         self._shorten(self._tree, 0)
+        self._shorten_private()
         lines = self._source.encode().splitlines(keepends=True)  # the tree counts columns in bytes
         for line, first, end, text in sorted(self._edits, reverse=True):
             old = lines[line - 1]
@@ -201,6 +229,55 @@ class _Module:
             first = place.col_offset
             self._edits.append((place.lineno, first, first + len(parameter.arg.encode()), short))
 
+    def short_names(self) -> dict[str, str]:
+        """{private name: short name}: of every private function, class, attribute and variable that this module defines."""
+        names = {place[1] for place in self._private_places() if place[2]} - {"_" + name for name in self._own} - self._vanishing()
+        return dict(zip(sorted(names), _short_names(self._identifiers() - names), strict=False))
+
+    def _vanishing(self) -> set[str]:
+        """Private constants: the compiler itself leaves nothing of them."""
+        return {
+            node.targets[0].id
+            for node in self._tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+            and _chain(node.value.func) == ["const"]
+        }
+
+    def _identifiers(self) -> set[str]:
+        found = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
+        found |= {node.attr for node in ast.walk(self._tree) if isinstance(node, ast.Attribute)}
+        return found | {name for name, _ in _bound(self._tree)} | set(self._meant)
+
+    def _private_places(self) -> Iterator[tuple[ast.AST, str, bool, tuple[int, int]]]:
+        """(node, private name, whether that defines it, line and first byte of the name) for each place where one stands."""
+        for node in ast.walk(self._tree):
+            match node:
+                case ast.Attribute(attr=name, end_lineno=int(line), end_col_offset=int(end)) if _is_private(name):
+                    mine = isinstance(node.value, ast.Name) and node.value.id == "self"
+                    yield node, name, mine and isinstance(node.ctx, ast.Store), (line, end - len(name.encode()))
+                case ast.Name(id=name) if _is_private(name):
+                    yield node, name, isinstance(node.ctx, ast.Store), (node.lineno, node.col_offset)
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if _is_private(name):
+                    keyword = "def " if isinstance(node, ast.FunctionDef) else "class "
+                    yield node, name, True, (node.lineno, node.col_offset + len(keyword))
+
+    def _shorten_private(self) -> None:
+        """Note the edits that give private names short ones."""
+        short = self.short_names()
+        said = {node.value for node in ast.walk(self._tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        known = set(short) | self._vanishing() | {"_" + name for name in self._own}
+        others = {name for name, node in _bound(self._tree) if not isinstance(node, (ast.Name, ast.FunctionDef, ast.ClassDef))}
+        in_text = {id(inner) for node in ast.walk(self._tree) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}
+        for node, name, _, (line, first) in self._private_places():
+            if name not in known and name not in self._meant:
+                raise self._refuse(node, f"{name}: a private name of another module")
+            if name in short and (name in said or name in others or name in self._meant or id(node) in in_text):
+                raise self._refuse(node, f"{name}: a private name that is a text, a parameter or an import too, or in an f-string")
+            if name in short:
+                self._edits.append((line, first, first + len(name.encode()), short[name]))
+
     def _replacement(self, node: ast.AST, parent: ast.AST | None) -> str | None:
         """What to write instead of this node; None when it is no use of a constant."""
         if isinstance(node, ast.Name) and node.id in self._own:
@@ -217,3 +294,16 @@ class _Module:
             raise self._refuse(node, f"{ast.unparse(node)}: a constant cannot be set")
         value = self._shared[module][names[-1]]
         return f"({value})" if value < 0 or isinstance(parent, ast.Attribute) else str(value)
+
+
+def main(argv: list[str]) -> int:
+    """Print what the short names of some modules stand for."""
+    firmware = Path(__file__).resolve().parent.parent / "firmware"
+    for file in map(Path, argv):
+        for name, short in Folder(firmware).short_names(file.resolve()).items():
+            print(f"{file}: {short} {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -33,7 +33,7 @@ def fold_text(tmp_path: Path, text: str, name: str = "core/policy.py", order: st
         ("f(IDLE=o.IDLE, o=1)", "f(IDLE=0, o=1)"),
         ("x = 1 -o.FAR ** 2", "x = 1 -(-5) ** 2"),
         ("x = o.IDLE.to_bytes(1, 'big')", "x = (0).to_bytes(1, 'big')"),
-        ("x = o.plain, o._OWN, o.Order, o.order.IDLE", "x = o.plain, o._OWN, o.Order, o.order.IDLE"),
+        ("x = o.plain, o.Order, o.order.IDLE", "x = o.plain, o.Order, o.order.IDLE"),
         ("x = self.o.IDLE, f().IDLE, a[0].IDLE, IDLE", "x = self.o.IDLE, f().IDLE, a[0].IDLE, IDLE"),
         ("x = 'o.IDLE' # o.IDLE", "x = 'o.IDLE' # o.IDLE"),
         ("x = f'o.IDLE {x}'", "x = f'o.IDLE {x}'"),
@@ -103,6 +103,28 @@ def test_a_parameter_without_a_default_gets_a_number(tmp_path: Path, text: str, 
     assert fold_text(tmp_path, text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def _go():\n    return _go", "def _a():\n    return _a"),
+        ("class A:\n    def _go(self):\n        self._x = y._x", "class A:\n    def _a(self):\n        self._b = y._b"),
+        ("class _A:\n    _X = 1\n    def f(self):\n        g(self._X)", "class _a:\n    _b = 1\n    def f(self):\n        g(self._b)"),
+        ("_X = ('ä', 'ö'); x = 'ä', _X", "_a = ('ä', 'ö'); x = 'ä', _a"),
+        ("_X, _Y, a._a = 1, 2, 3\n_X += _Y\nself._a = 1", "_a, _b, a._c = 1, 2, 3\n_a += _b\nself._c = 1"),
+        ("_X = const(1)\n_Y = _X", "_X = const(1)\n_a = _X"),
+        ("A = const(1)\n_go = A", "_A = const(1)\n_a = _A"),
+        ("_, a = x.__name__, _", "_, a = x.__name__, _"),
+    ],
+)
+def test_a_private_name_gets_a_short_one(tmp_path: Path, text: str, expected: str) -> None:
+    assert fold_text(tmp_path, text) == expected
+
+
+def test_what_a_short_name_stands_for_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fold.main([str(ROOT / "firmware" / "replenish" / "io" / "clock.py")]) == 0
+    assert "clock.py: _c _scale" in capsys.readouterr().out
+
+
 def test_nothing_imports_what_the_compiler_knows(tmp_path: Path) -> None:
     assert fold_text(tmp_path, "from micropython import const\n_A = const(1)\n") == "\n_A = const(1)\n"
 
@@ -140,6 +162,13 @@ THEIRS = "from . import order as o\n"
         ("def f(a):\n    def g(a):\n        return a\n    return g", "a: a parameter that means something else too"),
         ("def f(a):\n    return f'{a}'", "or an f-string beside one"),
         ("def f(p1, a):\n    return p1", "p1: is what a parameter becomes"),
+        ("x = y._go", "_go: a private name of another module"),
+        (THEIRS + "x = o._OWN", "_OWN: a private name of another module"),
+        ("_go = 1\nx = getattr(y, '_go')", "_go: a private name that is a text"),
+        ("self._go = 1\nx = f'{self._go}'", "_go: a private name that is a text, a parameter or an import too, or in an f-string"),
+        ("self._go = 1\ndef f(_go=1):\n    return _go", "_go: a private name that is a text, a parameter"),
+        ("_go = 1\ndef f():\n    global _go\n    _go = 2", "_go: a private name that is a text, a parameter"),
+        ("from time import sleep as _go\n_go = 1", "or an import too"),
         ("A = const('text')", "A: only a whole number"),
         ("A = const(1 << 3)", "A: only a whole number"),
         ("A = const(True)", "A: only a whole number"),

@@ -222,7 +222,7 @@ class Order:
         self.progress_id = ""
         self.flags &= ~DOUBTED
         self._answered(next_poll)
-        self._count_order(now)
+        self.count_order(now)
 
     def block(self, now, event_id, next_poll):
         """The service says that an order is in progress; its id is kept apart from our own."""
@@ -234,7 +234,7 @@ class Order:
         self.progress_id = event_id
         self.sign_at = now
         if ours:  # the answer to our lost call: an order of ours is open
-            self._count_order(now)
+            self.count_order(now)
 
     def refuse(self, now, next_try, status):
         """The request is wrong and repeating it cannot help: hold."""
@@ -379,7 +379,7 @@ class Order:
             for i in range(len(counts)):
                 self.fuse[i >> 1] |= counts[i] << (i & 1) * 4
 
-    def _count_order(self, now):
+    def count_order(self, now):
         self._shift(now)
         last = _MONTH_DAYS - 1  # an even number: its count is in the lower half
         if self._count(last) < _DAY_FULL:

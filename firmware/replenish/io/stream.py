@@ -45,7 +45,7 @@ class Stream:
         self.connections = 0  # opened since boot, and the bytes of content on them: figures for `make bench`
         self.written = 0
         self.received = 0
-        self._tls = self._socket = None
+        self.tls = self._socket = None
         self.close()
 
     def set_deadline(self, timeout_ms):
@@ -65,7 +65,7 @@ class Stream:
             self._poll = select.poll()
             self._reach(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[:_ADDRESSES_LIMIT])
             # With a socket that does not block the handshake is done by the first reads and writes, under our deadline.
-            self._tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
+            self.tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
         except BaseException:  # whatever it is, MemoryError included: no socket stays open
             self.close()
             raise
@@ -117,19 +117,19 @@ class Stream:
                 raise ProtocolError("peer not trusted: %s" % error)
             if count is not None:
                 return count
-            self._wait(self._tls, flags, self._left())
+            self._wait(self.tls, flags, self._left())
 
     def write(self, data):
         """Send all of `data`, as few TLS records as it fits in. When this returns, the request has left completely."""
         view = memoryview(data)
         at = 0
         while at < len(data):
-            at += self._do(self._tls.write, view[at:], select.POLLOUT | select.POLLIN)
+            at += self._do(self.tls.write, view[at:], select.POLLOUT | select.POLLIN)
         self.written += at
 
     def _fill(self):
         """Read what is there into the empty buffer; returns how much, 0 at the end of the stream."""
-        self._end = count = self._do(self._tls.readinto, self._buffer, select.POLLIN)
+        self._end = count = self._do(self.tls.readinto, self._buffer, select.POLLIN)
         self._start = 0
         self.received += count
         return count
@@ -161,7 +161,7 @@ class Stream:
 
     def is_quiet(self):
         """Whether an idle connection is still usable: nothing unread, and the peer has not closed it."""
-        return self._tls is not None and self._start == self._end and not self._wait(self._tls, select.POLLIN, 0)
+        return self.tls is not None and self._start == self._end and not self._wait(self.tls, select.POLLIN, 0)
 
     def close(self):
         """Close whatever is open. Never raises."""
@@ -169,9 +169,9 @@ class Stream:
         self._start = self._end = 0
         # Both: after a failed handshake MicroPython's TLS socket has let go of the socket below without closing it.
         # Without a loop over both: its tuple would need memory, of which there may be none left.
-        _close(self._tls)
+        _close(self.tls)
         _close(self._socket)
-        self._tls = self._socket = None
+        self.tls = self._socket = None
 
 
 def _close(sock):
