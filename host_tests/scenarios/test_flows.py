@@ -340,7 +340,7 @@ def test_four_slots_that_are_low_at_once_are_each_ordered_once(new_appliance: Ne
 
 def test_a_whole_wake_is_one_connection(new_appliance: NewAppliance) -> None:
     """Token, orders, a poll, the subscriptions and the day's report: the services are one host here, so that is one connection."""
-    appliance = new_appliance(scale=86_400, slots=FOUR)
+    appliance = new_appliance(scale=20_000, slots=FOUR)
     appliance.set_level(LOW)
     appliance.wake()
     appliance.pass_time(DAY_S + HOUR_S)
