@@ -33,7 +33,7 @@ sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
 
 .PHONY: test-pc
 test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
 
 .PHONY: test-unix
 test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit
