@@ -89,7 +89,7 @@ class Agent:
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.store_error = None  # what the medium refused last
-        self._due = self._started = time.ticks_ms()
+        self.due_ticks = self.call_ticks = time.ticks_ms()
         self.heap_peak = 0  # bytes in use after the call that used most
         self.ledger = Ledger(store)
         self.unsaved = []  # what the medium refused: slots, the device, a token; no call is made while there is any
@@ -143,16 +143,16 @@ class Agent:
         Without a call to a service: milliseconds. With one: at most the call's total deadline of 20 s, of which a TLS handshake
         on an ESP32 takes about one; the name look-up alone has no limit of its own. An idle step makes no garbage.
         """
-        left = time.ticks_diff(self._due, time.ticks_ms())
+        left = time.ticks_diff(self.due_ticks, time.ticks_ms())
         if left <= 0:
             left = self._work()
-            self._due = time.ticks_add(time.ticks_ms(), left)
+            self.due_ticks = time.ticks_add(time.ticks_ms(), left)
         return left / 1000 if self._clock.scaled else (left + 999) // 1000
 
     def run(self):
         """Step for ever; on the Unix board until standard input ends, on a board until the store asks for a start. Waits between
         steps."""
-        while not self._console.wait(max(0, time.ticks_diff(self._due, time.ticks_ms()))):
+        while not self._console.wait(max(0, time.ticks_diff(self.due_ticks, time.ticks_ms()))):
             self.step()
             if self.ledger.store.must_restart:
                 return self.stop("store must be mounted anew")
@@ -280,7 +280,7 @@ class Agent:
         if now and policy.advance(slot, now) or spoke:
             self.save(slot)
         self._tell_slot(slot, now)
-        self._due = time.ticks_ms()
+        self.due_ticks = time.ticks_ms()
 
     # Saving
 
@@ -332,7 +332,7 @@ class Agent:
 
     def _send(self, request):
         """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
-        self._started = time.ticks_ms()
+        self.call_ticks = time.ticks_ms()
         answer = self.client.call(request)
         request = None
         gc.collect()
@@ -345,7 +345,7 @@ class Agent:
             if self.device.answered():
                 self.save_device()
         pairs = ("call", name), ("status", answer.status), ("outcome", call.OUTCOMES[said[0]]), ("detail", said[-1])
-        more = ("request_id", answer.headers.get("x-amzn-requestid")), ("ms", time.ticks_diff(time.ticks_ms(), self._started))
+        more = ("request_id", answer.headers.get("x-amzn-requestid")), ("ms", time.ticks_diff(time.ticks_ms(), self.call_ticks))
         self._tell("call", slot, *(pairs + more))
 
     def _failed(self, outcome, answer, now):

@@ -289,7 +289,10 @@ def same(names, one, other):
 
 
 # The adapters, what never changes, and what is real time or a figure only.
-_NO_STATE = "_clock _console _rules rules _lwa _service client sensors _due _started heap_peak _device".split()
+# No state: what only tells when and how much, what the world has, and what nobody changes. By the class where the name is private
+# and so another one on a device.
+_NO_STATE = "rules client sensors due_ticks call_ticks heap_peak".split()
+_NO_STATE_CLASSES = "Clock Console Drs Log".split()
 
 
 def picture(thing):
@@ -298,7 +301,7 @@ def picture(thing):
         return [picture(item) for item in thing]
     if isinstance(thing, dict):
         return sorted([(str(key), picture(thing[key])) for key in thing])
-    if hasattr(thing, "__dict__") and not isinstance(thing, type):
+    if hasattr(thing, "__dict__") and not isinstance(thing, type) and type(thing).__name__ not in _NO_STATE_CLASSES:
         names = [name for name in thing.__dict__ if name not in _NO_STATE]
         return [(name, picture(getattr(thing, name))) for name in sorted(names)]
     return thing if thing is None or isinstance(thing, (int, float, str, bytes, bytearray)) else type(thing).__name__

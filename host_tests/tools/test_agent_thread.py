@@ -19,10 +19,10 @@ def test_start_runs_the_agent_in_a_thread_of_its_own() -> None:
         ended.set()
 
     appliance.console.wait = wait  # type: ignore[method-assign]
-    appliance.agent._due = 0
+    appliance.agent.due_ticks = 0
     appliance.agent.stop = stop  # type: ignore[method-assign]
     appliance.agent.start()
     while not ended.wait(0.01):
-        appliance.agent._due = 0  # the program beside it: a level was told, say, so that a step is due
+        appliance.agent.due_ticks = 0  # the program beside it: a level was told, say, so that a step is due
     assert appliance.service.orders[0].slot == "A"
     assert threading.main_thread() not in looked
