@@ -43,7 +43,7 @@ class Client:
     def __init__(self, context, timeout_ms=TIMEOUT_MS):
         """context: from `stream.trust`; timeout_ms: the deadline of a whole call, 1 to 2^29."""
         self.stream = Stream(context)
-        self._timeout_ms = timeout_ms
+        self.timeout_ms = timeout_ms
         self._line = bytearray(_LINE_SIZE)
         self._head_left = 0
         self.sent = self._reusable = False
@@ -55,7 +55,7 @@ class Client:
         MemoryError: there is not even room for an Answer (some 300 bytes). In any case no connection stays open then."""
         self.sent = self._reusable = False
         try:
-            self.stream.set_deadline(self._timeout_ms)
+            self.stream.set_deadline(self.timeout_ms)
             headers = self._open(request)
             requests.socket = self  # type: ignore[attr-defined]
             response = requests.request(request.method, "http://" + request.url[8:], data=request.body or None, headers=headers)

@@ -75,7 +75,7 @@ def attempt(client, request, left):
 def run(client, asked, unused):
     make, read = CALLS[asked["call"]]
     request = make(asked["endpoint"], asked["token"])
-    client._timeout_ms = asked["timeout_ms"]
+    client.timeout_ms = asked["timeout_ms"]
     answer, raised, ms = attempt(client, request, asked["left"])
     report = {"raised": raised, "ms": ms, "open": descriptors() - unused}
     if asked["close"]:
