@@ -51,7 +51,7 @@ def check_answer(name, raw, end, expected, kept, gives):
         caller = client()
         answer = caller.call(REQUEST)
         assert answer.sent
-        assert outcome(answer) in expected.split("|"), (outcome(answer), answer.error)
+        assert outcome(answer) == expected, (outcome(answer), answer.error)
         assert network.open() == (1 if kept else 0), "the connection is kept wrongly or lost"
         assert network.now_ms <= TIMEOUT_MS
         check_next_call(network, caller)

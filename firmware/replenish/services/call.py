@@ -3,10 +3,9 @@
 The outcomes are those of law 1 to 3: what decides is whether the service can have acted.
 """
 
-import json
-
 from micropython import const
 
+from ..core import strictjson
 from ..core.isotime import parse_http
 
 OK = const(0)
@@ -61,15 +60,7 @@ class Answer:
 
     def json(self):
         """The body as a dict, or None when it is not one."""
-        try:
-            body = self.body
-            if body and max(body) > 127:
-                str(body, "utf-8")  # raises for what is not UTF-8; a copy, so only where it may be needed
-            # MicroPython 1.25 takes an object that was cut off for a whole one, CPython guesses UTF-16 from zeros.
-            data = json.loads(body) if body.count(b"{") == body.count(b"}") and not body.count(b"\0") else None
-        except (ValueError, RuntimeError, MemoryError):  # RuntimeError: nested too deeply
-            data = None
-        return data if isinstance(data, dict) else None
+        return strictjson.read(self.body)
 
     def message(self):
         """The text of an error body `{"message": …}`, or ""."""
