@@ -8,7 +8,7 @@ from host_tests.fakes.chance import Random
 DAY = 86400
 START = 1800000000
 INTENT, NOT_ACTED, UNKNOWN = 0, 1, 2  # events by number, as they are folded into the callers
-STALE, PENDING, PLACED, SHIPPED, LOST = 9, 12, 13, 14, 17
+STALE, PENDING, PLACED, SHIPPED, DELIVERED, CANCELLED, LOST = 9, 12, 13, 14, 15, 16, 17
 IN_FLIGHT, SEEN_REFILL, ALIVE, PROBING, DOUBTED = 1, 4, 16, 32, 128  # flags, as stored
 
 
@@ -166,6 +166,58 @@ def test_a_refusal_holds_until_its_time():
     assert order.names() == ("idle", "hold over") and order.next_try == 0
 
 
+# A notice that is the answer
+
+
+def asked_twice():
+    """The outcome of the first attempt is unknown, and of the second, an hour later, too."""
+    order = asking()
+    order.fail(UNKNOWN, START + 5, START + 3600)
+    order.intend(START + 3600, True)
+    order.fail(UNKNOWN, START + 3605, START + 9000)
+    return order
+
+
+def check_adoption(order, counted, accepted_at):
+    order.drawn = 3.0
+    order.adopt(START + 2 * DAY, "id-5", START + DAY, START + 3 * DAY)
+    assert order.held_id() == order.own_id == "id-5" and order.progress_id == ""
+    assert order.accepted_at == accepted_at and order.flags == ALIVE
+    assert (order.fuse_free_at(START + 2 * DAY, 1) > 0, order.fuse_free_at(START + 2 * DAY, 2)) == (True, 0), "counted once"
+    assert counted or order.next_poll == START + 3 * DAY
+
+
+def test_the_answer_by_notice_is_an_acceptance_of_the_oldest_attempt():
+    doubtful = asked_twice()
+    doubtful.doubt(STALE, START + DAY, 16)
+    assert doubtful.asked_at == START and doubtful.unknown_at == 0
+    no_id = asking()
+    no_id.accept(START + 5, "", START + 3600)
+    damaged = Order()
+    damaged.damaged(START)
+    cases(
+        check_adoption,
+        [(asking(), 0, START), (asked_twice(), 0, START), (doubtful, 0, START), (no_id, 1, START), (damaged, 0, START + DAY)],
+    )
+    assert state(doubtful) == "in_doubt", "the news itself ends the doubt"
+
+
+def test_a_notice_that_names_the_blocks_order_answers_its_probe():
+    order = probing(SEEN_REFILL)
+    order.fail(UNKNOWN, START + 20 * DAY + 5, START + 21 * DAY)
+    order.adopt(START + 21 * DAY, "id-9", START + 21 * DAY, START + 22 * DAY)
+    assert state(order) == "blocked" and (order.own_id, order.progress_id) == ("", "id-9")
+    assert order.flags == ALIVE | SEEN_REFILL
+
+
+def test_an_order_of_ours_that_is_in_progress_is_as_old_as_the_lost_attempt():
+    order = asked_twice()
+    order.intend(START + 9000, True)
+    order.block(START + 9005, "id-9", 0)
+    assert order.accepted_at == START and order.asked_at == START + 9000
+    assert blocked().accepted_at == START
+
+
 # A block and its probe
 
 
@@ -204,7 +256,7 @@ def test_a_block_that_the_fuse_keeps_from_probing_stays_a_block():
 # The order's life
 
 
-def test_a_status_is_a_sign_of_life_with_a_date():
+def test_a_status_is_a_sign_of_life_that_never_leads_back():
     order = accepted()
     order.flags = 0
     order.missing_since = START
@@ -212,12 +264,34 @@ def test_a_status_is_a_sign_of_life_with_a_date():
         (PENDING, "accepted", "order accepted", 0),
         (PLACED, "placed", "order placed", START + 9 * DAY),
         (SHIPPED, "shipped", "on its way", 0),
+        (PLACED, "shipped", "on its way", 0),
         (PENDING, "shipped", "on its way", 0),
     ):
         order.status(event, START + DAY, delivery_at)
         assert order.names() == (name, reason)
-        assert order.flags & ALIVE and order.missing_since == 0 and order.sign_at == START + DAY
+        assert order.flags & ALIVE and order.missing_since == 0
     assert order.delivery_at == START + 9 * DAY, "a later status without a date leaves it"
+
+
+def test_the_newest_news_of_the_delivery_counts_and_of_two_the_later_date():
+    news = ((2, 9), (3, 7), (3, 8), (4, 0))  # days: when it is from, the expected delivery
+    for first in range(4):
+        for second in range(4):
+            order = accepted()
+            for i in (first, second, 0, 1, 2, 3):
+                at, delivery = news[i]
+                order.status(SHIPPED, START + 5 * DAY, delivery and START + delivery * DAY, START + at * DAY)
+            assert order.delivery_at == START + 8 * DAY, (first, second)
+
+
+def test_only_news_since_says_that_a_missing_order_is_there():
+    order = accepted()
+    order.flags = 0
+    order.missing_since = START + DAY
+    order.status(PLACED, START + 2 * DAY, 0, START + DAY - 1)
+    assert state(order) == "placed" and order.missing_since and not order.flags & ALIVE
+    order.status(PLACED, START + 2 * DAY, 0, START + DAY)
+    assert order.missing_since == 0 and order.flags & ALIVE
 
 
 def check_delivery(pack, refilled, on_hand, name):
@@ -353,6 +427,41 @@ def test_a_time_out_holds_and_does_not_count():
     order = accepted()
     order.status(PLACED, START + DAY, 0)
     assert cancelled(order, 30 * DAY)[1] == "cancelled by the customer", "once seen placed, it is no time-out"
+
+
+def timed_out(cancels=0):
+    order = accepted()
+    order.cancels = cancels
+    assert cancelled(order, 4 * DAY)[1] == "not resolved in time, cancelled"
+    return order
+
+
+def check_late_news(event, at, counts):
+    for before, reason in ((0, "cancelled by the customer"), (1, "cancelled twice, waiting for a full refill")):
+        order = timed_out(before)
+        order.correct(event, at)
+        assert order.cancels == before + counts and state(order) == "held"
+        assert order.names()[1] == (reason if counts else "not resolved in time, cancelled")
+        assert order.next_try == (0 if order.cancels == 2 else START + 9 * DAY)
+        order.correct(event, at)
+        assert order.cancels == before + counts, "once"
+
+
+def test_late_news_shows_that_a_time_out_was_the_customers_no():
+    late = START + 3 * DAY
+    cases(check_late_news, [(event, late, 1) for event in (PLACED, SHIPPED, DELIVERED)])
+    cases(check_late_news, [(CANCELLED, late - 1, 1), (CANCELLED, late, 0), (PENDING, late, 0)])
+
+
+def test_late_news_corrects_nothing_but_a_time_out():
+    for order in (refused(), limited(), expected_twice(), once_cancelled()):
+        before = shown(order)
+        order.correct(PLACED, START)
+        assert shown(order) == before
+    order = timed_out()
+    order.release(START + 9 * DAY)
+    order.correct(PLACED, START)
+    assert order.cancels == 0, "the hold is over"
 
 
 def test_no_rest_means_free_at_once():

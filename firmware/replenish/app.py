@@ -79,10 +79,12 @@ class Agent:
         self._clock = clock
         self._console = console
         self._rules = rules = config["policy"]
+        self.model = config["device"]["model"]
         self._lwa = config["lwa"]
         self._service = drs.Drs(config["drs"]["endpoint"])
         self._client_secret = secrets.get("client_secret")
         self._callback = None
+        self.dropped = {}  # how many notices were of no use since the start, by the word for it
         self._access = ""
         self._access_until = 0
         self._token_retried = False
@@ -134,6 +136,34 @@ class Agent:
         for slot in self.slots:
             if slot.order.resume(self.tell_time()):
                 self.ledger.save_order(slot)
+
+    def notice(self, payload):
+        """Take one notification of the Dash Replenishment Service: the JSON (bytes or str) that SNS carries as `Message`.
+
+        Returns in one word what came of it: "applied"; "stale" (ours, and nothing new), "duplicate", "not_ours" (another device's,
+        or an order that is not this slot's), "unknown_type", "malformed" (too long as well) or "no_time" (the device never knew the
+        time), which are counted in `dropped`; or, to be given again later, "not_durable" (the store refused) or "busy" (a step is
+        under way, in another thread or because this is called from a callback, or was broken off).
+        What it brought is durable before this returns; the next step, which is due at once, acts on it. Milliseconds, no network.
+        Raises nothing, whatever it is given, but MemoryError, after which the next step goes back to what is durable.
+        """
+        if self._spoiled:
+            return "busy"
+        self._spoiled = True
+        needed = "inbox", "services.notification", "core.notice"
+        for name in needed:
+            forget(name)  # as in `_reload`
+        from .inbox import take
+
+        word = take(self, payload)
+        for name in needed:
+            forget(name)
+        self._spoiled = False
+        if word in ("applied", "not_durable"):
+            self.due_ticks = time.ticks_ms()
+        else:
+            self.dropped[word] = self.dropped.get(word, 0) + 1
+        return word
 
     # Running
 
@@ -263,14 +293,17 @@ class Agent:
             if sensor and now >= slot.sample_at:
                 slot.sample(sensor, now)
             self._save_level(slot, now)
-            if slot.order.flags & o.IN_FLIGHT:
-                # A call that left and whose outcome was never recorded: the power or this program failed.
-                self._fail(slot.order, o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
-                self.save(slot)
-                self.save_device()
+            self.recover_flight(slot, now)
             if policy.advance(slot, now):
                 self.save(slot)
         self._tell_slot(slot, now)
+
+    def recover_flight(self, slot, now):
+        """A call that left and whose outcome was never recorded, because the power or this program failed, is of unknown outcome."""
+        if slot.order.flags & o.IN_FLIGHT:
+            self._fail(slot.order, o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
+            self.save(slot)
+            self.save_device()
 
     def told(self, slot, change, value):
         """The appliance's program or a person told something of a slot: `change(value, now)`."""

@@ -1,14 +1,30 @@
-"""Messages to the device, notices and commands: each is to have its effect once, however often it comes (law 9).
+"""Messages to the device, notices and commands: each is to have its effect once, however often it comes (law 9). What a notice means.
 
 The last 18 ids are remembered by four bytes each, as many as fit the device's record. A new id is taken for one of them once in
 240 million; what a notice would have said is then learnt by the next poll.
+
+Not in memory at other times (see `app.forget`). Times are Unix seconds; `at` is when it happened, by the notice, and not after `now`.
 """
 
 from binascii import crc32
 
 from micropython import const
 
+from . import order as o
+from . import policy
+
+# Kinds of notice beside the news of an order, which are the order's events.
+SUBSCRIPTIONS = const(64)
+REGISTERED = const(65)
+DEREGISTERED = const(66)
+
+# What came of a notice.
+APPLIED = "applied"
+STALE = "stale"  # it is ours and says nothing new
+NOT_OURS = "not_ours"
+
 _SIZE = const(4)
+_EARLY_S = const(600)  # clocks differ: a notice may be dated so much before the intent whose order it names (law 3)
 
 
 def _mark(message_id):
@@ -23,3 +39,63 @@ def is_new(device, message_id):
 def saw(device, message_id):
     """Remember a message instead of the oldest one. To be saved after what it brought, which may then come twice."""
     device.seen = _mark(message_id) + device.seen[:-_SIZE]
+
+
+def of_order(slot, event, event_id, now, at, delivery_at):
+    """`event` happened to the order `event_id`; delivery_at: its expected delivery, 0 if none was told. Returns what came of it.
+
+    A call that left and has no recorded outcome must have been noted as one of unknown outcome before.
+    """
+    order = slot.order
+    before = _kept(order)
+    if _awaits(order, event_id) and at + _EARLY_S >= (order.unknown_at or order.asked_at or order.since):
+        order.adopt(now, event_id, at, now + slot.rules["poll_interval_s"])
+    elif event_id != order.held_id():
+        return NOT_OURS
+    policy.learn(slot, event, now, at, delivery_at)
+    return STALE if _kept(order) == before else APPLIED
+
+
+def _awaits(order, event_id):
+    """Whether an intent has no answer, so that a notice with this id may be the answer (law 3)."""
+    if order.state == o.ASKING:
+        return order.unknown_at
+    held_id = order.held_id()
+    return order.state == o.IN_DOUBT and event_id != held_id and (not held_id or order.reason == o.NOT_REPEATED)
+
+
+def _kept(order):
+    """What news can change of an order."""
+    dates = order.sign_at, order.delivery_at, order.missing_since
+    return order.own_id, order.state, order.reason, order.flags, order.cancels, dates
+
+
+def of_subscriptions(slots, device, subscribed, now, at):
+    """{slot id: subscribed} as it was at `at`. Returns what came of it, and the slots whose order changed.
+
+    A notice that does not name every slot says nothing of the others, so they ask again before they order.
+    """
+    named = [slot for slot in slots if slot.id in subscribed]
+    if not named:
+        return NOT_OURS, ()
+    if at < device.subscriptions_at:  # what was said later stands
+        return STALE, ()
+    device.subscriptions_at = at if len(named) == len(slots) else 0
+    return APPLIED, [slot for slot in named if slot.order.subscription(now, subscribed[slot.id])]
+
+
+def registered(device):
+    """The customer registered the device and chooses next what to subscribe to: have a fresh look before the next order."""
+    if not device.subscriptions_at:
+        return STALE
+    device.subscriptions_at = 0
+    return APPLIED
+
+
+def deregistered(device, token, at):
+    """The customer let the device go, and `token` with it. If the service answered since, it was linked again before this came."""
+    if not device.linked or at < device.subscriptions_at:
+        return STALE
+    device.linked = False
+    device.refused_token = crc32(token.encode())
+    return APPLIED

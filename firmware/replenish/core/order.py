@@ -141,7 +141,7 @@ class Order:
         self.accepted_at = 0
         self.next_try = 0  # no call, no release before
         self.next_poll = 0  # getOrderInfo
-        self.sign_at = 0  # the block's last sign of life
+        self.sign_at = 0  # the block's last sign of life; of our order: the date of the news that brought `delivery_at`
         self.missing_since = 0  # since when the service does not know the id
         self.delivery_at = 0  # expected delivery
         self.on_hand = 0.0  # at home, not loaded
@@ -218,11 +218,26 @@ class Order:
             self.on(ACCEPTED_OK, now, ORDER_ACCEPTED)
         else:
             self.on(ACCEPTED_NO_ID, now, NO_USABLE_ID)
+        self._take(now, event_id, next_poll)
+
+    def _take(self, now, event_id, next_poll):
         self.own_id = event_id
         self.progress_id = ""
         self.flags &= ~DOUBTED
         self._answered(next_poll)
         self.count_order(now)
+
+    def adopt(self, now, event_id, at, next_poll):
+        """News from `at` names the order of an intent that has no answer: that is the answer (law 3). State ASKING or IN_DOUBT."""
+        self.asked_at = self.unknown_at or self.asked_at or at  # the service takes the first attempt that reaches it
+        if self.reason == NO_USABLE_ID:  # all but its id was known
+            self.own_id = event_id
+        elif self.state == ASKING and event_id == self.progress_id:  # a probe, and the block goes on
+            self.block(now, event_id, next_poll)
+        else:
+            if self.state == ASKING:
+                self.on(ACCEPTED_OK, now, ORDER_ACCEPTED)
+            self._take(now, event_id, next_poll)
 
     def block(self, now, event_id, next_poll):
         """The service says that an order is in progress; its id is kept apart from our own."""
@@ -233,7 +248,8 @@ class Order:
         self.flags |= refilled
         self.progress_id = event_id
         self.sign_at = now
-        if ours:  # the answer to our lost call: an order of ours is open
+        if ours:  # the answer to our lost call: an order of ours is open, as old as that
+            self.accepted_at = ours
             self.count_order(now)
 
     def refuse(self, now, next_try, status):
@@ -268,6 +284,7 @@ class Order:
         """STALE or LOST: no evidence is not permission (law 12)."""
         self.on(event, now, reason)
         self.flags = self.flags & ~(IN_FLIGHT | PROBING) | DOUBTED
+        self.asked_at = self.unknown_at or self.asked_at  # the intent is as old as its oldest attempt that may have acted
         self.next_try = self.unknown_at = 0
 
     def damaged(self, now):
@@ -276,15 +293,21 @@ class Order:
         self.reason = RECORD_DAMAGED
         self.since = now
 
-    def status(self, event, now, delivery_at):
-        """PENDING, STATUS_PLACED or STATUS_SHIPPED, from a poll or a notice."""
-        self.on(event, now, (NO_REASON, ORDER_PLACED, ON_ITS_WAY)[event - PENDING])
+    def status(self, event, now, delivery_at, at=0):
+        """PENDING, STATUS_PLACED or STATUS_SHIPPED, from a poll, or from a notice of the time `at`. They may come in any order."""
+        at = at or now
+        self.on(event, now)
         if event != PENDING:
             self.flags |= SEEN_PLACED
-        self.delivery_at = delivery_at or self.delivery_at
-        self.flags |= ALIVE
-        self.missing_since = 0
-        self.sign_at = now
+            self.reason = ORDER_PLACED if self.state == PLACED else ON_ITS_WAY
+        if at >= self.missing_since:
+            self.flags |= ALIVE
+            self.missing_since = 0
+        newest = not self.delivery_at or at > self.sign_at or at == self.sign_at and delivery_at > self.delivery_at
+        if delivery_at and newest:
+            self.delivery_at = delivery_at
+        if delivery_at and newest or self.state == BLOCKED:
+            self.sign_at = at
 
     def deliver(self, now, pack, capacity):
         """Closed, or shipped and the delivery date passed: what one order brings is at home.
@@ -296,15 +319,16 @@ class Order:
             self.on_hand += max(0.0, pack - self.drawn)
         elif not self.flags & SEEN_REFILL:
             self.on_hand += capacity
-        self.flags |= STOCK_ADDED
+        self.flags |= STOCK_ADDED | SEEN_PLACED
         self.drawn = 0.0
+        self.delivery_at = 0
         if self.flags & SEEN_REFILL:
             self._finish(now)
 
     def _finish(self, now):
         self.on(REFILLED, now, REFILL_SEEN)
         self.cancels = self.delivery_at = 0
-        self.flags &= ~(SEEN_REFILL | STOCK_ADDED | DOUBTED)
+        self.flags &= ~(SEEN_PLACED | SEEN_REFILL | STOCK_ADDED | DOUBTED)
 
     def refill(self, now, amount, pack):
         """A refill of `amount` was seen. It moves stock at home into the slot; before the delivery's news it is kept in mind.
@@ -330,16 +354,26 @@ class Order:
         self.on(CANCELLED, now, TIMED_OUT)
         if self.flags & STOCK_ADDED:
             self.on_hand = max(0.0, self.on_hand - brought)
-        self.flags &= ~(SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
+        self.flags &= ~(SEEN_PLACED | SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
+        self.delivery_at = 0
         self.next_try = now + rest_s
         if not rest_s:
             self.on(RELEASED, now, CANCELLED_FREE)
         elif not timed_out:
-            self.cancels += 1
-            self.reason = CANCELLED_ONCE
-            if self.cancels >= 2:
-                self.reason = CANCELLED_TWICE
-                self.next_try = 0
+            self._count_no()
+
+    def _count_no(self):
+        self.cancels += 1
+        self.reason = CANCELLED_ONCE
+        if self.cancels >= 2:
+            self.reason = CANCELLED_TWICE
+            self.next_try = 0
+
+    def correct(self, event, at):
+        """Late news of an order whose cancellation was taken for a time-out: it was placed after all, or cancelled before its time."""
+        in_time = at - self.accepted_at < RESOLUTION_S if event == CANCELLED else event != PENDING
+        if self.reason == TIMED_OUT and self.state == HELD and in_time:
+            self._count_no()
 
     def expect(self, now):
         """No refill for so long. Once an order may go out all the same: what was thought to be at home is not (law 4)."""

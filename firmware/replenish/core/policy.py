@@ -259,7 +259,7 @@ def learn(slot, event, now, at, delivery_at):
         order.flags |= o.ALIVE  # the service answers for the id, whatever it means (law 2)
         order.missing_since = 0
     elif not order.allows(event):
-        return
+        order.correct(event, at)
     elif event == o.CANCELLED:
         brought = slot.capacity if slot.pack is None else slot.pack
         order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * DAY_S)
@@ -267,4 +267,4 @@ def learn(slot, event, now, at, delivery_at):
     elif event == o.DELIVERED:
         deliver(slot, now)
     else:
-        order.status(event, now, delivery_at)
+        order.status(event, now, delivery_at, at)

@@ -129,12 +129,19 @@ def read_subscription_info(answer):
     outcome, data, detail = _body(answer, "slotsSubscriptionStatus", dict)
     found = {}
     if outcome == call.OK:
-        for slot_id, entry in data["slotsSubscriptionStatus"].items():
-            subscribed = entry.get("subscribed") if isinstance(entry, dict) else entry
-            if subscribed is True or subscribed is False:
-                found[slot_id] = subscribed
+        found = subscribed(data["slotsSubscriptionStatus"])
         detail = "%d slots" % len(found)
     return outcome, found, detail
+
+
+def subscribed(status):
+    """{slot id: subscribed} of a `slotsSubscriptionStatus`, as answers and notices have it; {} for what is none."""
+    found = {}
+    for slot_id, entry in status.items() if isinstance(status, dict) else ():
+        known = entry.get("subscribed") if isinstance(entry, dict) else entry
+        if known is True or known is False:
+            found[slot_id] = known
+    return found
 
 
 def read_status(answer):
