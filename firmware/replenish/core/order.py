@@ -328,7 +328,7 @@ class Order:
     def _finish(self, now):
         self.on(REFILLED, now, REFILL_SEEN)
         self.cancels = self.delivery_at = 0
-        self.flags &= ~(SEEN_PLACED | SEEN_REFILL | STOCK_ADDED | DOUBTED)
+        self.flags &= ~(SEEN_REFILL | STOCK_ADDED | DOUBTED)
 
     def refill(self, now, amount, pack):
         """A refill of `amount` was seen. It moves stock at home into the slot; before the delivery's news it is kept in mind.
