@@ -225,7 +225,7 @@ class DRS:
             raise DRSError(self._settings.unknown_order_status, f"unknown event instance id {parameters['id']}")
         item = {
             "asin": order.product,
-            "expectedDeliveryDate": _delivery_date(order),
+            "expectedDeliveryDate": delivery_date(order),
             "quantity": order.quantity,
             "slotId": order.key.slot,
             "status": STATUS_WORDS[self._settings.status_generation][order.state],
@@ -298,7 +298,8 @@ def _check_quantity(body: dict[str, object], name: str) -> None:
         raise DRSError(400, f"{name} must be a number, 0 or more, not {value!r}")
 
 
-def _delivery_date(order: Order) -> str | None:
+def delivery_date(order: Order) -> str | None:
+    """The end of the day on which the order is to arrive, as the service writes it; None while it is not placed."""
     estimate = order.delivery_estimate
     if estimate is None:
         return None

@@ -280,6 +280,10 @@ class OrderBook:
         self.advance()
         return self._orders.get(order_id)
 
+    def known(self, order_id: str) -> Order:
+        """The order with that id as it stands, without letting time pass: for those who hear an event of it. Raises KeyError."""
+        return self._orders[order_id]
+
     def orders(self, key: SlotKey | None = None) -> list[Order]:
         """All orders, or one slot's, oldest first."""
         self.advance()
