@@ -1,11 +1,14 @@
 """`Agent.notice`: what a notification does to a whole appliance, what is durable when it returns, and what is dropped."""
 
+import json
+
 from replenish.core.isotime import text
 
 from host_tests.expect import cases, raises
 from host_tests.fakes import notices
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY, PowerCut
+from host_tests.fakes.breakage import breakages
 
 HOUR = 3600
 
@@ -235,6 +238,43 @@ def test_what_is_dropped_is_counted_and_writes_nothing():
     send.order(notices.PLACED, event_id="amzn1.dash.v2.o.99")
     assert appliance.agent.dropped == expected
     assert len(appliance.store.writes) == written and appliance.agent.fault is None
+
+
+def check_broken(make, broken):
+    """A broken notice changes no order and writes nothing, unless what matters is whole; then it does what the whole one does."""
+    appliance = make()
+    whole = Sender(appliance).made(notices.CANCELLED)
+    info = json.loads(whole)
+    records = dict(appliance.store.records)
+    state, words = appliance.state(), {}
+    for data in broken(whole):
+        writes = len(appliance.store.writes)
+        word = appliance.agent.notice(data)
+        words[word] = words.get(word, 0) + 1
+        if word == "applied":
+            said = json.loads(data)
+            for part, name in (("orderInfo", "instanceId"), ("orderInfo", "slotId"), ("notificationInfo", "notificationType")):
+                assert said[part][name] == info[part][name] or state == "asking" and name == "instanceId"
+            assert appliance.state() == "held"
+            appliance.store.records = dict(records)
+            appliance.restart()
+        else:
+            assert len(appliance.store.writes) == writes, (word, data)
+        assert appliance.state() == state, (word, data)
+    return words
+
+
+def test_what_is_broken_changes_no_order():
+    def some(whole):
+        number = 0
+        for what, data in breakages(whole, 5, 150):
+            number += 1
+            if number % 19 == 0 or what.startswith("block"):
+                yield data
+
+    for make in (ordered, unanswered):
+        words = check_broken(make, some)
+        assert words["malformed"] > 150 and words["not_ours"] > 0 and words["applied"] > 20, words
 
 
 def test_a_device_that_never_knew_the_time_takes_nothing():
