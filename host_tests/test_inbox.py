@@ -388,6 +388,23 @@ def test_what_the_store_refuses_is_not_remembered_and_comes_again():
         assert appliance.agent.notice(payload) in ("stale", "duplicate") and appliance.state() == "placed"
 
 
+def test_after_a_want_of_memory_what_is_durable_is_the_truth():
+    appliance = ordered()
+    payload = Sender(appliance).made(notices.CANCELLED)
+    save = appliance.agent.save
+
+    def fail(thing):
+        raise MemoryError()
+
+    appliance.agent.save = fail
+    raises(MemoryError, appliance.agent.notice, payload)
+    appliance.agent.save = save
+    assert appliance.state() == "held" and appliance.agent.notice(payload) == "busy", "until a step has put it right"
+    appliance.agent.once()
+    assert appliance.state() == "accepted"
+    assert appliance.agent.notice(payload) == "applied" and appliance.state() == "held"
+
+
 def test_a_notice_ends_a_long_wait():
     appliance = ordered(reorder_after_cancel_days=0)
     appliance.service.end("A", "Cancelled")

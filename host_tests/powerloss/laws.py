@@ -209,6 +209,15 @@ class Laws:
                 if law["phase"] == OPEN:
                     law["phase"], law["until"] = DOUBT, now + 3 * DAY + self.rules["in_doubt_days"] * DAY
 
+    def noticed(self, name, slot, event_id, now):
+        """A notice reached the appliance: it allows what the same status in a poll does."""
+        law = self.slots[slot]
+        if event_id in (law["id"], law["own"]):
+            if name == "OrderCancelledNotification":
+                self._cancelled(law, event_id, now)
+            elif name == "ItemShippedNotification":
+                self._delivered(law, now)
+
     def _subscribed(self, answer, now):
         for slot, subscribed in _subscriptions(answer):
             if subscribed and slot in self.slots:

@@ -3,11 +3,14 @@
 A script's entries are `(delay, what, arguments...)`, the delay counted from the start; a slot's `fates` are such scripts too, one
 for each real order that the appliance causes, counted from that order. What there is: `level` (use), `refill`, `person` (a word
 to the appliance: hold, resume, refilled, stock), `off` (no power for so long), `fault` (what a service's next calls meet),
-`subscribe`, `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by another way), `older` (the records
-become those of the first version), `status`, `ship`, `end`.
+`subscribe`, `notice` (of the slot's latest order), `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by
+another way), `older` (the records become those of the first version), `status`, `ship`, `end`.
 """
 
 from host_tests.fakes.board import START
+from host_tests.fakes.notices import CANCELLED as CANCELLED_NOTICE
+from host_tests.fakes.notices import PLACED as PLACED_NOTICE
+from host_tests.fakes.notices import SHIPPED as SHIPPED_NOTICE
 from host_tests.fakes.service import PLACED
 from host_tests.powerloss.world import usual_id
 
@@ -152,6 +155,13 @@ def _lives():
     soon = [_low(), _low("B", HOUR + 600), _fault("replenish", busy)]
     fates = {"A": (still,), "B": ([(HOUR, "status", "B", "Authorized")],)}
     yield Life("busy-for-both", 3, {"A": 1, "B": 1}, soon, fates, slots=("A", "B"))
+    heard = [(5, "status", "A", "Authorized"), (6, "notice", PLACED_NOTICE, "A"), (20 * HOUR, "ship", "A", 30 * HOUR)]
+    heard += [(20 * HOUR, "notice", SHIPPED_NOTICE, "A"), (50 * HOUR, "end", "A", "Closed")]
+    heard += [(60 * HOUR, "refill", "A", 10), (90 * HOUR, "level", "A", 2)]
+    no = [(HOUR, "end", "A", "Cancelled"), (HOUR, "notice", CANCELLED_NOTICE, "A")]
+    rarely = {"poll_interval_s": 30 * DAY}
+    asked = [_low(), _fault("replenish", "lost")]
+    yield Life("notices", 12, {"A": 3}, asked, {"A": (heard, no, still)}, policy=rarely)
     yield Life("first-start", 1, {"A": 0}, [], {})
 
 

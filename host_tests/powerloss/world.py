@@ -9,6 +9,9 @@ usual form.
 import time
 from binascii import b2a_base64
 
+from replenish.core.isotime import parse
+
+from host_tests.fakes import notices
 from host_tests.fakes.board import START, Clock, Sensor
 from host_tests.fakes.service import IN_PROGRESS, PLACED, Order, Service
 from host_tests.powerloss.laws import Laws
@@ -240,6 +243,16 @@ class World:
     def _end(self, line, slot, status):
         self.market.end(slot, status)
         self.laws.ended(slot, status)
+
+    def _notice(self, line, name, slot):
+        """A notification of the slot's latest order comes, twice; one that the power cut comes again."""
+        at, number, _ = self.agenda[0]
+        order = [order for order in self.market.orders if order.slot == slot][-1]
+        delivery_at = parse(order.delivery) if order.delivery else 0
+        message = notices.packed(notices.of_order(name, at, number, order.id, slot, delivery_at))
+        self.laws.noticed(name, slot, order.id, self.now)
+        for _ in range(2):
+            self.said("       %s" % line.agent.notice(message))
 
     # What the appliance causes
 
