@@ -4,6 +4,7 @@ A history is what truly happens to an order, each fact at its own time. A schedu
 fact at any time after it and as often as one likes, a poll at its own time, with what is true by then. `Follower` is a slot that
 hears one schedule. Its outcome must not depend on the schedule, as long as the facts that matter are heard at all; but:
 
+- the answer comes before any notice, or never: while a call is under way a notice is not taken (`Agent.notice` is "busy");
 - a poll has no time of its own: a cancellation that only a poll tells happened, for all that is known, when the poll was made;
 - the id in an in-progress answer never becomes our own (law 2), so the outcome names the one that is held;
 - time acts on what is known by then: when the rest after a cancellation is over (law 5), or on_delivery has filled the slot (law 4),
