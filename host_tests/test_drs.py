@@ -4,7 +4,7 @@ import json
 
 from replenish.core import order as o
 from replenish.core import policy
-from replenish.services import call, drs
+from replenish.services import call, drs, registration
 
 from host_tests.expect import cases
 
@@ -297,13 +297,13 @@ def test_useless_subscriptions():
 
 def test_a_report_needs_no_body():
     for body in (b"", b"{}", b"junk"):
-        assert drs.read_status(answer(200, body)) == (call.judge(answer(200)), "status 200")
-    assert call.OUTCOMES[drs.read_status(answer(200))[0]] == "ok"
-    assert call.OUTCOMES[drs.read_status(answer(400))[0]] == "refused"
+        assert drs.read_status(answer(200, body), "SlotStatus") == (call.judge(answer(200)), "status 200")
+    assert call.OUTCOMES[drs.read_status(answer(200), "SlotStatus")[0]] == "ok"
+    assert call.OUTCOMES[drs.read_status(answer(400), "SlotStatus")[0]] == "refused"
 
 
-def check_detail(status, body, expected):
-    assert drs.read_status(answer(status, body))[1] == expected
+def check_detail(status, body, expected, headers=None):
+    assert drs.read_status(answer(status, body, headers), "SlotStatus")[1] == expected
 
 
 def test_the_detail_is_what_the_service_says_made_short():
@@ -315,5 +315,94 @@ def test_the_detail_is_what_the_service_says_made_short():
             (400, {"message": "  a\r\nb  "}, "status 400 a b"),
             (400, {"message": "no Atza|IwEB"}, "status 400 no [...]"),
             (400, {"message": 7}, "status 400"),
+            (400, b"", "status 400 InternalFailure", {"x-amzn-errortype": "InternalFailure:http://internal.amazon.com/coral/x/"}),
+            (404, {"message": "no slot"}, "status 404 no slot", {"x-amzn-errortype": "ResourceNotFoundException"}),
         ],
     )
+
+
+# What an answer says of itself
+
+
+def typed(name, body):
+    return answer(200, body, {"x-amzn-type-version": TYPE + name})
+
+
+FREE = {"orderStatus": "NO_ORDER_IN_PROGRESS", "slotId": "S"}
+READERS = (
+    ("Replenish", {"detailCode": "STANDARD_ORDER_PLACED", "eventInstanceId": ID}, drs.read_replenish),
+    ("OrderInfo", info({"status": "Closed"}), lambda given: drs.read_order_info(given, ID, "S")),
+    ("SubscriptionInfo", {"slotsSubscriptionStatus": {"S": True}}, drs.read_subscription_info),
+    ("SlotStatus", b"", lambda given: drs.read_status(given, "SlotStatus")),
+    ("DeviceStatus", b"", lambda given: drs.read_status(given, "DeviceStatus")),
+    ("Deregister", b"", registration.read_deregister),
+    ("CancelTestOrders", {"slotOrderStatuses": [FREE]}, registration.read_test_orders),
+)
+
+
+def check_type(kind, name, body, read):
+    expected = read(answer(200, body))
+    assert call.OUTCOMES[expected[0]] in ("ok", "accepted")
+    said = read(typed(kind, body))
+    if kind in (name + "Result@1.0", name + "Result@2.0", name + "Result@"):
+        assert said == expected
+    else:
+        assert call.OUTCOMES[said[0]] == "unknown" and not said[1:-1].count(True)
+
+
+def test_a_200_of_another_call_is_unknown():
+    kinds = [row[0] + "Result@1.0" for row in READERS]
+    kinds += ["SubscriptionInfoResult@2.0", "ReplenishInput@1.0", "ReplenishResult", "", "@"]
+    cases(check_type, [(kind,) + row for kind in kinds for row in READERS])
+    for row in READERS:
+        foreign = call.Answer(200, {"x-amzn-type-version": "Error"}, b"{}")
+        assert call.OUTCOMES[row[2](foreign)[0]] == "unknown"
+    refused = answer(400, {"message": "Invalid token"}, {"x-amzn-type-version": TYPE + "SlotStatusResult@1.0"})
+    assert call.OUTCOMES[drs.read_replenish(refused)[0]] == "bad_token", "the type of a failure says nothing"
+
+
+def test_subscriptions_in_the_older_version():
+    """Only when the service refuses the newer one by name, and only once."""
+    service = drs.Drs("https://drs.example")
+    for status, message in ((500, "header x-amzn-accept-type"), (400, "no such slot"), (400, None)):
+        assert not service.older_subscriptions(answer(status, {"message": message}))
+    assert service.older_subscriptions(answer(400, {"message": "header x-amzn-accept-type must be DrsSubscriptionInfoResult@1.0"}))
+    check_request(service.subscription_info("Atza|t"), "GET", "/subscriptionInfo", "SubscriptionInfo", "1.0")
+    assert not service.older_subscriptions(answer(400, {"message": "unknown version"}))
+    assert drs.Drs("https://drs.example").older_subscriptions(answer(400, {"message": "unknown version"}))
+
+
+# What is asked seldom: services/registration.py
+
+
+def test_the_end_of_a_registration():
+    newer = registration.deregister(SERVICE, "Atza|t")
+    assert newer.headers["x-amzn-type-version"] == TYPE + "DeregisterInput@2.0"
+    newer.headers["x-amzn-type-version"] = TYPE + "DeregisterInput@1.0"
+    check_request(newer, "DELETE", "/registration", "Deregister", "1.0")
+    older = registration.deregister_1(SERVICE, "Atza|t", "acme+1", "SN/1")
+    check_request(older, "DELETE", "/deviceModels/acme%2B1/devices/SN%2F1/registration", "Deregister", "1.0")
+    for status, outcome in ((200, "ok"), (400, "refused"), (404, "refused"), (500, "unknown"), (503, "not_acted"), (401, "bad_token")):
+        assert call.OUTCOMES[registration.read_deregister(answer(status))[0]] == outcome
+
+
+def test_the_requests_that_cancel_test_orders():
+    table = [(None, "/testOrders"), ("Slot 1/a", "/testOrders/slots/Slot%201%2Fa")]
+    for slot_id, path in table:
+        check_request(registration.cancel_test_orders(SERVICE, "Atza|t", slot_id), "DELETE", path, "CancelTestOrders", "1.0")
+
+
+def check_test_orders(entries, slots):
+    outcome, found, detail = registration.read_test_orders(answer(200, {"slotOrderStatuses": entries}))
+    assert (call.OUTCOMES[outcome], found, detail) == ("ok", slots, "%d slots" % len(slots))
+
+
+def test_cancelled_test_orders():
+    prose = {"orderStatus": "NoOrderInProgress", "slotId": "T", "more": [1]}
+    odd = [{"orderStatus": status, "slotId": "S"} for status in ("ORDER_INPROGRESS", "", None, 7, "NO_ORDER", ["NO_ORDER_IN_PROGRESS"])]
+    odd += [{"orderStatus": "NO_ORDER_IN_PROGRESS", "slotId": slot_id} for slot_id in (None, 7, ["S"])]
+    odd += [{"orderStatus": "NO_ORDER_IN_PROGRESS"}, {"slotId": "S"}, {}, None, "S", 7, [FREE]]
+    cases(check_test_orders, [([], []), ([FREE, prose], ["S", "T"]), (odd, []), (odd + [FREE], ["S"])])
+    for body in (b"", b"{}", b"[]", b'{"slotOrderStatuses":{}}', b'{"slotOrderStatuses":null}'):
+        assert call.OUTCOMES[registration.read_test_orders(answer(200, body))[0]] == "unknown"
+    assert registration.read_test_orders(answer(400, {"message": "not a test device"}))[1:] == ([], "status 400 not a test device")

@@ -82,6 +82,7 @@ class Agent:
         self.model = config["device"]["model"]
         self._lwa = config["lwa"]
         self._service = drs.Drs(config["drs"]["endpoint"])
+        self.test_device = config["drs"]["test_device"]
         self._client_secret = secrets.get("client_secret")
         self._callback = None
         self.dropped = {}  # how many notices were of no use since the start, by the word for it
@@ -164,6 +165,21 @@ class Agent:
         else:
             self.dropped[word] = self.dropped.get(word, 0) + 1
         return word
+
+    def cancel_test_orders(self, slot_id=None):
+        """Cancel the test order of one slot, without an id those of all: each slot is then free to order at once, and the
+        cancellation does not count. Returns None when it is done, else why not in a phrase; then nothing has changed here.
+
+        Blocks for one call, and for one more when an access token must be fetched first: 20 s each at the most, the name look-up
+        apart. Raises KeyError for a slot that is not there, and ValueError unless `drs.test_device` is true.
+        """
+        from .testorders import cancel
+
+        try:
+            return cancel(self, slot_id)
+        finally:
+            forget("testorders")
+            forget("services.registration")
 
     # Running
 
@@ -508,7 +524,9 @@ class Agent:
     def _ask_subscription(self):
         answer, now = self._send(self._service.subscription_info(self._access))
         said = drs.read_subscription_info(answer)
-        if said[0] != call.OK:
+        if said[0] == call.REFUSED and self._service.older_subscriptions(answer):
+            pass  # asked again at once
+        elif said[0] != call.OK:
             self._failed(said[0], answer, now)
         else:
             for slot in self.slots:
@@ -522,11 +540,11 @@ class Agent:
     def _report(self, slot, now):
         """One of the day's status calls: the device's, or a slot's."""
         if slot is None:
-            request = self._service.device_status(self._access, now)
+            request = self._service.device_status(self._access, policy.active_at(self.slots, now))
         else:
             request = self._service.slot_status(self._access, slot, policy.runs_out(slot, now))
         answer, now = self._send(request)
-        said = drs.read_status(answer)
+        said = drs.read_status(answer, "SlotStatus" if slot else "DeviceStatus")
         if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
             self._failed(said[0], answer, now)
         else:

@@ -22,7 +22,7 @@ def _config(slots, policy):
         filled.append(slot)
     return {
         "device": {"model": "acme-1", "serial": "SN0001"},
-        "drs": {"endpoint": "https://drs.test"},
+        "drs": {"endpoint": "https://drs.test", "test_device": True},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "policy": rules,
         "slots": filled,

@@ -120,6 +120,16 @@ class Service:
     def _device_status(self, argument):
         return ""
 
+    def _test_orders(self, argument):
+        slots = [argument[6:]] if argument else sorted(set([order.slot for order in self.orders]))
+        for slot in slots:
+            if self.open_order(slot):
+                self.end(slot, "Cancelled")
+        return json.dumps({"slotOrderStatuses": [{"orderStatus": "NO_ORDER_IN_PROGRESS", "slotId": slot} for slot in slots]})
+
+    def _deregister(self, argument):
+        return ""
+
 
 def _route(request):
     path = request.url[8:].split("/", 1)[1]
@@ -131,5 +141,7 @@ def _route(request):
         "subscriptionInfo": "subscription_info",
         "slotStatus": "slot_status",
         "deviceStatus": "device_status",
+        "testOrders": "test_orders",
+        "registration": "deregister",
     }
     return names[head], argument

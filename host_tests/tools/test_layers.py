@@ -37,7 +37,7 @@ LAYERS = {
     "io": Layer(("core", "io", "services.call"), CORE | NETWORK | frozenset("errno gc os sys time vfs".split())),
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
-        ("core", "services", "store", "sensors", "io", "app", "config", "face", "inbox", "startup", "version"),
+        ("core", "services", "store", "sensors", "io", "app", "config", "face", "inbox", "startup", "testorders", "version"),
         CORE | frozenset("gc sys time _thread".split()),
     ),
 }

@@ -232,6 +232,11 @@ def next_poll(order, rules, now):
     return moment if now < moment < at else at
 
 
+def active_at(slots, now):
+    """What deviceStatus is told of when the appliance was last used: the last use or refill; `now` while no level was seen."""
+    return max([max(slot.level.last_use, slot.level.rate_at) for slot in slots]) or now
+
+
 def runs_out(slot, now):
     """What slotStatus is told of when the slot will be empty, in Unix seconds."""
     days = slot.days_left(now)

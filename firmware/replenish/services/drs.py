@@ -29,12 +29,14 @@ class Drs:
 
     def __init__(self, endpoint):
         self._endpoint = endpoint
+        self._subscriptions = "2.0"  # the version of subscriptionInfo's answer that is asked for
 
-    def _request(self, token, method, path, name, body=b"", result="1.0"):
+    def request(self, token, method, path, name, body=b"", result="1.0", takes="1.0"):
+        """A call of Amazon's type `name`; result, takes: the versions of the answer that is wanted and of the request."""
         kind = "com.amazon.dash.replenishment.Drs" + name
         headers = {
             "Authorization": "Bearer " + token,
-            "x-amzn-type-version": kind + "Input@1.0",
+            "x-amzn-type-version": kind + "Input@" + takes,
             "x-amzn-accept-type": kind + "Result@" + result,
         }
         if body:
@@ -42,18 +44,26 @@ class Drs:
         return call.Request(method, self._endpoint + path, headers, body)
 
     def replenish(self, token, slot_id):
-        return self._request(token, "POST", "/replenish/" + call.quote(slot_id), "Replenish")
+        return self.request(token, "POST", "/replenish/" + call.quote(slot_id), "Replenish")
 
     def order_info(self, token, event_instance_id):
-        return self._request(token, "GET", "/getOrderInfo/" + call.quote(event_instance_id), "OrderInfo")
+        return self.request(token, "GET", "/getOrderInfo/" + call.quote(event_instance_id), "OrderInfo")
 
     def subscription_info(self, token):
-        return self._request(token, "GET", "/subscriptionInfo", "SubscriptionInfo", b"", "2.0")
+        return self.request(token, "GET", "/subscriptionInfo", "SubscriptionInfo", b"", self._subscriptions)
+
+    def older_subscriptions(self, answer):
+        """Whether subscriptionInfo is to be asked again in version 1.0, because the service refuses 2.0 by name. Once a start."""
+        said = answer.message()
+        if self._subscriptions == "1.0" or answer.status != 400 or "accept-type" not in said and "version" not in said:
+            return False
+        self._subscriptions = "1.0"
+        return True
 
     def device_status(self, token, active_at):
         """active_at: Unix seconds of the device's latest activity. Amazon wants this daily."""
         body = '{"mostRecentlyActiveDate":"%s"}' % isotime.text(active_at)
-        return self._request(token, "POST", "/deviceStatus", "DeviceStatus", body.encode())
+        return self.request(token, "POST", "/deviceStatus", "DeviceStatus", body.encode())
 
     def slot_status(self, token, slot, runs_out):
         """The slot's level, capacity and stock in its unit; runs_out: Unix seconds. All five fields are required by Amazon."""
@@ -68,12 +78,12 @@ class Drs:
             slot.order.on_hand,
             isotime.text(level.last_use or level.first_at),
         )
-        return self._request(token, "POST", "/slotStatus/" + call.quote(slot.id), "SlotStatus", body.encode())
+        return self.request(token, "POST", "/slotStatus/" + call.quote(slot.id), "SlotStatus", body.encode())
 
 
 def read_replenish(answer):
     """(outcome, eventInstanceId or "", detail) of a replenish call, by the outcomes of law 1 to 3."""
-    outcome, data, detail = _body(answer, "detailCode", str)
+    outcome, data, detail = read_body(answer, "Replenish", "detailCode", str)
     event_id = ""
     if outcome in (call.REFUSED, call.UNKNOWN) and answer.status >= 400 and "is unsubscribed" in answer.message():
         outcome = call.UNSUBSCRIBED
@@ -95,7 +105,7 @@ def read_replenish(answer):
 
 def read_order_info(answer, event_instance_id, slot_id):
     """(outcome, what `policy.learn` is to learn, expected delivery in Unix seconds or 0, detail) of a getOrderInfo call."""
-    outcome, data, detail = _body(answer, "orderInfoData", dict)
+    outcome, data, detail = read_body(answer, "OrderInfo", "orderInfoData", dict)
     if outcome == call.REFUSED:
         return call.MISSING, policy.NEVER, 0, detail
     if outcome != call.OK:
@@ -126,7 +136,7 @@ def _furthest_behind(items, slot_id):
 
 def read_subscription_info(answer):
     """(outcome, {slot id: subscribed}, detail); both generations: `{slot: {"subscribed": true, …}}` and `{slot: true}`."""
-    outcome, data, detail = _body(answer, "slotsSubscriptionStatus", dict)
+    outcome, data, detail = read_body(answer, "SubscriptionInfo", "slotsSubscriptionStatus", dict)
     found = {}
     if outcome == call.OK:
         found = subscribed(data["slotsSubscriptionStatus"])
@@ -144,24 +154,32 @@ def subscribed(status):
     return found
 
 
-def read_status(answer):
-    """(outcome, detail) of slotStatus and deviceStatus, whose answers have no documented body."""
-    return call.judge(answer), _detail(answer)
+def read_status(answer, name):
+    """(outcome, detail) of a call of this type whose answer has no documented body: slotStatus, deviceStatus, deregistration."""
+    return judge(answer, name), _detail(answer)
 
 
-def _body(answer, name, kind):
-    """(outcome, the body of a 200, detail); UNKNOWN for a 200 in which the field `name` is not of this type."""
-    outcome = call.judge(answer)
+def judge(answer, name):
+    """The outcome by the status; UNKNOWN for a 200 that says of itself that it answers a call of another type."""
+    kind = answer.headers.get("x-amzn-type-version")
+    return call.UNKNOWN if answer.status == 200 and kind and ".Drs%sResult@" % name not in kind else call.judge(answer)
+
+
+def read_body(answer, name, field, kind):
+    """(outcome, the body of a 200, detail); UNKNOWN for a 200 of another type, or in which `field` is not of this kind."""
+    outcome = judge(answer, name)
     if outcome != call.OK:
         return outcome, None, _detail(answer)
     data = answer.json() or {}
-    if not isinstance(data.get(name), kind):
+    if not isinstance(data.get(field), kind):
         outcome = call.UNKNOWN
-    return outcome, data, _WITHOUT + name
+    return outcome, data, _WITHOUT + field
 
 
 def _detail(answer):
     """One short phrase for the log: no more than what the service says of itself."""
     if not answer.status:
         return answer.error
-    return ("status %d %s" % (answer.status, call.phrase(answer.message()))).strip()
+    # An error has its kind in a header, before a colon, and often no body.
+    said = answer.message() or answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    return ("status %d %s" % (answer.status, call.phrase(said))).strip()

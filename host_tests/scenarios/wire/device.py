@@ -34,7 +34,10 @@ CALLS = {
         lambda answer: drs.read_order_info(answer, ORDER_ID, SLOT),
     ),
     "subscription_info": (lambda at, token: drs.Drs(at).subscription_info(token), drs.read_subscription_info),
-    "device_status": (lambda at, token: drs.Drs(at).device_status(token, 1700000000), drs.read_status),
+    "device_status": (
+        lambda at, token: drs.Drs(at).device_status(token, 1700000000),
+        lambda answer: drs.read_status(answer, "DeviceStatus"),
+    ),
     "token": (lambda at, token: lwa.refresh(at + "/auth/o2/token", "client", None, token), lwa.read),
 }
 
