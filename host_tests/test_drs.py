@@ -401,7 +401,7 @@ def test_cancelled_test_orders():
     prose = {"orderStatus": "NoOrderInProgress", "slotId": "T", "more": [1]}
     odd = [{"orderStatus": status, "slotId": "S"} for status in ("ORDER_INPROGRESS", "", None, 7, "NO_ORDER", ["NO_ORDER_IN_PROGRESS"])]
     odd += [{"orderStatus": "NO_ORDER_IN_PROGRESS", "slotId": slot_id} for slot_id in (None, 7, ["S"])]
-    odd += [{"orderStatus": "NO_ORDER_IN_PROGRESS"}, {"slotId": "S"}, {}, None, "S", 7, [FREE]]
+    odd += [{"orderStatus": "NO_ORDER_IN_PROGRESS"}, {"slotId": "S"}, {}] + json.loads('[null, "S", 7, [%s]]' % json.dumps(FREE))
     cases(check_test_orders, [([], []), ([FREE, prose], ["S", "T"]), (odd, []), (odd + [FREE], ["S"])])
     for body in (b"", b"{}", b"[]", b'{"slotOrderStatuses":{}}', b'{"slotOrderStatuses":null}'):
         assert call.OUTCOMES[registration.read_test_orders(answer(200, body))[0]] == "unknown"
