@@ -342,6 +342,7 @@ def full_level(level):
     level.at, level.low_since, level.rise_since = NOW, NOW + 1, NOW + 2
     level.last_use, level.first_at, level.rate_at = NOW + 3, NOW + 4, NOW + 5
     level.refills = 65535
+    level.reported, level.reported_at = 5.5, NOW + 6
 
 
 def test_a_level_comes_back_whole():
@@ -354,6 +355,23 @@ def test_a_level_comes_back_whole():
     Recovery(Ledger(store)).level(again)
     assert kept(again.level) == kept(slot.level)
     assert again.level.saved_at == slot.level.at, "what was read is as durable as it was"
+
+
+def test_a_level_of_the_first_format_has_reported_nothing():
+    slot = new_slot()
+    full_level(slot.level)
+    slot.level.reported = slot.level.reported_at = 0
+    slot.level.saved(NOW)
+    values = 3.5, NOW, 2.25, NOW + 1, NOW + 2, NOW + 3, NOW + 4, 0.125, NOW + 5, 65535, 8.5
+    payload = struct.pack("<fIfIIIIfIHf", *values)
+    for size in (len(payload) - 1, len(payload)):
+        store = Memory()
+        store.records["l-" + kept_by.tag(slot.id)] = payload[:size]
+        again = new_slot()
+        reader = Recovery(Ledger(store))
+        reader.level(again)
+        assert bool(reader.damage) == (size < len(payload))
+    assert kept(again.level) == kept(slot.level)
 
 
 def test_a_level_that_is_refused_is_not_noted_as_durable():

@@ -166,6 +166,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "resolution_grace_s": whole(60, 3 * _DAY_S),
         "probe_interval_s": whole(60, _MONTH_S),
         "poll_interval_s": whole(60, _MONTH_S),
+        "slot_status_interval_s": whole(600, _DAY_S),
         "intent_fresh_s": whole(60, _DAY_S),
         "reorder_after_cancel_days": whole(0, 90),
         "delivered_hold_days": whole(1, 365),

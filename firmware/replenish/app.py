@@ -89,6 +89,7 @@ class Agent:
         self._access = ""
         self._access_until = 0
         self._token_retried = False
+        self._cold = cold
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.store_error = None  # what the medium refused last
@@ -436,7 +437,7 @@ class Agent:
                 self.token = rotated
                 self.save(rotated)
             self._access = access
-            if not self._access_until:
+            if self._cold and not self._access_until:
                 self._step_backoff(slot, now)
             self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
@@ -448,8 +449,8 @@ class Agent:
         self._note("token", None, answer, said)
 
     def _step_backoff(self, slot, now):
-        """The first token since the start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
-        that are due."""
+        """The first token since a cold start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
+        that are due. Not so a wake, which takes a token each time: it would never get to its call."""
         device = self.device
         waits = slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED)
         if device.attempts or waits:
@@ -538,18 +539,30 @@ class Agent:
         self._note("subscription_info", None, answer, said)
 
     def _report(self, slot, now):
-        """One of the day's status calls: the device's, or a slot's."""
+        """A status call: the device's, or a slot's."""
+        device = self.device
         if slot is None:
             request = self._service.device_status(self._access, policy.active_at(self.slots, now))
         else:
+            level = slot.level
+            before, used = level.reported, policy.is_use_due(slot, device, now)
+            level.reported = level.value
+            level.reported_at = now
+            # The first after a start is durable before it leaves, so that a board that dies in this call, or one that sleeps between
+            # its calls, does not repeat it; what is told later is kept with the next level that is worth a write.
+            if used and not slot.use_told and not self._try(self.ledger.save_level, slot, now):
+                return
+            slot.use_told |= used
             request = self._service.slot_status(self._access, slot, policy.runs_out(slot, now))
         answer, now = self._send(request)
         said = drs.read_status(answer, "SlotStatus" if slot else "DeviceStatus")
         if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
             self._failed(said[0], answer, now)
+            if slot:
+                slot.level.reported = before
         else:
-            (slot or self.device).status_sent = True
-            if policy.end_report(self.slots, self.device, now):
+            (slot or device).status_sent = device.reporting_day(now) > device.reported_day  # else it was beside the day's report
+            if policy.end_report(self.slots, device, now):
                 self.save_device()
         self._note("slot_status" if slot else "device_status", slot, answer, said)
 

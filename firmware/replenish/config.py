@@ -22,6 +22,7 @@ def defaults():
             "resolution_grace_s": 3600,
             "probe_interval_s": 86400,
             "poll_interval_s": 21600,
+            "slot_status_interval_s": 21600,
             "intent_fresh_s": 86400,
             "reorder_after_cancel_days": 5,
             "delivered_hold_days": 14,

@@ -11,6 +11,7 @@ from .slot import FULL
 DAY_S = const(86400)
 _SUBSCRIPTION_AGE_S = const(86400)  # how long subscriptionInfo's answer is believed before an order
 _RUN_OUT_UNKNOWN_S = const(31536000)  # what slotStatus, which requires a date, is told while no forecast can be made
+_USED = 0.05  # of the capacity: a smaller fall of a level may be noise, and is not reported before the day's report
 _MISSING_S = const(259200)  # an id that the service has not known for 72 hours is in doubt (law 12)
 NEVER = const(0xFFFFFFFF)
 
@@ -184,7 +185,12 @@ def next_call(slots, device, now):
             return ORDER_INFO, slot
     if ask:
         return SUBSCRIPTION_INFO, None
-    return _next_report(slots, device, now) if device.reporting_day(now) > device.reported_day else None
+    if device.reporting_day(now) > device.reported_day:
+        return _next_report(slots, device, now)
+    for slot in slots:
+        if is_use_due(slot, device, now):
+            return STATUS, slot
+    return None
 
 
 def _recheck_at(slots, device):
@@ -202,6 +208,18 @@ def _next_report(slots, device, now):
         if not slot.status_sent and slot.level.value is not None:
             return STATUS, slot
     return (SUBSCRIPTION_INFO, None) if now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S else None
+
+
+def is_use_due(slot, device, now):
+    """Whether a slot was used so much, since slotStatus was last told, that it is to be told again before the day's report.
+
+    Once in each interval: these begin at the device's own second, so that the slots of one device, and not those of all devices,
+    report together.
+    """
+    level, interval_s = slot.level, slot.rules["slot_status_interval_s"]
+    if level.value is None or slot.order.subscribed == 2 or level.reported - level.value < _USED * slot.capacity:
+        return False
+    return (now - device.report_offset_s) // interval_s > (level.reported_at - device.report_offset_s) // interval_s
 
 
 def end_report(slots, device, now):

@@ -34,6 +34,8 @@ class Level:
         self.rate_at = 0  # up to when consumption is counted in `rate`
         self.refills = 0  # number of the last refill, modulo 2^16: the order applies each once
         self.refill_amount = 0.0
+        self.reported = 0.0  # the level that slotStatus was last told, or the highest since
+        self.reported_at = 0
         self.saved(0)
 
     def marks(self):
@@ -66,6 +68,7 @@ class Slot:
         self.short_since = 0  # since when the slot itself is low, whatever is at home
         self.sample_at = 0  # when the sensor is read next
         self.status_sent = False  # slotStatus of this reporting day
+        self.use_told = False  # by slotStatus, since this start
         self.told_value = self.told_fault = self.told_wait = None  # what was told last, and when the level was
         self.told_at = 0
         self.told_state = "idle"
@@ -121,6 +124,7 @@ class Slot:
         """Take a valid level. detect_refill: a lasting rise is a refill; otherwise only a person's word or a delivery is."""
         level = self.level
         self.sensor_fault = None
+        level.reported = max(level.reported, level.value or 0.0, value)
         level.value = value
         level.at = now
         if not now:  # no valid time yet: a level, and nothing that is counted in time

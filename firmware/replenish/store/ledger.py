@@ -38,7 +38,7 @@ FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
 LEVEL = (
-    "<fIfIIIIfIHf",
+    "<fIfIIIIfIHffI",
     "value",
     "at",
     "low_water",
@@ -50,7 +50,10 @@ LEVEL = (
     "rate_at",
     "refills",
     "refill_amount",
+    "reported",
+    "reported_at",
 )
+LEVEL_LEAST = const(42)  # bytes of a level before it kept what was reported
 DEVICE = (
     "<IHIIBBHIIIB72s",
     "known_time",

@@ -88,7 +88,7 @@ class Recovery:
         level = slot.level
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
-            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level):
+            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level, ledger.LEVEL_LEAST):
                 level.saved(level.at)
         except StoreError:
             pass
