@@ -1,4 +1,4 @@
-"""The laws of ordering (firmware/README.md), on the whole agent in virtual time. Each test names the law it would see broken."""
+"""The laws of ordering (firmware/POLICY.md), on the whole agent in virtual time. Each test names the law it would see broken."""
 
 import micropython
 from replenish.core.isotime import text
