@@ -182,6 +182,28 @@ class Agent:
             forget("testorders")
             forget("services.registration")
 
+    def ask(self, build, *args):
+        """A person's call, beside those that fall due: (answer, the time afterwards). `build(service, access token, *args)` is the
+        request. A token is fetched first if there is none. When no call can be made, the answer's error says why."""
+        now = self.tell_time()
+        refuses = self.unsaved or self.device.store_failed or self.ledger.store.refuses
+        if now and self.device.linked and not refuses:
+            if not self._access or now >= self._access_until:
+                self._fetch_token(None, now)
+            if self._access and self.time.now < self._access_until:
+                return self._send(build(self._service, self._access, *args))
+        return call.Answer(sent=False, error=self.fault or refuses and "store_failed" or "no access token"), now
+
+    def settle(self, name, answer, said):
+        """Tell what a call of `ask` came to, after what it changed is durable. `said` begins with the outcome, ends with a phrase.
+        It counts for no backoff and no hold: a person presses a button seldom. Returns None, or why it was not done."""
+        if said[0] == call.BAD_TOKEN:
+            self._access = ""  # the next call fetches another one
+        self._note(name, None, answer, said)
+        forget("core.strictjson")
+        self._due = time.ticks_ms()  # a step tells what changed
+        return None if said[0] == call.OK else said[-1]
+
     # Running
 
     def step(self):
@@ -253,6 +275,7 @@ class Agent:
         if due:
             gc.collect()  # a call wants room in one piece
             self._call(due[0], due[1], now)
+            forget("core.strictjson")
             for slot in self.slots:
                 self._tell_slot(slot, self.time.now)
             if hasattr(gc, "mem_alloc"):
@@ -464,8 +487,10 @@ class Agent:
         order = slot.order
         free_at = order.fuse_free_at(now, self._rules["max_orders_30_days"])
         if free_at:
-            order.limit(now, free_at)
-            return self.save(slot)
+            if order.next_try != free_at or order.allows(o.LIMITED):
+                order.limit(now, free_at)
+                self.save(slot)
+            return None
         request = self._service.replenish(self._access, slot.id)
         order.intend(now, slot.need(now) == "low")
         self.save(slot)

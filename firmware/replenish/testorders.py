@@ -1,9 +1,7 @@
 """Cancelling test orders, by a person's word. In memory only meanwhile (see `app.forget`)."""
 
-import time
-
 from .core import order as o
-from .services import call, registration
+from .services import registration
 
 
 def cancel(agent, slot_id):
@@ -14,41 +12,12 @@ def cancel(agent, slot_id):
     if not agent.test_device:
         # For a real order "none in progress" may say no more than that it is no test order.
         raise ValueError("drs.test_device: false: allowed: true, for a device that is registered so")
-    answer, now = ask(agent, registration.cancel_test_orders, slot_id)
+    answer, now = agent.ask(registration.cancel_test_orders, slot_id)
     said = registration.read_test_orders(answer)
     for slot in slots:
         if slot.id in said[1] and _free(slot, now):
             agent.save(slot)
-    return settle(agent, "cancel_test_orders", answer, said)
-
-
-def ask(agent, build, *args):
-    """(answer, the time afterwards) of a call beside those that fall due: `build(service, access token, *args)` is the request.
-
-    A token is fetched first if there is none. When no call can be made, the answer's error says why.
-    """
-    now = agent.tell_time()
-    refuses = agent.unsaved or agent.device.store_failed or agent.ledger.store.refuses
-    if now and agent.device.linked and not refuses:
-        if not agent._access or now >= agent._access_until:
-            agent._fetch_token(None, now)
-        if agent._access and agent.time.now < agent._access_until:
-            return agent._send(build(agent._service, agent._access, *args))
-    return call.Answer(sent=False, error=agent.fault or refuses and "store_failed" or "no access token"), now
-
-
-def settle(agent, name, answer, said):
-    """Tell what a call of `ask` came to, after what it changed is durable. `said` begins with the outcome, ends with a phrase.
-
-    It counts for no backoff and no hold: a person presses a button seldom. Returns None, or why it was not done.
-    """
-    if said[0] == call.BAD_TOKEN:
-        agent._access = ""  # the next call fetches another one
-    agent._note(name, None, answer, said)
-    for slot in agent.slots:
-        agent._tell_slot(slot, agent.time.now)
-    agent._due = time.ticks_ms()
-    return None if said[0] == call.OK else said[-1]
+    return agent.settle("cancel_test_orders", answer, said)
 
 
 def _free(slot, now):

@@ -258,8 +258,9 @@ class Order:
         self.next_try = next_try
 
     def limit(self, now, until):
-        """The fuse blew. A block stays a block: it may probe when the window has room."""
-        if self.state != BLOCKED:
+        """The fuse blew. A block stays a block: it may probe when the window has room. Never an error: whoever asks in a state that
+        may not order is stopped here too."""
+        if self.allows(LIMITED):
             self._end_asking(LIMITED, now, ORDER_LIMIT)
         self.next_try = until
 

@@ -5,7 +5,6 @@ The outcomes are those of law 1 to 3: what decides is whether the service can ha
 
 from micropython import const
 
-from ..core import strictjson
 from ..core.isotime import parse_http
 
 OK = const(0)
@@ -60,7 +59,9 @@ class Answer:
 
     def json(self):
         """The body as a dict, or None when it is not one."""
-        return strictjson.read(self.body)
+        from ..core.strictjson import read  # let go of after each call (see `app.forget`)
+
+        return read(self.body)
 
     def message(self):
         """The text of an error body `{"message": …}`, or ""."""
