@@ -81,13 +81,13 @@ class Agent:
         self._rules = rules = config["policy"]
         self.model = config["device"]["model"]
         self._lwa = config["lwa"]
-        self._service = drs.Drs(config["drs"]["endpoint"])
+        self.service = drs.Drs(config["drs"]["endpoint"])
         self.test_device = config["drs"]["test_device"]
         self._client_secret = secrets.get("client_secret")
         self._callback = None
         self.dropped = {}  # how many notices were of no use since the start, by the word for it
-        self._access = ""
-        self._access_until = 0
+        self.access = ""
+        self.access_until = 0
         self._token_retried = False
         self._cold = cold
         self._spread_s = rules["boot_spread_s"] if cold else 0
@@ -181,28 +181,6 @@ class Agent:
         finally:
             forget("testorders")
             forget("services.registration")
-
-    def ask(self, build, *args):
-        """A person's call, beside those that fall due: (answer, the time afterwards). `build(service, access token, *args)` is the
-        request. A token is fetched first if there is none. When no call can be made, the answer's error says why."""
-        now = self.tell_time()
-        refuses = self.unsaved or self.device.store_failed or self.ledger.store.refuses
-        if now and self.device.linked and not refuses:
-            if not self._access or now >= self._access_until:
-                self._fetch_token(None, now)
-            if self._access and self.time.now < self._access_until:
-                return self._send(build(self._service, self._access, *args))
-        return call.Answer(sent=False, error=self.fault or refuses and "store_failed" or "no access token"), now
-
-    def settle(self, name, answer, said):
-        """Tell what a call of `ask` came to, after what it changed is durable. `said` begins with the outcome, ends with a phrase.
-        It counts for no backoff and no hold: a person presses a button seldom. Returns None, or why it was not done."""
-        if said[0] == call.BAD_TOKEN:
-            self._access = ""  # the next call fetches another one
-        self._note(name, None, answer, said)
-        forget("core.strictjson")
-        self._due = time.ticks_ms()  # a step tells what changed
-        return None if said[0] == call.OK else said[-1]
 
     # Running
 
@@ -392,8 +370,8 @@ class Agent:
     # Calls
 
     def _call(self, kind, slot, now):
-        if not self._access or now >= self._access_until:
-            self._fetch_token(slot, now)
+        if not self.access or now >= self.access_until:
+            self.fetch_token(slot, now)
         elif kind == policy.REPLENISH:
             self._replenish(slot, now)
         elif kind == policy.ORDER_INFO:
@@ -403,7 +381,7 @@ class Agent:
         else:
             self._report(slot, now)
 
-    def _send(self, request):
+    def send(self, request):
         """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
         self.call_ticks = time.ticks_ms()
         answer = self.client.call(request)
@@ -411,7 +389,7 @@ class Agent:
         gc.collect()
         return answer, self.tell_time(answer)
 
-    def _note(self, name, slot, answer, said):
+    def note(self, name, slot, answer, said):
         """What a call means beside what it was for, after that is durable. `said` begins with the outcome, ends with a phrase."""
         if said[0] in _ANSWERS and name != "token":  # a token alone does not end the backoff: the service may still be ill
             self._token_retried = False
@@ -425,7 +403,7 @@ class Agent:
         """The device's share of a failed call. Returns when the next call may leave."""
         device = self.device
         if outcome == call.BAD_TOKEN:
-            self._access = ""
+            self.access = ""
             if not self._token_retried:
                 self._token_retried = True  # once; a second one in a row is a failure like any other
                 return now
@@ -438,7 +416,7 @@ class Agent:
         self.save_device()
         return device.next_try
 
-    def _fetch_token(self, slot, now):
+    def fetch_token(self, slot, now):
         """Fetch an access token, for a call that is due; `slot`: whose, if it is one's."""
         # This module is needed once an hour; in between, and when a call wants most room, it is not in memory.
         from .services.lwa import refresh
@@ -447,7 +425,7 @@ class Agent:
         request = refresh(client["token_url"], client["client_id"], self._client_secret, self.token)
         refresh = None
         forget("services.lwa")
-        answer, now = self._send(request)
+        answer, now = self.send(request)
         from .services.lwa import read
 
         said = read(answer)
@@ -459,17 +437,17 @@ class Agent:
                 # Stored before it is used: the old one may be dead already.
                 self.token = rotated
                 self.save(rotated)
-            self._access = access
-            if self._cold and not self._access_until:
+            self.access = access
+            if self._cold and not self.access_until:
                 self._step_backoff(slot, now)
-            self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
+            self.access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
             device.refused_token = crc32(self.token.encode())
             device.linked = False
             self.save_device()
         else:
             self._failed(outcome, answer, now)
-        self._note("token", None, answer, said)
+        self.note("token", None, answer, said)
 
     def _step_backoff(self, slot, now):
         """The first token since a cold start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
@@ -491,18 +469,18 @@ class Agent:
                 order.limit(now, free_at)
                 self.save(slot)
             return None
-        request = self._service.replenish(self._access, slot.id)
+        request = self.service.replenish(self.access, slot.id)
         order.intend(now, slot.need(now) == "low")
         self.save(slot)
         if slot in self.unsaved:  # law 3: no durable intent, no call
             return order.fail(o.NOT_ACTED, now, now + _NO_TIME_S)
         self._tell_slot(slot, now)
-        answer, now = self._send(request)
+        answer, now = self.send(request)
         request = None
         said = drs.read_replenish(answer)
         self._settle(slot, said[0], said[1], answer, now)
         self.save(slot)  # before anything else (law 3)
-        return self._note("replenish", slot, answer, said)
+        return self.note("replenish", slot, answer, said)
 
     def _settle(self, slot, outcome, event_id, answer, now):
         """What the outcome of a replenish call does to the slot's order."""
@@ -535,7 +513,7 @@ class Agent:
     def _poll(self, slot):
         order = slot.order
         held_id = order.held_id()
-        answer, now = self._send(self._service.order_info(self._access, held_id))
+        answer, now = self.send(self.service.order_info(self.access, held_id))
         said = drs.read_order_info(answer, held_id, slot.id)
         outcome = said[0]
         order.next_poll = policy.next_poll(order, self._rules, now)
@@ -545,12 +523,12 @@ class Agent:
             order.next_poll = self._failed(outcome, answer, now)
         self._save_level(slot, now)
         self.save(slot)
-        self._note("order_info", slot, answer, said)
+        self.note("order_info", slot, answer, said)
 
     def _ask_subscription(self):
-        answer, now = self._send(self._service.subscription_info(self._access))
+        answer, now = self.send(self.service.subscription_info(self.access))
         said = drs.read_subscription_info(answer)
-        if said[0] == call.REFUSED and self._service.older_subscriptions(answer):
+        if said[0] == call.REFUSED and self.service.older_subscriptions(answer):
             pass  # asked again at once
         elif said[0] != call.OK:
             self._failed(said[0], answer, now)
@@ -561,13 +539,13 @@ class Agent:
             self.device.subscriptions_at = now
             policy.end_report(self.slots, self.device, now)
             self.save_device()
-        self._note("subscription_info", None, answer, said)
+        self.note("subscription_info", None, answer, said)
 
     def _report(self, slot, now):
         """A status call: the device's, or a slot's."""
         device = self.device
         if slot is None:
-            request = self._service.device_status(self._access, policy.active_at(self.slots, now))
+            request = self.service.device_status(self.access, policy.active_at(self.slots, now))
         else:
             level = slot.level
             before, used = level.reported, policy.is_use_due(slot, device, now)
@@ -578,8 +556,8 @@ class Agent:
             if used and not slot.use_told and not self._try(self.ledger.save_level, slot, now):
                 return
             slot.use_told |= used
-            request = self._service.slot_status(self._access, slot, policy.runs_out(slot, now))
-        answer, now = self._send(request)
+            request = self.service.slot_status(self.access, slot, policy.runs_out(slot, now))
+        answer, now = self.send(request)
         said = drs.read_status(answer, "SlotStatus" if slot else "DeviceStatus")
         if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
             self._failed(said[0], answer, now)
@@ -589,7 +567,7 @@ class Agent:
             (slot or device).status_sent = device.reporting_day(now) > device.reported_day  # else it was beside the day's report
             if policy.end_report(self.slots, device, now):
                 self.save_device()
-        self._note("slot_status" if slot else "device_status", slot, answer, said)
+        self.note("slot_status" if slot else "device_status", slot, answer, said)
 
     # Telling
 

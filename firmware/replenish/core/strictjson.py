@@ -91,5 +91,4 @@ def _word_end(data, at):
     end = at
     while end < len(data) and data[end] in _WORD:
         end += 1
-    word = bytes(data[at:end])
-    return end if word in (b"true", b"false", b"null") or word[:1].isdigit() or word[:1] == b"-" else 0
+    return end if 48 <= data[at] <= 57 or data[at] == 45 or data[at:end] in (b"true", b"false", b"null") else 0
