@@ -341,6 +341,6 @@ def test_a_service_that_is_gone_is_shown_and_left_in_peace_until_it_answers():
 def test_a_host_that_answers_with_errors_is_not_gone():
     appliance = Appliance()
     service = appliance.service = appliance.agent.client = Gone(appliance.clock)
-    service.answer = Answer(503, {}, b"")
+    service.answer = Answer(503, {}, b"")  # type: ignore[assignment]
     appliance.live(60 * DAY)
     assert appliance.agent.fault is None and len(service.calls) > 60
