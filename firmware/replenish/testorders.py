@@ -47,7 +47,7 @@ def settle(agent, name, answer, said):
         agent.access = ""  # the next call fetches another one
     agent.note(name, None, answer, said)
     forget("core.strictjson")
-    agent.due = time.ticks_ms()  # a step tells what changed
+    agent.due_ticks = time.ticks_ms()  # a step tells what changed
     return None if said[0] == call.OK else said[-1]
 
 
