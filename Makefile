@@ -60,8 +60,12 @@ faults: venv-all unix micropython32 ## Memory and the medium failing at every po
 bench: venv-all unix micropython32 ## What the store costs the flash, beside other ways, against the budgets: JSON=file
 	@$(PY) -m host_tests.bench $(if $(JSON),--json "$(JSON)")
 
+.PHONY: diagram
+diagram: venv-run ## Draw the order machine in the READMEs, from its table
+	@$(PY) -m tools.diagram
+
 .PHONY: check
-check: venv-all venv-stubs toolchain ## Lint, types, board facts, and every firmware module compiled for every board
+check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and every firmware module compiled for every board
 	@$(PY) -m tools.check
 
 ##@ Boards

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from tools import fold
+from tools import diagram, fold
 
-SOURCE = (Path(__file__).resolve().parents[2] / "firmware" / "replenish" / "core" / "order.py").read_text()
+SOURCE = diagram.SOURCE.read_text()
 NUMBERS = fold.constants(SOURCE)
-
-
-def assigned(name: str) -> str:
-    """The string that the module gives to `name`."""
-    for node in ast.parse(SOURCE).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return str(ast.literal_eval(node.value))
-    raise KeyError(name)
-
-
-LETTERS = assigned("_LETTERS")
-STATES = assigned("_STATES").split()
-EVENTS = [name for name in NUMBERS if list(NUMBERS).index(name) >= list(NUMBERS).index("INTENT")][: int(NUMBERS["LIMITED"]) + 1]
-ROWS = re.findall(r'^    "([a-z-]+)"  # \w', SOURCE, re.MULTILINE)
-# (state, event) -> state, by name
-STEPS = {
-    (STATES[row], EVENTS[column]): STATES[LETTERS.index(letter)]
-    for row, line in enumerate(ROWS)
-    for column, letter in enumerate(line)
-    if letter != "-"
-}
+TABLE = diagram.Table(SOURCE)
+LETTERS, STATES, EVENTS, STEPS = TABLE.letters, TABLE.states, TABLE.events, TABLE.steps
 
 
 def test_the_table_is_a_row_for_each_state_and_a_column_for_each_event() -> None:
-    assert len(ROWS) == len(STATES) == len(LETTERS) == 11
-    assert [len(row) for row in ROWS] == [23] * 11 == [len(EVENTS)] * 11
-    assert "".join(ROWS) == assigned("_TABLE"), "the rows as they are read here are all there is"
-    assert set("".join(ROWS)) <= set(LETTERS + "-")
+    assert len(TABLE.rows) == len(STATES) == len(LETTERS) == 11
+    assert [len(row) for row in TABLE.rows] == [23] * 11 == [len(EVENTS)] * 11
+    assert TABLE.rows == re.findall(r'^    "([a-z-]+)"  # \w', SOURCE, re.MULTILINE), "a line of the source is a row"
+    assert set("".join(TABLE.rows)) <= set(LETTERS + "-")
 
 
 def test_names_and_numbers_agree() -> None:
@@ -47,7 +26,7 @@ def test_names_and_numbers_agree() -> None:
         assert NUMBERS[state.upper()] == number
     for number, event in enumerate(EVENTS):
         assert NUMBERS[event] == number
-    reasons = assigned("_REASONS").split("|")
+    reasons = diagram.assigned(SOURCE, "_REASONS").split("|")
     assert NUMBERS["REFUSED_404"] == len(reasons) - 1, "the last reason: recovery takes a greater number for damage"
     assert len(set(reasons)) == len(reasons)
     assert NUMBERS["UNSUBSCRIBED"] == len(STATES) - 1
@@ -113,14 +92,3 @@ def test_every_event_is_allowed_somewhere(event: str) -> None:
 
 def test_what_is_at_home_can_always_be_refilled() -> None:
     assert {state for state, event in STEPS if event == "REFILLED"} == set(STATES)
-
-
-def test_the_readme_shows_the_table() -> None:
-    """firmware/README.md names every state, and every event that leads from it."""
-    text = (Path(__file__).resolve().parents[2] / "firmware" / "README.md").read_text()
-    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
-    for (state, event), after in STEPS.items():
-        if after != state:
-            assert f"`{event}` → {after}" in rows[f"`{state}`"], (state, event, after)
-    shown = sum(line.count("<br>") + 1 for name, line in rows.items() if name.strip("`") in STATES)
-    assert shown == sum(after != state for (state, _), after in STEPS.items()), "no transition is shown that there is not"
