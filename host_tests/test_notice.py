@@ -112,7 +112,7 @@ def test_whose_order_a_notice_names():
             (damaged, "id-7", too_early, NOT_OURS, None, ("", "")),
             (lost, "id-1", -DAY, APPLIED, "placed", ("id-1", "")),
             (lost, "id-7", DAY, NOT_OURS, None, ("id-1", "")),
-            (lost_and_given_up, "id-1", -DAY, APPLIED, "placed", ("id-1", "")),
+            (lost_and_given_up, "id-1", -DAY, NOT_OURS, None, ("id-1", "")),
             (lost_and_given_up, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (lost_and_given_up, "id-7", too_early, NOT_OURS, None, ("id-1", "")),
             # An open order
