@@ -48,6 +48,10 @@ powerloss: venv-all unix micropython32 ## Cut the power everywhere, on every med
 powerloss-mutants: venv-all ## Break the firmware on purpose and see each break caught: MUTANT=name
 	@$(PY) -m host_tests.powerloss.mutants $(MUTANT)
 
+.PHONY: model
+model: venv-all ## Explore every state of the order machine and its service; tell how wrong devices would be caught
+	@$(PY) -m host_tests.model
+
 .PHONY: kills
 kills: venv-all unix micropython32 ## kill -9 at random instants of orders' lives: N=500 SEED=1
 	@KILLS=$(N) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_kills.py
