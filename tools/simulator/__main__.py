@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.simulator.clock import Clock
+from tools.simulator.consent import CONSENT_PATH
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
 from tools.simulator.server import Simulator
 from tools.simulator.world import DEFAULT_SERIAL
@@ -53,6 +54,7 @@ def facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
     return {
         "DRS_URL": sim.url,
         "DRS_TOKEN_URL": sim.url + TOKEN_PATH,
+        "DRS_CONSENT_URL": sim.url + CONSENT_PATH,
         "DRS_CONTROL": sim.control_url + "/control",
         "DRS_CA": str(sim.ca_pem.resolve()),
         "DRS_CLIENT_ID": CLIENT_ID,
@@ -87,6 +89,7 @@ async def _run(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _simulator(options) as sim:
+        sim.consent.slots = _SLOTS
         variables = facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
         _show(Console(), variables, write_env(options.ca_dir, variables))
         await stop.wait()

@@ -27,7 +27,7 @@ KINDS: dict[str, dict[str, object]] = {
     "redirect": {"act": False, "status": 302, "location": "https://localhost:1/"},
     "close": {"close": True},
 }
-ENDPOINT_NAMES = ("token", *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS), "unknown")
+ENDPOINT_NAMES = ("token", "consent", *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS), "unknown")
 FOREVER = 0
 _MAX_BODY_BYTES = 1 << 28
 

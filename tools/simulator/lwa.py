@@ -97,6 +97,10 @@ class LWA:
         self._codes[code] = _Code(serial, redirect_uri, challenge, method, self._clock.now() + CODE_LIFE_S)
         return code
 
+    def knows(self, client_id: str) -> bool:
+        """Whether there is such a client."""
+        return client_id in self._clients
+
     def refresh_token(self, serial: str) -> str | None:
         """The device's newest refresh token that still works."""
         tokens = [token for token, grant in self._grants.items() if grant.serial == serial]

@@ -8,7 +8,7 @@ from tools.simulator.clock import Clock
 from tools.simulator.journal import EventJournal
 
 # Amazon's rule for serials and model ids.
-_NAME = re.compile(r"[A-Za-z0-9_+-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_+-]{1,64}")
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Registry:
     def register(self, serial: str, model: str, slots: Mapping[str, bool], test: bool) -> Device:
         """Register a device. Raises ValueError for a bad name, or a serial that is registered now."""
         for name, value in (("serial", serial), ("model", model)):
-            if not _NAME.fullmatch(value):
+            if not NAME.fullmatch(value):
                 raise ValueError(f"{name} is {value!r}: 1 to 64 characters of A-Z a-z 0-9 - + _")
         if serial in self._devices and self._devices[serial].registered:
             raise ValueError(f"serial {serial!r} is registered already")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from tools.simulator.calls import Call, Connection
 from tools.simulator.clock import Clock
+from tools.simulator.consent import ConsentPage
 from tools.simulator.drs import DRS
 from tools.simulator.faults import FaultQueue
 from tools.simulator.journal import Event
@@ -16,7 +17,7 @@ from tools.simulator.registry import Registry
 from tools.simulator.server import Simulator
 from tools.simulator.settings import Settings
 
-_PARTS = (Clock, DRS, FaultQueue, LWA, OrderBook, Registry, Settings)
+_PARTS = (Clock, ConsentPage, DRS, FaultQueue, LWA, OrderBook, Registry, Settings)
 _START_S = 30
 
 Found = TypeVar("Found")

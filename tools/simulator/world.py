@@ -8,6 +8,7 @@ from email.utils import formatdate
 from tools.simulator import drs as drs_module
 from tools.simulator.calls import Call, CallJournal, Connection, kept_text
 from tools.simulator.clock import Clock
+from tools.simulator.consent import CONSENT_PATH, ConsentPage
 from tools.simulator.drs import DRS, DRSError
 from tools.simulator.faults import Fault, FaultQueue
 from tools.simulator.identifiers import Identifiers
@@ -43,7 +44,7 @@ class Delivery:
 class World:
     """Devices, tokens, orders, faults and history of one simulated service.
 
-    Its parts may be used directly: `book`, `registry`, `lwa`, `drs`, `faults`, `settings`, `clock`,
+    Its parts may be used directly: `book`, `registry`, `lwa`, `consent`, `drs`, `faults`, `settings`, `clock`,
     `calls`, `connections`, `events`. Slots are named by the slot's id and, where it is not the default one, the
     device's serial. Methods raise ValueError for what cannot be done and LookupError for what is not
     there; the message is one sentence.
@@ -60,6 +61,7 @@ class World:
         self.registry = Registry(self.clock, self.events)
         self.lwa = LWA(self.clock, self.identifiers, self.settings)
         self.book = OrderBook(self.clock, self.events, self.identifiers.event_instance_id, timings)
+        self.consent = ConsentPage(self.lwa, self.registry, {DEFAULT_SLOT: True})
         self.drs = DRS(self.registry, self.lwa, self.book, self.identifiers, self.settings)
 
     # What a person, a test or the control interface does.
@@ -184,6 +186,8 @@ class World:
         )
 
     def _act(self, request: Request) -> Response:
+        if request.path == CONSENT_PATH:
+            return self.consent.handle(request)
         return self.lwa.handle(request) if is_token_call(request) else self.drs.handle(request)
 
     def _spoil(self, response: Response, fault: Fault) -> Response:
@@ -323,7 +327,9 @@ def is_token_call(request: Request) -> bool:
 
 
 def target(request: Request) -> tuple[str, str | None]:
-    """The endpoint's name ("token", "unknown", or one of the service's) and the slot in the path."""
+    """The endpoint's name ("token", "consent", "unknown", or one of the service's) and the slot in the path."""
+    if request.path == CONSENT_PATH:
+        return "consent", None
     if is_token_call(request):
         return "token", None
     try:
