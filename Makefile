@@ -21,6 +21,14 @@ run: unix ## One appliance and the service simulator, 30 virtual days in about a
 test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
 	@$(MAKE) --jobs=2 --output-sync=line test-unix powerloss
 
+.PHONY: link
+link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
+	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: selftest
+selftest: unix $(if $(PORT),venv-all) ## The self-test of a test device, at the simulator; CONFIG= or PORT=: at its own service. ARGS="--report FILE.md"
+	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
+
 ##@ Parts
 .PHONY: unix
 unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHON=/path uses yours)

@@ -539,7 +539,7 @@ def test_law_10_invalid_grant_is_silence_until_linked_again():
     appliance.sensors["A"].value = 2
     appliance.live(10 * DAY)
     assert len(appliance.service.calls) == 1
-    assert appliance.agent.fault == "not_linked"
+    assert appliance.agent.fault == "link_refused"
     appliance.restart()
     appliance.live(5 * DAY)
     assert len(appliance.service.calls) == 1, "durable"

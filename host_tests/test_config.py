@@ -60,7 +60,7 @@ def test_what_is_given_wins_and_leaves_the_defaults_alone():
     loaded, _ = config.load(folder_with(json.dumps(given)))
     assert loaded["policy"]["confirm_s"] == 0 and loaded["policy"]["in_doubt_days"] == 14
     assert loaded["clock"] == {"ntp": None, "time_scale": 60, "scale_from": 0}
-    assert loaded["drs"] == {"endpoint": "https://drs.test", "test_device": False}
+    assert loaded["drs"] == {"endpoint": "https://drs.test", "test_device": False, "include_non_live": False}
     slot = loaded["slots"][0]
     assert (slot["unit"], slot["pack"], slot["lead_days"], slot["sensor"]["period_s"]) == ("g", 250, 0, 5)
     assert loaded["slots"][1]["unit"] == "count", "each slot has defaults of its own"

@@ -148,9 +148,9 @@ _MONTH_S = 30 * _DAY_S
 
 SECTIONS: dict[str, dict[str, Rule]] = {
     "device": {"model": _AMAZON_NAME, "serial": _AMAZON_NAME},
-    "drs": {"endpoint": _BASE_URL, "test_device": _BOOLEAN},
+    "drs": {"endpoint": _BASE_URL, "test_device": _BOOLEAN, "include_non_live": _BOOLEAN},
     "gateway": {"url": _BASE_URL},
-    "lwa": {"token_url": _HTTPS_URL, "client_id": text(128)},
+    "lwa": {"token_url": _HTTPS_URL, "consent_url": _HTTPS_URL, "client_id": text(128)},
     "tls": {"ca": list_of(_PATH, 8, "certificate files")},
     "mqtt": {
         "host": _HOST,

@@ -12,6 +12,7 @@ from binascii import crc32
 from micropython import const
 
 from .core import backoff, policy
+from .core import device as d
 from .core import order as o
 from .core.device import Device
 from .core.isotime import text
@@ -82,8 +83,9 @@ class Agent:
         self.model = config["device"]["model"]
         self._lwa = config["lwa"]
         self.service = drs.Drs(config["drs"]["endpoint"])
-        self.test_device = config["drs"]["test_device"]
+        self.test_device = config["drs"].get("test_device")
         self._client_secret = secrets.get("client_secret")
+        self.secrets_path = config.get("secrets", "")
         self._callback = None
         self.dropped = {}  # how many notices were of no use since the start, by the word for it
         self.access = ""
@@ -179,8 +181,27 @@ class Agent:
         try:
             return cancel(self, slot_id)
         finally:
-            forget("testorders")
-            forget("services.registration")
+            for name in ("testorders", "manual", "services.registration"):
+                forget(name)
+
+    def deregister(self):
+        """Unlink the device from the customer's account at the service, then erase its secrets and drop its orders; levels stay.
+        The refresh token is gone from the secrets file too.
+
+        Returns None when it is done, else why not, and then nothing is erased. Two calls of 20 s at the most, and the erasing: on
+        a board's file system a minute for each 4 MiB. Raises OSError when the medium refuses; it is tried again at the next start.
+        """
+        from .erase import deregister
+
+        return deregister(self)
+
+    def factory_reset(self):
+        """Erase everything durable, and from the secrets file the refresh token and the Wi-Fi; no call is made. As long as
+        `deregister` does it take. Afterwards this agent keeps nothing any more: start the board anew. Raises OSError as that does.
+        """
+        from .erase import factory_reset
+
+        factory_reset(self)
 
     # Running
 
@@ -444,6 +465,7 @@ class Agent:
         elif outcome == call.UNLINKED:
             device.refused_token = crc32(self.token.encode())
             device.linked = False
+            device.link_fault = d.LINK_REVOKED if said[4].endswith("revoked") else d.LINK_REFUSED
             self.save_device()
         else:
             self._failed(outcome, answer, now)

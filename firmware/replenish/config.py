@@ -10,8 +10,8 @@ import json
 def defaults():
     """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py."""
     return {
-        "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False},
-        "lwa": {"token_url": "https://api.amazon.com/auth/o2/token"},
+        "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
+        "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
         "slot": {"unit": "count", "lead_days": 7, "pack": None, "refill": "sensor", "sensor": None},
         "sensor": {"period_s": 60},

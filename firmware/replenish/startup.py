@@ -85,6 +85,9 @@ def open_state(agent, config, secrets):
 
     device, slots = agent.device, agent.slots
     reader = Recovery(agent.ledger)
+    unfinished = reader.mark()
+    if unfinished:
+        _finish_erasing(agent, secrets, unfinished)
     reader.device(device)
     listed = reader.listed()
     floor = device.known_time
@@ -108,6 +111,19 @@ def open_state(agent, config, secrets):
     if new and not agent.unsaved:
         reader.list_slots(listed + [ledger.tag(slot.id) for slot in new])
     return reader.damage
+
+
+def _finish_erasing(agent, secrets, unfinished):
+    """The power failed in a deregistration or a factory reset. If it still cannot be finished, nothing is written and no call made."""
+    from .erase import finish
+
+    store = agent.ledger.store
+    try:
+        finish(store, agent.secrets_path, unfinished)
+    except OSError as error:
+        store.refuses = "erasing is not over, Errno %s" % error.args[0]
+    sys.modules.pop("replenish.erase")
+    secrets["refresh_token"] = None
 
 
 def _take_over(device, slots, fingerprint, now):

@@ -1,10 +1,8 @@
 """Cancelling test orders, by a person's word. In memory only meanwhile (see `app.forget`)."""
 
-import time
-
-from .app import forget
 from .core import order as o
-from .services import call, registration
+from .manual import ask, settle
+from .services import registration
 
 
 def cancel(agent, slot_id):
@@ -21,34 +19,6 @@ def cancel(agent, slot_id):
         if slot.id in said[1] and _free(slot, now):
             agent.save(slot)
     return settle(agent, "cancel_test_orders", answer, said)
-
-
-def ask(agent, build, *args):
-    """A person's call, beside those that fall due: (answer, the time afterwards). `build(service, access token, *args)` is the request.
-
-    A token is fetched first if there is none. When no call can be made, the answer's error says why.
-    """
-    now = agent.tell_time()
-    refuses = agent.unsaved or agent.device.store_failed or agent.ledger.store.refuses
-    if now and agent.device.linked and not refuses:
-        if not agent.access or now >= agent.access_until:
-            agent.fetch_token(None, now)
-        if agent.access and agent.time.now < agent.access_until:
-            return agent.send(build(agent.service, agent.access, *args))
-    return call.Answer(sent=False, error=agent.fault or refuses and "store_failed" or "no access token"), now
-
-
-def settle(agent, name, answer, said):
-    """Tell what a call of `ask` came to, after what it changed is durable. `said` begins with the outcome, ends with a phrase.
-
-    It counts for no backoff and no hold: a person presses a button seldom. Returns None, or why it was not done.
-    """
-    if said[0] == call.BAD_TOKEN:
-        agent.access = ""  # the next call fetches another one
-    agent.note(name, None, answer, said)
-    forget("core.strictjson")
-    agent.due_ticks = time.ticks_ms()  # a step tells what changed
-    return None if said[0] == call.OK else said[-1]
 
 
 def _free(slot, now):

@@ -77,6 +77,7 @@ class Store:
         self.unreadable = 0  # so many next reads fail
         self.must_restart = False
         self.worn = 0
+        self.atomic_close = False
         self.cut_before = self.cut_after = 0  # the number of the write, from 1
 
     def get(self, key):
@@ -99,6 +100,13 @@ class Store:
 
     def keys(self):
         return list(self.records)
+
+    def wipe(self, keep):
+        if "wipe" not in keep or "wipe" not in self.records:
+            raise AssertionError("a wipe without its mark")
+        for key in list(self.records):
+            if key not in keep:
+                del self.records[key]
 
     def set_aside(self, key):
         self.aside[key] = self.records.pop(key, None)

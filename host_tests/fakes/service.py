@@ -30,6 +30,7 @@ class Service:
         self.clock = clock
         self.orders = []
         self.calls = []  # (time, name, argument)
+        self.forms = []  # what was posted to the token endpoint
         self.subscribed = {}  # slot: bool; others are subscribed
         self.forgotten = False  # getOrderInfo knows no id any more
         self.rotate = ""
@@ -65,6 +66,8 @@ class Service:
 
     def call(self, request):
         name, argument = _route(request)
+        if name == "token":
+            self.forms.append(request.body.decode())
         self.calls.append((self.clock.seconds, name, argument))
         faults = self._faults.get(name)
         fault = faults.pop(0) if faults else None

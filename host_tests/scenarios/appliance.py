@@ -24,6 +24,7 @@ from tools.run import appliance as run
 from tools.run import logfmt
 from tools.simulator import Clock, SimulatorThread
 from tools.simulator.calls import Call
+from tools.simulator.consent import CONSENT_PATH
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
 from tools.simulator.orders import DAY_S, Order
 
@@ -223,14 +224,16 @@ class Appliance:
         test: bool = False,
         public: bool = True,
         heap: str = HEAP,
+        linked: bool = True,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
-        without a client secret; heap: MicroPython's."""
+        without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
         self._interpreter = interpreter
         self._heap = heap
+        self._linked = linked
         self._clock = (int(time.time()), scale)
         self._slots = slots or {SLOT: True}
         self._policy = {**pace(scale), **(policy or {})}
@@ -245,11 +248,12 @@ class Appliance:
         self.service.settings.change(access_token_s=DAY_S, status_generation="older")
         # Else it would depend on how long a call takes whether the first poll finds the order placed.
         self.service.set_timings(place_after_s=0)
-        token = self.service.add_device(run.SERIAL, run.MODEL, **self._device)
+        self.service.do(lambda service: service.consent.slots.update(self._slots))
         for slot in self._slots:
             self.set_level(CAPACITY, slot)
-        self.config = run.write_configuration(self.folder, self._configuration(), {})
-        self.link(token)
+        self.config = run.write_configuration(self.folder, self._configuration(), {"client_secret": self._client_secret})
+        if self._linked:
+            self.link(self.service.add_device(run.SERIAL, run.MODEL, **self._device))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -261,6 +265,7 @@ class Appliance:
 
     def _configuration(self) -> dict[str, Any]:
         config = run.configuration([], self.service.url, self.service.ca_der, CLIENT_ID, self._clock)
+        config["lwa"]["consent_url"] = self.service.url + CONSENT_PATH
         config["policy"] = self._policy
         config["drs"]["test_device"] = self._device["test"]
         config["slots"] = [self._slot(slot) for slot in self._slots]

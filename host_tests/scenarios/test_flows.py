@@ -258,12 +258,12 @@ def test_a_revoked_link_is_silence_until_the_customer_links_again(new_appliance:
     agent.expect(event="order", state="accepted")
     appliance.service.revoke()
     agent.expect(event="call", call="token", status="400", outcome="unlinked")
-    agent.expect(event="fault", fault="not_linked")
+    agent.expect(event="fault", fault="link_revoked")
     seen = len(appliance.calls())
     appliance.pass_time(DAY_S)  # a day's report would be in it
     assert agent.stop() == 0
     agent = appliance.start()
-    agent.expect(event="fault", fault="not_linked")
+    agent.expect(event="fault", fault="link_revoked")
     appliance.pass_time(DAY_S)
     assert len(appliance.calls()) == seen
     assert agent.stop() == 0
@@ -272,7 +272,7 @@ def test_a_revoked_link_is_silence_until_the_customer_links_again(new_appliance:
     agent.expect(event="call", call="token", outcome="ok")
     finish(appliance, agent)
     assert appliance.outcomes() == ["accepted"]
-    assert agent.said("fault", fault="not_linked") == []
+    assert agent.said("fault", fault="link_revoked") == []
 
 
 # Slots

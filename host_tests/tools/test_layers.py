@@ -30,14 +30,15 @@ CORE = frozenset("struct binascii json micropython".split())
 LAYERS = {
     # The core has no clock: the calendar and ticks arithmetic are all of `time` that it may use.
     "core": Layer(("core",), CORE | {"time"}, ("gmtime", "ticks_diff", "ticks_add")),
-    "services": Layer(("core", "services"), frozenset({"json", "micropython"})),
+    "services": Layer(("core", "services"), frozenset({"binascii", "hashlib", "json", "micropython"})),
     "store": Layer(("core", "store"), CORE | {"os"}),
     "sensors": Layer(("core",), frozenset("machine time struct micropython".split())),
     # An adapter hands back what the services read: an Answer.
     "io": Layer(("core", "io", "services.call"), CORE | NETWORK | frozenset("errno gc os sys time vfs".split())),
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
-        ("core", "services", "store", "sensors", "io", "app", "config", "face", "inbox", "startup", "testorders", "version"),
+        ("core", "services", "store", "sensors", "io")
+        + tuple("app config erase experimental_link face inbox link manual selftest startup testorders version".split()),
         CORE | frozenset("gc sys time _thread".split()),
     ),
 }

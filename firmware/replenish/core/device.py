@@ -13,6 +13,21 @@ _DAY_S = const(86400)
 _RETIRED_AFTER_S = const(2592000)  # a host gone for 30 days is a retired service (law 10)
 _RETIRED_PAUSE_S = const(604800)  # ... and is called at most weekly
 
+# Why there is no link: the number is what is stored.
+NOT_LINKED = const(0)
+LINK_REFUSED = const(1)  # invalid_grant for the refresh token
+LINK_REVOKED = const(2)  # the same, and Amazon says that the customer may have taken the permission back
+CONSENT_DENIED = const(3)
+CONSENT_REFUSED = const(4)  # the consent page says that the request is wrong
+STATE_MISMATCH = const(5)  # what came back from the consent page belongs to another attempt
+CODE_EXPIRED = const(6)  # invalid_grant for the code: too late, used before, or for another redirect address
+CLIENT_REFUSED = const(7)
+LINK_UNANSWERED = const(8)  # no usable answer to the exchange of the code
+
+_LINK_FAULTS = (
+    "not_linked link_refused link_revoked consent_denied consent_refused state_mismatch code_expired client_refused link_unanswered"
+)
+
 
 class Device:
     """Exactly what is durable of the device, and what is drawn or told anew after each start."""
@@ -32,6 +47,7 @@ class Device:
         self.unreachable_since = 0  # since when no answer at all came from the service's host
         self.retired = 0  # 410
         self.seen = bytes(72)  # of the last notices and commands: see core/notice.py
+        self.link_fault = 0  # why there is no link, see above
         self.store_failed = False  # the medium refuses writes
         self.store_worn = 0  # parts of it that were given up
         self.linked = False  # a refresh token is there that was not refused
@@ -48,7 +64,7 @@ class Device:
         if self.is_retired(now):
             return "service_retired"
         if not self.linked:
-            return "not_linked"
+            return self.why_unlinked()
         return (self.store_worn and "store_worn" or None, "client_refused", "call_refused")[self.refused]
 
     def is_retired(self, now):
@@ -61,6 +77,10 @@ class Device:
         pause = _RETIRED_PAUSE_S if self.is_retired(now) else 0
         self.next_try = now + max(pause, backoff.delay_s(self.attempts, random, retry_after_s))
         return self.next_try
+
+    def why_unlinked(self):
+        """The fault by its name while there is no link; beside a link: of the last attempt to make another."""
+        return _LINK_FAULTS.split()[self.link_fault]
 
     def answered(self):
         """A call was answered well. Returns whether that changed something durable."""

@@ -40,3 +40,8 @@ class Clock:
     def fraction(self):
         """A random number from 0 up to 1, in steps of 2^-24, from the hardware's own source."""
         return int.from_bytes(os.urandom(3), "big") / 16777216
+
+
+def secret(size):
+    """So many random bytes that nobody can guess, from the hardware's own source."""
+    return os.urandom(size)

@@ -18,7 +18,8 @@ def refresh(token_url, client_id, client_secret, refresh_token):
 def read(answer):
     """(outcome, access token, its lifetime in seconds, the refresh token to use from now on or "" for the same, detail).
 
-    The outcome is OK, NOT_ACTED (try again), REFUSED (the client's configuration), GONE or UNLINKED (the customer must link again).
+    The outcome is OK, NOT_ACTED (try again), REFUSED (the client's configuration), GONE or UNLINKED (the customer must link again;
+    the detail ends with "revoked" where Amazon says so).
     """
     outcome = call.judge(answer)
     data = answer.json() or {}
@@ -31,7 +32,10 @@ def read(answer):
         outcome = call.REFUSED
     elif outcome != call.GONE:
         outcome = call.NOT_ACTED
-    return outcome, "", 0, "", call.phrase(error) if call.printable(error, 64) else answer.error or "status %d" % answer.status
+    detail = call.phrase(error) if call.printable(error, 64) else answer.error or "status %d" % answer.status
+    if "revoked" in str(data.get("error_description")):  # Amazon's word for a customer who took the permission back
+        detail += ", revoked"
+    return outcome, "", 0, "", detail
 
 
 def _granted(data):

@@ -90,7 +90,7 @@ class FlashLog:
             return None
         from .reading import decode  # not in memory when nothing is read
 
-        return decode(key, bytes(self.read(at, self._size_at(at))), self._number(at))[1]
+        return decode(key, bytes(self.read(at, self._size_at(at))), self.number_at(at))[1]
 
     def put(self, key, payload):
         """Replace a record. Raises OSError when the medium refuses, and then the old record stands; at most 2,150 bytes programmed
@@ -124,6 +124,12 @@ class FlashLog:
             raise OSError(_EROFS)
         self.index.pop(key, None)
 
+    def wipe(self, keep):
+        """Erase every sector in which another record than these ever stood. Raises OSError when one cannot be erased."""
+        from .wiping import wipe_log
+
+        wipe_log(self, self._device, keep)
+
     # Reading
 
     def read(self, at, size):
@@ -141,7 +147,7 @@ class FlashLog:
             at += size
         return crc
 
-    def _number(self, at):
+    def number_at(self, at):
         for number, sector in self.used:
             if sector == at // self.size:
                 return number
@@ -170,7 +176,7 @@ class FlashLog:
         if self.read(at, len(data)) != data:
             raise OSError(_EIO)
 
-    def _erased(self, at, end):
+    def is_erased(self, at, end):
         while at < end and (self.encrypted or self.read(at, _CHUNK) == b"\xff" * _CHUNK):
             at += _CHUNK
         return at >= end
@@ -191,7 +197,7 @@ class FlashLog:
         old = self.index[key]
         data = self.read(old, self._size_at(old))
         body = data[: -record.TAIL_SIZE]
-        if record.closed(body, self._number(old)) != data:
+        if record.closed(body, self.number_at(old)) != data:
             raise StoreError  # flipped since the start: the next start finds it and says so
         return self._append(at, number, key, body)
 
@@ -230,7 +236,7 @@ class FlashLog:
         StoreError; then nothing has changed."""
         start = sector * self.size
         at, end = start + FIRST, start + self.size
-        if self._device.ioctl(6, sector) or not self._erased(start, end):
+        if self._device.ioctl(6, sector) or not self.is_erased(start, end):
             raise OSError(_EIO)
         used = self.used + [(number, sector)]
         moved = {}

@@ -55,7 +55,7 @@ LEVEL = (
 )
 LEVEL_LEAST = const(42)  # bytes of a level before it kept what was reported
 DEVICE = (
-    "<IHIIBBHIIIB72s",
+    "<IHIIBBHIIIB72sB",
     "known_time",
     "attempts",
     "next_try",
@@ -68,6 +68,7 @@ DEVICE = (
     "unreachable_since",
     "retired",
     "seen",
+    "link_fault",
 )
 
 
@@ -153,7 +154,7 @@ class Ledger:
         self._put("device", struct.pack(*_values(DEVICE, device)).rstrip(b"\0"))
 
     def save_token(self, given, rotated):
-        """The refresh token to use from now on instead of the `given` one of the secrets."""
+        """The refresh token to use from now on instead of the `given` one of the secrets, which is "" when there is none."""
         self._put("token", struct.pack("<I", crc32(given.encode())) + rotated.encode())
 
 

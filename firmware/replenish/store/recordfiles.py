@@ -7,6 +7,9 @@ The interface that every medium of the store has, `flashlog` too:
     put(key, payload) replaces the record: after a power cut at any instant it is the old one or the new one, whole. Raises
                       OSError when the medium refuses, and then the old one stands
     keys()            the keys of all records, damaged ones too
+    wipe(keep)        erases all other records so that no byte of them, nor of what these keys held before, can be read from the
+                      medium any more (on POSIX: as far as a program can; see firmware/README.md). "wipe" must be among the
+                      keys, and be there. Minutes at the worst. Raises OSError, and then it is not done
     set_aside(key)    frees a damaged record's key; its bytes are kept. Raises OSError
     refuses           why no write is taken at all, or ""
     must_restart      whether it will be well again when the board starts anew
@@ -35,7 +38,7 @@ class RecordFiles:
 
     def __init__(self, path, atomic_close):
         self._path = path + "/"
-        self._atomic_close = atomic_close
+        self.atomic_close = atomic_close
         self._sequences = {}
         self.refuses = ""
         self.must_restart = False
@@ -58,7 +61,7 @@ class RecordFiles:
         except OSError as error:
             self._failed(error)
             raise
-        if data is None or not data and self._atomic_close:
+        if data is None or not data and self.atomic_close:
             return None  # littlefs makes a new file empty first: the power failed before it was ever closed
         try:
             self._sequences[key], payload = reading.decode(key, data)
@@ -76,11 +79,11 @@ class RecordFiles:
         data = record.closed(record.body(key, sequence, payload))
         name = self._path + key
         try:
-            with open(name if self._atomic_close else name + ".new", "wb") as file:
+            with open(name if self.atomic_close else name + ".new", "wb") as file:
                 file.write(data)
-                if not self._atomic_close:
+                if not self.atomic_close:
                     file.flush()  # MicroPython's POSIX file: fsync
-            if not self._atomic_close:
+            if not self.atomic_close:
                 os.rename(name + ".new", name)
         except OSError as error:
             self._failed(error)
@@ -90,7 +93,7 @@ class RecordFiles:
     def _failed(self, error):
         """After a block that could not be read littlefs 2.11 keeps a cache that is wrong: what it finds may be older than what was
         kept, and what it writes may undo it. Mounted anew it is well."""
-        if self._atomic_close and error.args[0] != _ENOSPC:
+        if self.atomic_close and error.args[0] != _ENOSPC:
             self.refuses = "the file system failed (Errno %s): start again" % error.args[0]
             self.must_restart = True
 
@@ -107,3 +110,8 @@ class RecordFiles:
         if self.refuses:
             raise OSError(_EROFS)
         reading.set_aside(self._path, key)
+
+    def wipe(self, keep):
+        from .wiping import wipe_files
+
+        wipe_files(self, self._path, keep)

@@ -93,6 +93,13 @@ class Recovery:
         except StoreError:
             pass
 
+    def mark(self):
+        """What of a deregistration or a factory reset is not over, b"" for nothing."""
+        try:
+            return self._get("wipe", 0) or b""
+        except StoreError:
+            return b""
+
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
@@ -101,12 +108,13 @@ class Recovery:
             device.held = 1
 
     def token(self, given):
-        """The refresh token to use: the rotated one, if it came from the `given` one of the secrets; else the given one."""
+        """The refresh token to use: the kept one, if it was kept while this one was `given` in the secrets (or "", none); else the
+        given one."""
         try:
             payload = self._get("token", 5)
         except StoreError:
             payload = None
-        if not given or payload is None or struct.unpack("<I", payload[:4])[0] != crc32(given.encode()):
+        if payload is None or struct.unpack("<I", payload[:4])[0] != crc32(given.encode()):
             return given
         return payload[4:].decode()
 

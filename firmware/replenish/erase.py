@@ -1,0 +1,104 @@
+"""The end of a link: deregistration, which keeps the levels, and the factory reset, which keeps nothing. In memory only then.
+
+Both begin with a durable mark, and what the power interrupts is finished at the next start (`finish`).
+"""
+
+import json
+
+from .app import forget
+from .services import call
+
+DEREGISTER = b"d"  # what the mark says is under way
+FACTORY_RESET = b"f"
+
+
+def deregister(agent):
+    """See `Agent.deregister`."""
+    try:
+        return _deregister(agent)
+    finally:
+        forget("erase")
+
+
+def factory_reset(agent):
+    """See `Agent.factory_reset`."""
+    try:
+        _begin(agent, FACTORY_RESET)
+    finally:
+        forget("erase")
+    store = agent.ledger.store
+    store.refuses = "factory reset: start again"
+    store.must_restart = True
+
+
+def _deregister(agent):
+    said = _call(agent)
+    if said[0] == call.BAD_TOKEN:  # it had died of age
+        said = _call(agent)
+    if said[0] != call.OK and agent.device.linked:
+        return said[-1]
+    from .link import drop_orders, linked
+
+    # Before the mark, which is acted on before orders are read. Without it, the token is dead and this can be asked for once more.
+    drop_orders(agent, agent.time.now)
+    for name in ("link", "manual"):
+        forget(name)
+    _begin(agent, DEREGISTER)
+    linked(agent.device)
+    agent.device.linked = False
+    agent.save_device()
+    return None
+
+
+def _call(agent):
+    """(outcome, phrase) of one DELETE."""
+    from .manual import ask, settle
+    from .services import registration
+
+    answer, _ = ask(agent, registration.deregister)
+    said = registration.read_deregister(answer)
+    settle(agent, "deregister", answer, said)
+    forget("services.registration")
+    forget("manual")
+    return said
+
+
+def _begin(agent, what):
+    """Make durable that the secrets are to go, and erase them. Raises OSError; then it is finished at the next start."""
+    agent.ledger.store.put("wipe", what)
+    agent.token = agent.given_token = agent.access = ""
+    agent.unsaved = []
+    finish(agent.ledger.store, agent.secrets_path, what)
+
+
+def finish(store, path, what):
+    """Erase what the mark says, from the beginning or once more. path: of the secrets, "" without. Raises OSError."""
+    from .store import wiping
+
+    names = ("refresh_token",) if what == DEREGISTER else ("refresh_token", "wifi")
+    is_littlefs = getattr(store, "atomic_close", True)  # a raw partition: only boards have one
+    if path and _leave_out(wiping, path, names, is_littlefs) and not hasattr(store, "atomic_close"):
+        wiping.fill(path[: path.rfind("/") + 1])
+    keep = ["wipe"]
+    if what == DEREGISTER:
+        keep += [key for key in store.keys() if key != "token" and key[:2] != "p-"]
+    store.wipe(keep)
+    store.put("wipe", b"")
+    forget("store.wiping")
+
+
+def _leave_out(wiping, path, names, is_littlefs):
+    """Rewrite the secrets without these. Returns whether there is such a file."""
+    from .config import read
+
+    try:
+        values = read(path)
+    except ValueError:
+        return False
+    forget("config")
+    gone = []
+    for name in names:
+        value = values.pop(name, None)
+        gone += value.values() if isinstance(value, dict) else [value]
+    wiping.replace_text(path, json.dumps(values).encode(), [text.encode() for text in gone if text], is_littlefs)
+    return True

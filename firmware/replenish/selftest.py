@@ -1,0 +1,124 @@
+"""The self-test of a test device, one call at a time, on the agent's own modules. In memory only meanwhile.
+
+`make selftest` runs the steps in their order and judges nothing itself. No step touches the order machine or the levels; what the
+agent knows of a test order that is cancelled here it learns by its next poll.
+"""
+
+from micropython import const
+
+from .manual import ask, converse
+from .services import call, drs, lwa, registration
+
+_WEEK_S = const(604800)  # slotStatus must be told of some day on which the slot runs out
+
+
+class SelfTest:
+    """Each step makes one or two calls (20 s each at the most) and returns (passed, what happened, the service's request id)."""
+
+    def __init__(self, agent, path):
+        """path: of the agent's configuration. Raises ValueError unless it says that the device is a test device: a step would buy."""
+        from .config import load
+
+        if not agent.test_device:
+            raise ValueError("drs.test_device: false: allowed: true, for a device that is registered so")
+        config, secrets = load(path)
+        client = config["lwa"]
+        self._client = client["token_url"], client["client_id"], secrets.get("client_secret")
+        self._endpoint = config["drs"]["endpoint"]
+        self._agent = agent
+        self.slot = agent.slots[0].id
+        self._tokens = "", ""
+        self._request_id = None  # of the agent's latest call
+        agent.on(self._hear)
+
+    def _hear(self, kind, slot_id, pairs):
+        if kind == "call":
+            for name, value in pairs:
+                if name == "request_id":
+                    self._request_id = value
+
+    def registered(self):
+        """An access token for the refresh token, which subscriptionInfo then takes."""
+        answer, _ = ask(self._agent, self._remember)
+        access = self._tokens[0]
+        return access != "", "an access token" if access else answer.error, self._request_id
+
+    def _remember(self, service, access):
+        self._tokens = access, self._agent.token
+        return service.subscription_info(access)
+
+    def subscription_info(self):
+        answer, _ = ask(self._agent, drs.Drs.subscription_info)
+        outcome, found, detail = drs.read_subscription_info(answer)
+        missing = [slot.id for slot in self._agent.slots if not found.get(slot.id)]
+        if outcome == call.OK and missing:
+            detail = "not subscribed: " + ", ".join(missing)
+        return _row(outcome == call.OK and not missing, answer, detail)
+
+    def device_status(self):
+        agent = self._agent
+        answer, _ = ask(agent, drs.Drs.device_status, agent.time.now)
+        return _status(answer, "DeviceStatus")
+
+    def slot_status(self):
+        """For every slot, a slot without a level as if it were full; the first that is refused is told."""
+        agent = self._agent
+        for slot in agent.slots:
+            level = slot.level
+            kept = level.value, level.first_at
+            if level.value is None:
+                level.value, level.first_at = slot.capacity, agent.time.now
+            answer, _ = ask(agent, drs.Drs.slot_status, slot, agent.time.now + _WEEK_S)
+            level.value, level.first_at = kept
+            row = _status(answer, "SlotStatus")
+            if not row[0]:
+                return (False, slot.id + ": " + row[1]) + row[2:]
+        return row
+
+    def order_placed(self):
+        return self._order(call.ACCEPTED, "testorderplaced")
+
+    def order_in_progress(self):
+        return self._order(call.IN_PROGRESS, "orderinprogress")
+
+    def unsubscribed(self):
+        return self._order(call.UNSUBSCRIBED, "")
+
+    def _order(self, expected, code):
+        answer, _ = ask(self._agent, drs.Drs.replenish, self.slot)
+        outcome, event_id, detail = drs.read_replenish(answer)
+        passed = outcome == expected and (not code or event_id != "" and detail.replace("_", "").lower() == code)
+        if outcome == call.ACCEPTED and detail.replace("_", "").lower() != "testorderplaced":
+            detail += ": a REAL order, to be cancelled at Amazon within 24 hours"
+        return _row(passed, answer, detail)
+
+    def cancel_test_order(self):
+        answer, _ = ask(self._agent, registration.cancel_test_orders, self.slot)
+        _, free, detail = registration.read_test_orders(answer)
+        return _row(self.slot in free, answer, "NO_ORDER_IN_PROGRESS" if self.slot in free else detail)
+
+    def deregister(self):
+        why = self._agent.deregister()
+        return why is None, why or "deregistered, secrets erased", self._request_id
+
+    def tokens_invalid(self):
+        """Neither the access token nor the refresh token from before works any more."""
+        access, refresh = self._tokens
+        request = drs.Drs(self._endpoint).subscription_info(access)
+        dead = converse(self._agent, "subscription_info", request, _read_dead)
+        said = converse(self._agent, "token", lwa.refresh(*(self._client + (refresh,))), lwa.read)
+        return dead[0] == call.BAD_TOKEN and said[0] == call.UNLINKED, dead[1] + "; refresh: " + said[4], self._request_id
+
+
+def _read_dead(answer):
+    return drs.read_status(answer, "SubscriptionInfo")
+
+
+def _row(passed, answer, detail):
+    said = detail if detail.startswith("status ") or not answer.status else "status %d %s" % (answer.status, detail)
+    return passed, said or answer.error, answer.headers.get("x-amzn-requestid")
+
+
+def _status(answer, name):
+    outcome, detail = drs.read_status(answer, name)
+    return _row(outcome == call.OK, answer, detail)

@@ -1,0 +1,297 @@
+"""Link a device to its customer's account: `make link CONFIG=config.json`, or `make link PORT=/dev/ttyUSB0` for a board.
+
+The device makes the address of the consent page; this program opens it in a browser, waits on this machine for what the page sends
+back, and hands that to the device, which alone can swap the code for tokens. No token and no verifier ever reaches this program.
+With PORT= the device is a board, whose own config.json counts; else it is the agent of CONFIG= on this PC, whose state folder is
+locked meanwhile, so that a running agent must be stopped first.
+
+Exit status: 0 linked, 1 not, 2 for wrong usage or a device that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import os
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from tools.unix_agent import UNIX, UsageError, heap_option, interpreter, load_config, lock_state
+
+ROOT = Path(__file__).resolve().parent.parent
+MPREMOTE = ROOT / "build" / "venv" / "bin" / "mpremote"
+REDIRECT = "http://localhost:8914/"
+# A customer signs in, reads and perhaps looks for a password.
+CONSENT_S = 600
+# A call's total deadline on the device is 20 s; a board starts, joins its network and loads the agent before.
+DEVICE_S = 120
+SAYS = "link: "  # what the lines begin with that are for this program
+
+# What to do about each fault; firmware/README.md has the same table.
+REMEDIES = {
+    "not_linked": "run `make link`",
+    "link_refused": "the refresh token is not taken any more: run `make link` again",
+    "link_revoked": "the customer took the permission back: ask, then run `make link` again",
+    "consent_denied": "the customer said no: ask, then run `make link` again",
+    "consent_refused": "compare model, serial, client_id and the client's Allowed Return URLs with the developer console",
+    "state_mismatch": "the answer belongs to another attempt: close old browser windows and run `make link` again",
+    "code_expired": "the code lives for five minutes and is good once: run `make link` again; is the redirect address an allowed one?",
+    "client_refused": "correct lwa.client_id, or client_secret in the secrets",
+    "link_unanswered": "no usable answer from lwa.token_url: look at the network, then run `make link` again",
+    "store_failed": "the token could not be kept: look at the state's medium, then run `make link` again",
+    "no_valid_time": "the device does not know the time: see to its network, then run `make link` again",
+}
+
+
+class LinkError(Exception):
+    """The device did not do its part; the message is for the person."""
+
+
+class Device(Protocol):
+    """A device that runs Python statements, all in one session."""
+
+    def run(self, statement: str) -> list[str]:
+        """Run a statement; the lines that it printed for this program. Raises LinkError."""
+
+
+class UnixDevice:
+    """The agent of a configuration on this PC: statements go in by the interpreter's standard input."""
+
+    _LOOP = f"import sys\nfor line in sys.stdin:\n exec(line)\n print({SAYS + '.'!r})\n"
+
+    def __init__(self, lock: int) -> None:
+        command = [interpreter(os.environ.get("MICROPYTHON")), *heap_option(os.environ.get("HEAP")), "-c", self._LOOP]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=UNIX,
+            env={**os.environ, "MICROPYPATH": "lib:.frozen"},
+            pass_fds=(lock,),
+            text=True,
+        )
+
+    def run(self, statement: str) -> list[str]:
+        assert self._process.stdin and self._process.stdout  # noqa: S101 (both are pipes)
+        try:
+            self._process.stdin.write(statement + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise LinkError("the agent ended") from None
+        said: list[str] = []
+        for line in self._process.stdout:
+            if line == SAYS + ".\n":
+                return said
+            _sort(line, said)
+        raise LinkError("the agent ended")
+
+    def end(self) -> None:
+        assert self._process.stdin and self._process.stdout  # noqa: S101
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+class Board:
+    """A board at a serial port. The first statement starts it anew, so that its program does not run beside ours."""
+
+    def __init__(self, port: str) -> None:
+        self._connect = [str(MPREMOTE), "connect", port]
+        self._session: list[str] = []
+
+    def run(self, statement: str) -> list[str]:
+        command = [*self._connect, *self._session, "exec", statement]
+        self._session = ["resume"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=DEVICE_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise LinkError(f"the board did not answer within {DEVICE_S} s") from None
+        said: list[str] = []
+        for line in done.stdout.splitlines(keepends=True):
+            _sort(line, said)
+        if done.returncode:
+            raise LinkError(done.stderr.strip() or "mpremote failed")
+        return said
+
+    def end(self) -> None:
+        """Let its program go on, linked or not."""
+        subprocess.run([*self._connect, "reset"], capture_output=True, timeout=DEVICE_S, check=False)
+
+
+def _sort(line: str, said: list[str]) -> None:
+    """Keep a line that is for us, show any other: what the agent tells holds no secret."""
+    if line.startswith(SAYS):
+        said.append(line[len(SAYS) :].rstrip("\r\n"))
+    else:
+        print(line, end="", flush=True)
+
+
+@contextmanager
+def open_device(config: Path | None, port: str | None) -> Iterator[tuple[Device, str]]:
+    """The device and the path of its configuration as it knows it. Raises UsageError."""
+    if port:
+        board = Board(port)
+        try:
+            yield board, "config.json"
+        finally:
+            board.end()
+        return
+    if config is None:
+        raise UsageError("CONFIG= names the configuration of an agent on this PC, PORT= a board: one of them is needed.")
+    values = load_config(config)
+    lock = lock_state(Path(values["state"]))
+    try:
+        agent = UnixDevice(lock)
+        try:
+            yield agent, str(config.resolve())
+        finally:
+            agent.end()
+    finally:
+        os.close(lock)
+
+
+# What the device is asked to do
+
+
+def begin(device: Device, path: str, redirect_uri: str) -> str:
+    """The address of the consent page. Raises LinkError."""
+    # The agent itself comes last: a board has no room for all of it at once.
+    statement = f"from replenish.link import Link; attempt = Link({path!r}, {redirect_uri!r}); print({SAYS!r} + attempt.url)"
+    said = device.run(f"{statement}; attempt.url = None")
+    if len(said) != 1 or not said[0].startswith("https://"):
+        raise LinkError("the device named no consent page")
+    return said[0]
+
+
+def finish(device: Device, path: str, answer: dict[str, str]) -> str | None:
+    """Hand what the page sent back to the device: None when it is linked, else the fault. Raises LinkError."""
+    state, code, error = answer.get("state", ""), answer.get("code", ""), answer.get("error")
+    load = f"from replenish import Agent; agent = Agent.load({path!r})"
+    said = device.run(f"{load}; print({SAYS!r} + str(attempt.finish(agent, {state!r}, {code!r}, {error!r})))")
+    if len(said) != 1:
+        raise LinkError("the device did not say what came of it")
+    return None if said[0] == "None" else said[0]
+
+
+# What the browser brings back
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Listener
+
+    def do_GET(self) -> None:
+        place = urlsplit(self.path)
+        if place.path != self.server.path:
+            self._say(404, "Nothing here.")
+            return
+        answer = {name: values[0] for name, values in parse_qs(place.query).items()}
+        if "code" not in answer and "error" not in answer:
+            self._say(400, "This page waits for the consent page's answer.")
+            return
+        self._say(200, self.server.take(answer))
+
+    def _say(self, status: int, sentence: str) -> None:
+        page = f"<!doctype html><meta charset=utf-8><title>Link</title><p>{html.escape(sentence)}".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A request's line has the code in it."""
+
+
+class Listener(HTTPServer):
+    """Waits on this machine for the browser. `take(answer)` returns the sentence that the browser then shows."""
+
+    def __init__(self, redirect_uri: str, take: Callable[[dict[str, str]], str]) -> None:
+        place = urlsplit(redirect_uri)
+        if place.scheme != "http" or place.hostname not in ("localhost", "127.0.0.1") or place.port is None:
+            raise UsageError(f"--redirect {redirect_uri}: http://localhost:PORT/PATH is allowed.")
+        self.path = place.path or "/"
+        self.taken = False
+        self._take = take
+        try:
+            super().__init__(("127.0.0.1", place.port), _Handler)
+        except OSError as error:
+            raise UsageError(f"--redirect {redirect_uri}: {error.strerror}.") from None
+        self.timeout = 1.0  # how often `wait` looks at the time
+
+    def take(self, answer: dict[str, str]) -> str:
+        """The first answer counts."""
+        if self.taken:
+            return "This attempt is over."
+        self.taken = True
+        return self._take(answer)
+
+    def wait(self, seconds: float) -> bool:
+        """Answer requests until the page's answer was taken; False when that took too long."""
+        end = time.monotonic() + seconds
+        while not self.taken and time.monotonic() < end:
+            self.handle_request()
+        return self.taken
+
+
+def told(fault: str | None) -> str:
+    """What came of it, and what to do, in one sentence."""
+    return "The device is linked." if fault is None else f"Not linked: {fault}: {REMEDIES.get(fault, 'see firmware/README.md')}."
+
+
+def link(device: Device, path: str, redirect_uri: str, show: Callable[[str], object]) -> str | None:
+    """The whole flow: None when the device is linked, else the fault. `show` opens the consent page. Raises LinkError, UsageError."""
+    ended: list[str | None] = []
+
+    def take(answer: dict[str, str]) -> str:
+        try:
+            ended.append(finish(device, path, answer))
+        except LinkError as error:
+            return f"Not linked: {error}."
+        return told(ended[0])
+
+    with Listener(redirect_uri, take) as listener:
+        show(begin(device, path, redirect_uri))
+        if not listener.wait(CONSENT_S):
+            raise LinkError(f"nobody decided within {CONSENT_S} s")
+    if not ended:
+        raise LinkError("the device did not say what came of it")
+    return ended[0]
+
+
+def show_page(url: str, browser: bool) -> None:
+    print(f"Consent page:\n{url}", flush=True)
+    if browser and not webbrowser.open(url):
+        print("No browser could be opened: open that address yourself, on this machine.", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.link", description="Link a device to its customer's account.")
+    parser.add_argument("--config", type=Path, help="the agent on this PC that has this configuration")
+    parser.add_argument("--port", help="the board at this serial port")
+    parser.add_argument("--redirect", default=REDIRECT, help=f"one of the client's Allowed Return URLs (default: {REDIRECT})")
+    parser.add_argument("--no-browser", action="store_true", help="print the page's address, open nothing")
+    options = parser.parse_args(argv)
+    try:
+        with open_device(options.config, options.port) as (device, path):
+            fault = link(device, path, options.redirect, lambda url: show_page(url, not options.no_browser))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except LinkError as error:
+        print(f"Not linked: {error}", file=sys.stderr)
+        return 1
+    print(told(fault), flush=True)
+    return 0 if fault is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
