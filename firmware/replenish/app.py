@@ -313,6 +313,7 @@ class Agent:
         now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
         if answer and answer.date():
             now = self.time.confirm(answer.date())
+        self.device.time_sure = self.time.sure
         if self.time.late:
             from .core.late import postpone
 
