@@ -273,14 +273,14 @@ class Agent:
         due = None if sick else policy.next_call(self.slots, self.device, now)
         if due:
             gc.collect()  # a call wants room in one piece
-            self._call(due[0], due[1], now)
+            stopped = self._call(due[0], due[1], now)
             forget("core.strictjson")
             for slot in self.slots:
                 self._tell_slot(slot, self.time.now)
             if hasattr(gc, "mem_alloc"):
                 self.heap_peak = max(self.heap_peak, gc.mem_alloc())
         self._spoiled = False
-        if due:
+        if due and not stopped:
             return 0
         self.client.close()
         if not now:
@@ -392,16 +392,18 @@ class Agent:
     # Calls
 
     def _call(self, kind, slot, now):
+        """Make the call that is due, or one for its token. Returns True when the fuse stopped it: then none is due at once."""
         if not self.access or now >= self.access_until:
             self.fetch_token(slot, now)
         elif kind == policy.REPLENISH:
-            self._replenish(slot, now)
+            return self._replenish(slot, now)
         elif kind == policy.ORDER_INFO:
             self._poll(slot)
         elif kind == policy.SUBSCRIPTION_INFO:
             self._ask_subscription()
         else:
             self._report(slot, now)
+        return None
 
     def send(self, request):
         """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
@@ -491,7 +493,7 @@ class Agent:
             if order.next_try != free_at or order.allows(o.LIMITED):
                 order.limit(now, free_at)
                 self.save(slot)
-            return None
+            return True
         request = self.service.replenish(self.access, slot.id)
         order.intend(now, slot.need(now) == "low")
         self.save(slot)
