@@ -6,7 +6,7 @@ import struct
 from replenish.core import notice
 from replenish.core.device import Device
 from replenish.core.errors import StoreError
-from replenish.core.slot import Slot
+from replenish.core.slot import Level, Slot
 from replenish.store import ledger as kept_by
 from replenish.store import record
 from replenish.store.ledger import Ledger
@@ -29,7 +29,7 @@ def framed(key, sequence, payload):
 
 def new_slot(slot_id="PaperTowel"):
     config = {"id": slot_id, "unit": "count", "capacity": 12, "reorder_at": 3, "lead_days": 7, "pack": None, "refill": "sensor"}
-    config["sensor"] = None
+    config.update({"sensor": None, "swap": False, "life_days": None})
     return Slot(config, {"confirm_s": 600})
 
 
@@ -343,6 +343,56 @@ def full_level(level):
     level.last_use, level.first_at, level.rate_at = NOW + 3, NOW + 4, NOW + 5
     level.refills = 65535
     level.reported, level.reported_at = 5.5, NOW + 6
+    level.base, level.used, level.shape, level.spread = 2.5, 0.5, b"\x20\x10\x30\x00\x40\x20\x20", 255
+    level.installed_at, level.part_before, level.part_before_at = NOW + 6, 1.25, NOW + 7
+    level.part_taken, level.undoable = 12.5, 1
+
+
+def check_level_comes_back(change, most):
+    """most: bytes of its file. Above 92 littlefs programs 32 more, above 128 a file leaves its directory."""
+    store = Memory()
+    slot = new_slot()
+    full_level(slot.level)
+    change(slot.level)
+    Ledger(store).save_level(slot, NOW)
+    key = "l-" + kept_by.tag(slot.id)
+    assert len(framed(key, 1, store.records[key])) <= most
+    again = new_slot()
+    Recovery(Ledger(store)).level(again)
+    again.level.saved(NOW)
+    assert kept(again.level) == kept(slot.level)
+
+
+def test_a_level_fits_and_one_without_a_part_is_shorter():
+    def no_part(level):
+        level.installed_at = level.part_before = level.part_before_at = level.part_taken = level.undoable = 0
+
+    def young_part(level):
+        no_part(level)
+        level.installed_at = NOW
+
+    cases(check_level_comes_back, [(lambda level: None, RECORD_LIMIT), (no_part, 92), (young_part, 124)])
+
+
+def test_a_level_of_the_second_version_is_read():
+    """An upgraded device keeps its level, its rate and its refills; a rise is measured from the low water, as it was."""
+    store = Memory()
+    slot = new_slot()
+    full_level(slot.level)
+    fields = "value at low_water low_since rise_since last_use first_at rate rate_at refills refill_amount".split()
+    values = [getattr(slot.level, field) for field in fields]
+    key = "l-" + kept_by.tag(slot.id)
+    store.records[key] = struct.pack("<fIfIIIIfIHf", *values)
+    again = new_slot()
+    reader = Recovery(Ledger(store))
+    reader.level(again)
+    assert reader.damage == [] and [getattr(again.level, field) for field in fields] == values
+    fresh = Level()
+    assert again.level.base == again.level.low_water == 2.25
+    assert (again.level.shape, again.level.used, again.level.spread) == (fresh.shape, 0, 0)
+    assert again.level.installed_at == again.level.undoable == 0
+    Ledger(store).save_level(again, NOW)
+    assert len(store.records[key]) > 42
 
 
 def test_a_level_comes_back_whole():

@@ -540,8 +540,8 @@ def test_what_slot_status_is_told_of_the_end():
     slot = new_slot(capacity=100)
     slot.measure(100, START)
     assert policy.runs_out(slot, START) == START + 365 * DAY, "unknown"
-    for day in range(11):
-        slot.measure(100 - 5 * day, START + day * DAY)
+    for hour in range(241):
+        slot.measure(100 - 5 * hour / 24, START + hour * HOUR)
     days = (policy.runs_out(slot, START + 10 * DAY) - START) / DAY
     assert 19 < days < 21
     assert policy.runs_out(slot, START + 9000 * DAY) == START + (9000 + 3650) * DAY, "at most ten years"

@@ -18,7 +18,7 @@ WHOLE = encoded(KEY, 0x01020304, PAYLOAD)
 
 
 def test_the_form():
-    head = b"rR\x02\x0a\x04\x03\x02\x01\x28\x00" + b"o-1a2b3c4d" + PAYLOAD
+    head = b"rR\x03\x0a\x04\x03\x02\x01\x28\x00" + b"o-1a2b3c4d" + PAYLOAD
     assert WHOLE == head + struct.pack("<I", crc32(head))
 
 
@@ -31,9 +31,10 @@ def test_what_was_put_in_comes_out():
     cases(check_round_trip, table)
 
 
-def test_the_first_version_is_read_too():
-    first = b"rR\x01" + WHOLE[3:-4]
-    assert reading.decode(KEY, first + struct.pack("<I", crc32(first))) == (0x01020304, PAYLOAD)
+def test_the_versions_before_are_read_too():
+    for version in (b"\x01", b"\x02"):
+        older = b"rR" + version + WHOLE[3:-4]
+        assert reading.decode(KEY, older + struct.pack("<I", crc32(older))) == (0x01020304, PAYLOAD)
 
 
 def test_bytes_under_another_salt_are_no_record():
@@ -83,7 +84,7 @@ def test_a_right_checksum_is_not_enough():
         check_refused,
         [
             ("not written by this agent", b"RR" + body[2:]),
-            ("format 3, this agent reads 1 to 2", body[:2] + b"\x03" + body[3:]),
+            ("format 4, this agent reads 1 to 3", body[:2] + b"\x04" + body[3:]),
             (another, body.replace(b"1a2b", b"1a2c")),
             (another, body[:3] + b"\x0b" + body[4:]),
             (another, body[:8] + b"\x27" + body[9:]),

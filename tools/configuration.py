@@ -182,6 +182,9 @@ SLOT: dict[str, Rule] = {
     "reorder_at": amount(zero=True),
     "lead_days": whole(0, 60),
     "pack": or_null(amount(zero=False)),
+    "stock": or_null(text(16)),
+    "swap": _BOOLEAN,
+    "life_days": or_null(whole(1, 3650)),
     "refill": one_of(("sensor", "manual", "on_delivery")),
     "sensor": or_null(object_of(SENSOR)),
 }
@@ -355,9 +358,11 @@ def judge_slots(slots: list[Any], faults: Faults) -> None:
             faults.judge(name, slot, SLOT, DEFAULTS["slot"])
             judge_sensor(name, slot, faults)
             judge_reorder(name, slot, faults)
+            judge_life(name, slot, faults)
         else:
             faults.add_value(name, slot, object_of(SLOT).allowed)
     judge_ids([slot.get("id") if isinstance(slot, dict) else None for slot in slots], faults)
+    judge_stocks([{**DEFAULTS["slot"], **slot} if isinstance(slot, dict) else {} for slot in slots], faults)
 
 
 def judge_sensor(name: str, slot: dict[str, Any], faults: Faults) -> None:
@@ -375,6 +380,33 @@ def judge_reorder(name: str, slot: dict[str, Any], faults: Faults) -> None:
     capacity, reorder_at = slot.get("capacity"), slot.get("reorder_at")
     if SLOT["capacity"].accepts(capacity) and SLOT["reorder_at"].accepts(reorder_at) and reorder_at >= capacity:
         faults.add_value(f"{name}.reorder_at", reorder_at, f"a number from 0 to less than the capacity, {capacity}")
+
+
+def judge_life(name: str, slot: dict[str, Any], faults: Faults) -> None:
+    """What a part that ages has left is counted, and only a person knows that a new one is in."""
+    if slot.get("life_days") is None:
+        return
+    if (refill := slot.get("refill", DEFAULTS["slot"]["refill"])) != "manual":
+        faults.add_value(f"{name}.refill", refill, "manual, because the slot has life_days")
+    if slot.get("sensor") is not None:
+        faults.add_value(f"{name}.sensor", slot["sensor"], "null, because the slot has life_days")
+
+
+def judge_stocks(slots: list[dict[str, Any]], faults: Faults) -> None:
+    """One stock at home is counted in one unit and grows by one kind of pack."""
+    first: dict[str, int] = {}
+    for number, slot in enumerate(slots):
+        stock = slot.get("stock")
+        if not (stock and SLOT["stock"].accepts(stock)):
+            continue
+        name, other = f"slots[{number}]", slots[first.setdefault(stock, number)]
+        if [given.get("stock") for given in slots].count(stock) < 2:
+            faults.add_value(f"{name}.stock", stock, "a stock that another slot names as well")
+        if slot.get("pack") is None:
+            faults.add_value(f"{name}.pack", None, "what one order brings, because the slot shares a stock")
+        for key in ("unit", "pack"):
+            if slot.get(key) != other.get(key):
+                faults.add_value(f"{name}.{key}", slot.get(key), f"that of slots[{first[stock]}], which shares the stock")
 
 
 def judge_ids(ids: list[Any], faults: Faults) -> None:

@@ -332,6 +332,7 @@ class Agent:
             sensor = self.sensors.get(slot.id)
             if sensor and now >= slot.sample_at:
                 slot.sample(sensor, now)
+            slot.pass_time(now)
             self._save_level(slot, now)
             self.recover_flight(slot, now)
             if policy.advance(slot, now):
@@ -616,7 +617,7 @@ class Agent:
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
             slot.told_at = now
-            pairs = ("on_hand", slot.order.on_hand), ("capacity", slot.capacity), ("unit", slot.unit)
+            pairs = ("on_hand", slot.at_home()), ("capacity", slot.capacity), ("unit", slot.unit)
             self._tell("level", slot, ("level", value), *pairs)
         if fault != slot.told_fault:
             slot.told_fault = fault

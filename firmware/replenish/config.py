@@ -13,7 +13,16 @@ def defaults():
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
-        "slot": {"unit": "count", "lead_days": 7, "pack": None, "refill": "sensor", "sensor": None},
+        "slot": {
+            "unit": "count",
+            "lead_days": 7,
+            "pack": None,
+            "stock": None,
+            "swap": False,
+            "life_days": None,
+            "refill": "sensor",
+            "sensor": None,
+        },
         "sensor": {"period_s": 60},
         "mqtt": {"port": 8883, "tls": True, "prefix": "replenish", "user": None},
         "policy": {

@@ -1,5 +1,8 @@
 """What an appliance's own program sees of a slot. In memory only where a program asks for it (`Agent.slot`)."""
 
+from .app import forget
+from .core.forecast import confidence
+
 
 class SlotFace:
     """One slot, as the appliance's own program sees it. No method here waits for the network; each is milliseconds."""
@@ -22,19 +25,54 @@ class SlotFace:
     def level(self, value=None):
         """Tell the level that was measured, in the slot's unit; without an argument: the last level, None if there is none.
 
-        Raises ValueError for a value below 0 or above 1.2 times the capacity.
+        Raises ValueError for a value below 0 or above 1.2 times the capacity, and for any of a slot with `life_days`.
         """
         if value is None:
             return self._slot.level.value
-        return self._agent.told(self._slot, self._slot.measure, value)
+        return self._agent.told(self._slot, self._slot.tell, value)
 
     def consume(self, amount):
         """Count use: `amount` (0 or more, in the slot's unit) was taken out. Raises ValueError."""
         self._agent.told(self._slot, self._slot.use, amount)
 
     def refilled(self, level=None):
-        """A person's word: the slot was refilled, to `level` or, without it, to its capacity. Raises ValueError."""
+        """A person's word: the slot was refilled, to `level` or, without it, to its capacity. Of a slot with `life_days`: a new part
+        is in. Raises ValueError."""
         self._agent.told(self._slot, self._slot.refill_by_person, level)
+        forget("core.part")
+
+    def new_part(self):
+        """A person's word: a new part is in, which ages from now on. The same as `refilled()`. Raises ValueError for a slot without
+        `life_days`."""
+        if not self._slot.life_days:
+            raise ValueError("new_part: allowed: a slot with life_days")
+        self.refilled()
+
+    def undo_new_part(self):
+        """The last `new_part` was a mistake: the part from before is back, with its age, less what was used since; and at home
+        what the new one took. Once, also after a reboot.
+
+        Raises ValueError when there is nothing to undo, and when the order has gone on by the new part.
+        """
+        from .core.part import undo
+
+        try:
+            self._agent.told(self._slot, undo, self._slot)
+        finally:
+            forget("core.part")
+
+    @property
+    def run_out(self):
+        """When level and stock will be used up, Unix seconds; None while too little was seen to say."""
+        now = self._agent.time.now
+        days = self._slot.days_left(now)
+        return None if days is None or not now else now + int(days * 86400)
+
+    @property
+    def confidence(self):
+        """How much to trust `run_out`: "high" when four weeks were seen and a day's use is usually off by less than half of a mean
+        day's; "low" in the first two weeks, and when it is off by more than a whole one; else "medium". None: no forecast."""
+        return (None, "low", "medium", "high")[confidence(self._slot.level, self._agent.time.now)]
 
     def stock(self, on_hand):
         """A person's word: so much is at home and not loaded. Raises ValueError when it is below 0."""

@@ -90,10 +90,12 @@ def open_state(agent, config, secrets):
         _finish_erasing(agent, secrets, unfinished)
     reader.device(device)
     listed = reader.listed()
+    _share_stock(slots, config)
     floor = device.known_time
     for slot in slots:
         reader.order(slot, ledger.tag(slot.id) in listed, floor)
         reader.level(slot)
+        slot.restored()
         floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
     agent.time = Timekeeper(floor, version.BUILD_DATE)
     agent.given_token = secrets.get("refresh_token") or ""
@@ -124,6 +126,14 @@ def _finish_erasing(agent, secrets, unfinished):
         store.refuses = "erasing is not over, Errno %s" % error.args[0]
     sys.modules.pop("replenish.erase")
     secrets["refresh_token"] = None
+
+
+def _share_stock(slots, config):
+    """Let the slots know each other that name the same `stock`."""
+    stocks = [slot["stock"] for slot in config["slots"]]
+    for slot, stock in zip(slots, stocks):
+        if stock:
+            slot.shared = tuple([other for other, name in zip(slots, stocks) if name == stock and other is not slot])
 
 
 def _take_over(device, slots, fingerprint, now):

@@ -67,6 +67,7 @@ class Life:
 
 def _slot(given):
     slot = {"id": given, "unit": "count", "capacity": 10, "reorder_at": 3, "lead_days": 0, "pack": None, "refill": "sensor"}
+    slot.update({"stock": None, "swap": False, "life_days": None})
     if isinstance(given, dict):
         slot.update(given)
     slot.setdefault("sensor", {"period_s": NAP_S})
@@ -135,7 +136,7 @@ def _lives():
     early = _fate(refill_h=30, again_h=90)
     packs = {"id": "A", "pack": 16}
     stocked = [(0, "person", "stock", "A", 5), (10 * HOUR, "person", "stock", "A", 0), _low()]
-    yield Life("packs", 13, {"A": 1}, stocked, {"A": (_fate(again_h=90),)}, slots=(packs,))
+    yield Life("packs", 9, {"A": 1}, stocked, {"A": (_fate(again_h=90),)}, slots=(packs,))
     yield Life("refill-before-news", 7, {"A": 2}, [_low()], {"A": (early, still)})
     unseen = _fate(refill_h=0)
     yield Life("no-refill", 22, {"A": 2}, [_low()], {"A": (unseen, unseen)}, ends={"A": "held"})

@@ -24,6 +24,7 @@ def tear(name, size):
 
 _HEAD = "<2sBBIH"  # of a record, in all versions
 _DEVICE_1 = 31  # bytes of the device's record in version 1 of the format
+_LEVEL_1 = 42  # ... and of a level
 
 
 class Medium:
@@ -41,6 +42,8 @@ class Medium:
             payload = data[at:-4]
             if key == "device":
                 payload = payload[:_DEVICE_1]
+            elif key.startswith("l-"):
+                payload = payload[:_LEVEL_1]
             data = struct.pack(_HEAD, magic, 1, key_size, sequence, len(payload)) + data[at - key_size : at] + payload
             with self.opened(key, "wb") as file:
                 file.write(data + struct.pack("<I", crc32(data)))

@@ -7,3 +7,7 @@ class ProtocolError(Exception):
 
 class StoreError(Exception):
     """What stands in the durable store cannot be trusted: damaged, foreign or of a newer format."""
+
+
+class SensorFault(Exception):
+    """A driver says that what it reads is no level, and why: SensorFault("stuck") or SensorFault("lifted")."""

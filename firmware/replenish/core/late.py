@@ -17,7 +17,7 @@ def postpone(agent):
         if order.next_try and max(order.since, order.asked_at) >= since:
             order.next_try += by
         _move(order, _BEGINNINGS, since, by)
-        _move(level, "low_since rise_since", since, by)
+        _move(level, "low_since rise_since installed_at", since, by)
         _move(slot, "short_since", since, by)
         agent.save(slot)
 

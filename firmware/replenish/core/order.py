@@ -339,13 +339,15 @@ class Order:
         self.cancels = self.delivery_at = 0
         self.flags &= ~(SEEN_REFILL | STOCK_ADDED | DOUBTED)
 
-    def refill(self, now, amount, pack):
+    def refill(self, now, amount, pack, elsewhere=0.0):
         """A refill of `amount` was seen. It moves stock at home into the slot; before the delivery's news it is kept in mind.
 
-        pack: None when one order is exactly one refill; then a refill uses up all that is at home.
+        pack: None when one order is exactly one refill; then a refill uses up all that is at home. elsewhere: what the slots that
+        share the stock brought home, less what they loaded; the stock is the sum of both, so a refill takes from either, and one
+        record says so.
         """
-        missing = max(0.0, amount - self.on_hand)
-        self.on_hand = 0.0 if pack is None else max(0.0, self.on_hand - amount)
+        missing = max(0.0, amount - max(0.0, self.on_hand + elsewhere))
+        self.on_hand = 0.0 if pack is None else max(0.0 - elsewhere, self.on_hand - amount)
         self.flags &= ~EXTRA
         if ACCEPTED <= self.state <= SHIPPED or self.state == BLOCKED:
             self.drawn += missing
@@ -357,12 +359,20 @@ class Order:
         else:
             self.on(REFILLED, now)
 
-    def cancel(self, now, at, brought, rest_s):
-        """The order was cancelled at `at`; it would have brought `brought`. rest_s: no order for so long, 0: free at once (law 5)."""
+    def take_back(self, amount):
+        """The last refill was none: the `amount` that it took is at home again."""
+        self.on_hand += amount
+        if ACCEPTED <= self.state <= SHIPPED or self.state == BLOCKED:
+            self.flags &= ~SEEN_REFILL
+            self.drawn = 0.0
+
+    def cancel(self, now, at, brought, rest_s, elsewhere=0.0):
+        """The order was cancelled at `at`; it would have brought `brought`. rest_s: no order for so long, 0: free at once (law 5).
+        elsewhere: as for `refill`."""
         timed_out = not self.flags & SEEN_PLACED and at - self.accepted_at >= RESOLUTION_S
         self.on(CANCELLED, now, TIMED_OUT)
         if self.flags & STOCK_ADDED:
-            self.on_hand = max(0.0, self.on_hand - brought)
+            self.on_hand = max(0.0 - elsewhere, self.on_hand - brought)
         self.flags &= ~(SEEN_PLACED | SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
         self.delivery_at = 0
         self.next_try = now + rest_s
@@ -384,15 +394,16 @@ class Order:
         if self.reason == TIMED_OUT and self.state == HELD and in_time:
             self._count_no()
 
-    def expect(self, now):
-        """No refill for so long. Once an order may go out all the same: what was thought to be at home is not (law 4)."""
+    def expect(self, now, elsewhere=0.0):
+        """No refill for so long. Once an order may go out all the same: what was thought to be at home is not (law 4). elsewhere: as
+        for `refill`."""
         if self.flags & EXTRA:
             self.on(EXPECTED, now, REFILL_EXPECTED)
             self.next_try = 0
         else:
             self.release(now)
             self.flags |= EXTRA
-            self.on_hand = 0.0
+            self.on_hand = 0.0 - elsewhere
 
     def release(self, now):
         """A hold or a doubt ended, by time or by a person."""

@@ -53,13 +53,16 @@ def _due(slot, order, rules, now):
     elif o.ACCEPTED <= state <= o.SHIPPED:
         return _due_open(slot, order, rules["resolution_grace_s"], now)
     elif state == o.AWAITING_REFILL:
-        if now < order.since + rules["delivered_hold_days"] * DAY_S or not slot.lasted(slot.short_since, now):
+        if not slot.at_home() and slot.lasted(slot.level.low_since, now):
+            order.release(now)  # a person's word, or the slots that share the stock used it up
+        elif now < order.since + rules["delivered_hold_days"] * DAY_S or not slot.lasted(slot.short_since, now):
             return False
-        order.expect(now)
-        slot.review(now)
+        else:
+            order.expect(now, slot.elsewhere())
+            slot.review(now)
     elif state == o.IN_DOUBT and now >= order.since + rules["in_doubt_days"] * DAY_S or state == o.HELD and _hold_over(slot, now):
         order.release(now)
-    elif state == o.IDLE and order.on_hand > 0 and not slot.level.low_since and slot.lasted(slot.short_since, now):
+    elif state == o.IDLE and slot.at_home() > 0 and not slot.level.low_since and slot.lasted(slot.short_since, now):
         order.on(o.STOCKED, now, o.AT_HOME)
     else:
         return False
@@ -142,10 +145,12 @@ def order_wait(slot, device, now):
         return None
     if state == o.BLOCKED and now < _probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
         return BY_STATE
-    if not slot.lasted(slot.level.low_since, now):
+    if not slot.lasted(slot.level.low_since, now) or slot.doubt is not None:
         return "confirming the need"
     if slot.sensor_fault:
         return slot.sensor_fault
+    if _is_on_order(slot):
+        return "on order for a slot that shares the stock"
     if device.held:
         return "ordering is on hold"
     if not device.linked:
@@ -161,6 +166,16 @@ def order_wait(slot, device, now):
     if order.subscribed == 0 or now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S:
         return ASK_SUBSCRIPTION
     return ""
+
+
+def _is_on_order(slot):
+    """Whether another slot of the same stock has an order that is, or may be, open. Of two that are asking both may go on: one at
+    a time, and the answer to the first stops the second."""
+    for other in slot.shared:
+        state = other.order.state
+        if o.ACCEPTED <= state <= o.SHIPPED or state in (o.BLOCKED, o.IN_DOUBT) or state == o.ASKING != slot.order.state:
+            return True
+    return False
 
 
 # Calls
@@ -287,7 +302,7 @@ def learn(slot, event, now, at, delivery_at):
         order.correct(event, at)
     elif event == o.CANCELLED:
         brought = slot.capacity if slot.pack is None else slot.pack
-        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * DAY_S)
+        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * DAY_S, slot.elsewhere())
         slot.review(now)
     elif event == o.DELIVERED:
         deliver(slot, now)

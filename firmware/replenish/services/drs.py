@@ -75,7 +75,7 @@ class Drs:
             isotime.text(runs_out),
             level.value,
             slot.capacity,
-            slot.order.on_hand,
+            slot.at_home(),
             isotime.text(level.last_use or level.first_at),
         )
         return self.request(token, "POST", "/slotStatus/" + call.quote(slot.id), "SlotStatus", body.encode())

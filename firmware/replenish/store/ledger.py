@@ -38,7 +38,7 @@ FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
 LEVEL = (
-    "<fIfIIIIfIHffI",
+    "<fIfIIIIfIHfff7sBfIIfIfB",
     "value",
     "at",
     "low_water",
@@ -50,10 +50,19 @@ LEVEL = (
     "rate_at",
     "refills",
     "refill_amount",
+    "base",
+    "used",
+    "shape",
+    "spread",
     "reported",
     "reported_at",
+    "installed_at",
+    "part_before",
+    "part_before_at",
+    "part_taken",
+    "undoable",
 )
-LEVEL_LEAST = const(42)  # bytes of a level before it kept what was reported
+LEVEL_2 = const(42)  # bytes of a level up to format 2, whose fields are the first of today's
 DEVICE = (
     "<IHIIBBHIIIB72sB",
     "known_time",
@@ -147,7 +156,7 @@ class Ledger:
         self._put("o-" + key, body + pack_id(order.own_id))
 
     def save_level(self, slot, now):
-        self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)))
+        self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)).rstrip(b"\0"))
         slot.level.saved(now)
 
     def save_device(self, device):

@@ -6,7 +6,8 @@
 
 Little-endian. Every bit is under the CRC, so any flipped bit and any truncation is found.
 
-Versions: 1 was the first; in 2 an order leaves out what is 0, and the device remembers messages. A record of an older version is
+Versions: 1 was the first; in 2 an order leaves out what is 0, and the device remembers messages; in 3 a level has what a forecast, a
+rise and a part that ages need. A record of an older version is
 read as it is, and written in the present one when it next changes: an upgrade has no instant at which the power must not fail.
 A newer version is not understood, so it is never overwritten.
 """
@@ -16,7 +17,7 @@ from binascii import crc32
 
 from micropython import const
 
-VERSION = const(2)
+VERSION = const(3)
 HEAD = "<2sBBIH"
 HEAD_SIZE = const(10)
 TAIL_SIZE = const(4)

@@ -11,6 +11,7 @@ from micropython import const
 
 from ..core import order as o
 from ..core.errors import StoreError
+from ..core.forecast import FLAT
 from . import ledger
 
 _TAGS_A_RECORD = const(24)  # slots listed in one record, so that it stays within 128 bytes
@@ -88,7 +89,10 @@ class Recovery:
         level = slot.level
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
-            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level, ledger.LEVEL_LEAST):
+            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level, ledger.LEVEL_2):
+                if not level.shape.strip(b"\0"):  # of format 2: it knew no week, and a rise was measured from the low water
+                    level.shape = FLAT
+                    level.base = level.low_water
                 level.saved(level.at)
         except StoreError:
             pass

@@ -1,0 +1,133 @@
+"""How fast a slot is used, how sure that is, and when it runs out: a mean rate, and how the week's days differ from each other.
+
+Nothing here knows levels or stock; amounts are in the slot's unit, times are Unix seconds. What is learned is in the fields of
+`slot.Level`: `rate`, `rate_at`, `used`, `shape`, `spread`, `first_at`.
+
+A day is a day of UTC, by its number since 1970, and its place in the week is that number modulo 7: the names of the days do not
+matter. Far from Greenwich an evening belongs to the next day, always to the same one, so the pattern is shifted, not blurred;
+with daylight saving time it is off by an hour.
+"""
+
+from micropython import const
+
+_DAY_S = const(86400)
+_WEEK_S = const(604800)
+_OBSERVED_S = const(259200)  # no forecast before three days were seen
+_RATE_DAYS = const(10)  # time constant of the mean rate: with 7 a party counts for too much, with 14 a holiday is noticed too late
+_SHAPE_WEEKS = const(4)  # ... and of each weekday's share
+_SPREAD_DAYS = const(21)  # ... and of the error
+_GAP_DAYS = const(7)  # after so many days without news use is spread over them, for nobody knows when it was
+_UNIT = const(32)  # a weekday that is like the mean one; so a slot that is used on one day a week, 224, fits a byte
+_WEEK = const(224)  # the sum of a week
+FLAT = bytes([_UNIT] * 7)
+_LONGEST_DAYS = 3650.0
+
+# Confidence, and by what share of `lead_days` it lets an order come earlier.
+LOW = const(1)  # fewer than two weeks were seen, or a day's use is usually off by more than a mean day's
+MEDIUM = const(2)
+HIGH = const(3)  # four weeks were seen, and a day's use is usually off by less than half of a mean day's
+_EARLIER = (0.0, 0.5, 0.25, 0.0)
+
+
+def count(level, amount, now):
+    """`amount` was used until now, since the last use."""
+    day = level.rate_at // _DAY_S
+    if now // _DAY_S - day > _GAP_DAYS:
+        days = (now - level.rate_at) / _DAY_S
+        weight = _known_days(level)
+        level.rate = (level.rate * weight + level.used + amount) / (weight + days)
+        level.used = 0.0
+        level.rate_at = now
+        return
+    while day < now // _DAY_S:
+        day += 1
+        _end_day(level, day * _DAY_S)
+    level.used += amount
+
+
+def _known_days(level):
+    """How many days stand behind the rate: in the beginning it is the plain mean."""
+    return min(_RATE_DAYS, max(0, level.rate_at - level.first_at) / _DAY_S)
+
+
+def _share(level, day):
+    """How much of a mean day's use this day has."""
+    return level.shape[day % 7] / _UNIT
+
+
+def _end_day(level, end):
+    """The day is over at `end`: learn from what was used on it."""
+    day = level.rate_at // _DAY_S
+    length = (end - level.rate_at) / _DAY_S  # less than 1 on the first day only
+    share = _share(level, day)
+    weight = _known_days(level)
+    error = abs(level.used - level.rate * share)
+    if weight + length * share:  # by its weight: a day on which nobody ever uses anything tells nothing
+        level.rate = (level.rate * weight + level.used) / (weight + length * share)
+    if length == 1 and level.rate:
+        seen = (end - level.first_at) // _DAY_S
+        level.spread += round((min(_UNIT * error / level.rate, 255) - level.spread) / min(_SPREAD_DAYS, seen + 1))
+        _learn_share(level, day % 7, level.used / level.rate, min(_SHAPE_WEEKS, seen // 7 + 2))
+    level.used = 0.0
+    level.rate_at = end
+
+
+def _learn_share(level, weekday, seen, weeks):
+    """Move a weekday's share towards what was seen by one part in `weeks`; the week's sum stays."""
+    shares = list(level.shape)
+    shares[weekday] += (min(_UNIT * seen, _WEEK) - shares[weekday]) / weeks
+    total = sum(shares)
+    level.shape = bytes([min(255, round(share * _WEEK / total)) for share in shares]) if total else FLAT
+
+
+def days_left(level, amount, now):
+    """Days until `amount` is used up; None when too little was seen to say."""
+    if now - level.first_at < _OBSERVED_S:
+        return None
+    today = now // _DAY_S
+    rate, used = _present(level, today)
+    if not rate or amount / rate > _LONGEST_DAYS:
+        return _LONGEST_DAYS if rate else None
+    left = ((today + 1) * _DAY_S - now) / _DAY_S  # what is expected of today and did not come yet, comes in the rest of it
+    expected = max(0.0, rate * _share(level, today) - used)
+    if amount <= expected:
+        return left * amount / expected if amount else 0.0
+    amount -= expected
+    weeks = int(amount / (7 * rate))
+    amount -= weeks * 7 * rate
+    days = left + 7 * weeks
+    for day in range(today + 1, today + 8):
+        expected = rate * _share(level, day)
+        if amount <= expected:
+            return days + (amount / expected if amount > 0 else 0.0)
+        amount -= expected
+        days += 1
+    return days  # what rounding left
+
+
+def _present(level, today):
+    """(rate, used today) as they are by now: since `rate_at` nothing was used but `used`, and the rate is lower for it."""
+    day = level.rate_at // _DAY_S
+    if day == today and level.rate:
+        return level.rate, level.used
+    weight = _known_days(level)
+    passed = (today - day) // 7 * 7.0
+    for other in range(day, day + (today - day) % 7):
+        passed += _share(level, other)
+    total = weight + max(passed, 0.0)
+    return ((level.rate * weight + level.used) / total if total else level.used), 0.0
+
+
+def confidence(level, now):
+    """LOW, MEDIUM or HIGH; 0 when there is no forecast."""
+    if now - level.first_at < _OBSERVED_S:
+        return 0
+    weeks = (now - level.first_at) // _WEEK_S
+    if weeks < 2 or level.spread > _UNIT:
+        return LOW
+    return MEDIUM if weeks < 4 or level.spread > _UNIT // 2 else HIGH
+
+
+def lead_days(level, days, now):
+    """What an order needs to arrive, and for an unsure forecast more: at most half as long again."""
+    return days * (1 + _EARLIER[confidence(level, now)])

@@ -1,0 +1,187 @@
+"""How fast a slot is used, what its weekdays are like, when it runs out, and how sure that is."""
+
+from replenish.core import forecast
+from replenish.core.slot import Level
+
+from host_tests.expect import cases
+from host_tests.fakes import chance
+
+DAY = 86400
+HOUR = 3600
+START = 1800000000 // DAY * DAY  # a midnight
+WEEKEND = (2, 3)  # which days of the week it is on does not matter
+
+
+def near(a, b, share=0.02):
+    return abs(a - b) <= share * max(abs(a), abs(b))
+
+
+def lived(daily, days, start=START):
+    """A level after so many whole days on each of which `daily(day)` was used, from 6 to 20 o'clock; and the time by then."""
+    level = Level()
+    level.first_at = level.rate_at = start
+    live_on(level, daily, 0, days, start)
+    return level, start + days * DAY
+
+
+def live_on(level, daily, first, last, start=START):
+    for day in range(first, last):
+        for hour in range(6, 21, 2):
+            forecast.count(level, daily(day) / 8, start + day * DAY + hour * HOUR)
+
+
+def weekend(day):
+    return 8.0 if day % 7 in WEEKEND else 0.5
+
+
+# The mean rate
+
+
+def check_steady(days):
+    level, now = lived(lambda day: 5.0, days)
+    assert near(level.rate, 5) and near(forecast.days_left(level, 60.0, now), 12)
+
+
+def test_a_steady_use_is_known_from_the_third_day_on():
+    cases(check_steady, [(3,), (5,), (10,), (100,)])
+    level, now = lived(lambda day: 5.0, 2)
+    assert forecast.days_left(level, 60.0, START + 3 * DAY - 1) is None, "no forecast before three days were seen"
+    assert forecast.days_left(level, 60.0, START + 3 * DAY) is not None
+    assert forecast.confidence(level, now) == 0
+
+
+def test_what_was_never_used_has_no_end():
+    level, now = lived(lambda day: 0.0, 10)
+    assert forecast.days_left(level, 5.0, now) is None
+    level, now = lived(lambda day: 0.0001, 10)
+    assert forecast.days_left(level, 5.0, now) == 3650
+    assert forecast.days_left(level, 0.0, now) == 0
+
+
+def test_one_day_weighs_as_one_in_ten():
+    level, now = lived(lambda day: 1.0, 70)
+    live_on(level, lambda day: 11.0, 70, 71)
+    forecast.count(level, 0.0, START + 71 * DAY)
+    assert near(level.rate, 1 + 10 / 11)
+
+
+def test_a_new_rate_is_learned_within_weeks():
+    level, now = lived(lambda day: 1.0, 70)
+    live_on(level, lambda day: 3.0, 70, 91)
+    assert 2.5 < level.rate < 3.01
+
+
+def test_what_nobody_uses_any_more_lasts_longer_and_longer():
+    level, now = lived(lambda day: 5.0, 70)
+    left = [forecast.days_left(level, 50.0, now + days * DAY) for days in (0, 10, 20, 100)]
+    for days, found in zip((0, 10, 20, 100), left):
+        assert near(found, 10 * (11 + days) / 11), (days, found)
+    assert level.rate_at == START + 69 * DAY, "asking changes nothing"
+
+
+def test_use_after_a_long_silence_is_spread_over_it():
+    level, now = lived(lambda day: 5.0, 70)
+    shape = level.shape
+    forecast.count(level, 100.0, now + 20 * DAY)
+    assert near(level.rate, 5) and level.shape == shape
+    forecast.count(level, 5.0, now + 20 * DAY + HOUR)
+    assert level.used == 5.0
+
+
+def test_a_day_of_use_is_counted_once_however_it_is_told():
+    one, now = lived(lambda day: 4.0, 30)
+    other = Level()
+    other.first_at = other.rate_at = START
+    for day in range(30):
+        forecast.count(other, 4.0, START + day * DAY + 12 * HOUR)
+    forecast.count(one, 0.0, now)
+    forecast.count(other, 0.0, now)
+    assert near(one.rate, other.rate) and one.shape == other.shape
+
+
+# The week
+
+
+def test_the_weekdays_shares_are_learned_and_sum_to_a_week():
+    level, now = lived(weekend, 70)
+    shares = list(level.shape)
+    high = [share for share in shares if share > 64]
+    assert len(high) == 2 and 210 <= sum(shares) <= 238 and min(high) > 8 * min(shares), shares
+
+
+def check_run_out(weekday):
+    """From the start of each weekday 18.5 lasts until the same moment of use, whatever a mean says."""
+    level, now = lived(weekend, 70 + weekday)
+    left, day = 18.5, 70 + weekday
+    while left > weekend(day):
+        left -= weekend(day)
+        day += 1
+    days = forecast.days_left(level, 18.5, now)
+    assert abs(days - (day - 70 - weekday + left / weekend(day))) < 0.7, days
+
+
+def test_a_run_out_is_found_on_the_day_that_it_comes():
+    cases(check_run_out, [(weekday,) for weekday in range(7)])
+    slow, now = lived(weekend, 70 + 4)  # the day after a weekend: a mean of 2.6 a day would say less than four days
+    assert forecast.days_left(slow, 10.0, now) > 5
+
+
+def test_what_was_used_today_is_not_expected_again():
+    level, now = lived(lambda day: 5.0, 70)
+    forecast.count(level, 5.0, now + 8 * HOUR)
+    assert near(forecast.days_left(level, 10.0, now + 8 * HOUR), 2 + 16 / 24)
+    assert near(forecast.days_left(level, 10.0, now + 8 * HOUR) - forecast.days_left(level, 10.0, now + 9 * HOUR), 1 / 24, 0.05)
+
+
+def test_a_week_that_is_forgotten_is_flat_again():
+    level, now = lived(lambda day: 5.0 if day % 7 == 2 else 0.0, 70)
+    assert level.shape[(now // DAY + 2) % 7] > 200 and sum(level.shape) <= 225
+    live_on(level, lambda day: 5.0, 70, 170)
+    assert max(level.shape) - min(level.shape) <= 4
+
+
+# Confidence
+
+
+def check_confidence(days, daily, expected):
+    level, now = lived(daily, days)
+    assert forecast.confidence(level, now) == expected, level.spread
+
+
+def test_confidence_comes_with_weeks_and_with_days_that_are_alike():
+    dice = chance.Random(7)
+    usual = [5 + dice.below(200) / 100 - 1 for _ in range(100)]
+    wild = [40.0 if dice.below(20) == 0 else 0.0 for _ in range(100)]
+    restless = [float(dice.below(10)) for _ in range(100)]
+    table = [
+        (2, lambda day: 5.0, 0),
+        (3, lambda day: 5.0, 1),
+        (13, lambda day: 5.0, 1),
+        (14, lambda day: 5.0, 2),
+        (28, lambda day: 5.0, 3),
+        (98, lambda day: usual[day], 3),
+        (98, lambda day: restless[day], 2),
+        (98, lambda day: wild[day], 1),
+        (98, weekend, 3),
+    ]
+    cases(check_confidence, table)
+
+
+def test_an_unsure_forecast_asks_earlier_by_half_at_most():
+    for days, lead in ((2, 8.0), (10, 12.0), (20, 10.0), (40, 8.0)):
+        level, now = lived(lambda day: 5.0, days)
+        assert forecast.lead_days(level, 8, now) == lead
+    assert forecast.lead_days(level, 0, now) == 0
+
+
+def test_a_year_of_chance_leaves_numbers_that_are_numbers():
+    dice = chance.Random(3)
+    level = Level()
+    level.first_at = level.rate_at = START + 12345
+    now = START + 20000
+    for _ in range(3000):
+        now += 1 + dice.below(dice.below(3 * DAY) + 1)
+        forecast.count(level, dice.below(1000) / 10 if dice.below(3) else 0.0, now)
+        assert level.rate >= 0 and 0 <= level.spread <= 255 and len(level.shape) == 7
+        days = forecast.days_left(level, dice.below(5000) / 10, now + dice.below(20 * DAY))
+        assert days is None or 0 <= days <= 3650

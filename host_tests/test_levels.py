@@ -1,0 +1,413 @@
+"""Levels that earn trust: a real sensor's ways, and counted use beside it. Each story says what is used, what is a refill, and
+what is needed; the sensor is read as the agent reads it, once a minute, and again when a reading jumps."""
+
+from replenish.core.errors import SensorFault
+
+from host_tests.expect import cases, raises
+from host_tests.fakes import chance
+from host_tests.fakes.appliance import Appliance
+from host_tests.test_slot import DAY, HOUR, START, near, new_slot
+
+MINUTE = 60
+
+
+class Bench:
+    """A slot of 100, low at 20, ten minutes to confirm, on a sensor that a test sets; `use` is the sum of what was counted."""
+
+    def __init__(self, value=80, **given):
+        given.setdefault("capacity", 100)
+        given.setdefault("reorder_at", 20)
+        self.slot = new_slot({"confirm_s": 600}, **given)
+        self.level = self.slot.level
+        self.value = value
+        self.now = START
+        self.shown = []
+        self.live(HOUR)
+
+    def read(self):
+        if isinstance(self.value, Exception):
+            raise self.value
+        return self.value() if callable(self.value) else self.value
+
+    def live(self, seconds, value=None):
+        """So long with this reading; an exception is raised, a function is asked each time."""
+        self.value = self.value if value is None else value
+        end = self.now + seconds
+        while self.now < end:
+            if self.now >= self.slot.sample_at:
+                self.slot.sample(self, self.now)
+                self.shown.append(self.level.value)
+            self.now += 10
+        return self
+
+    def use(self):
+        """All that was ever counted as use: in these stories it falls into one day."""
+        return self.level.used
+
+    def check(self, value, use, refills=0):
+        assert abs(self.level.value - value) < 0.01, self.level.value
+        assert abs(self.use() - use) < 0.01, self.use()
+        assert self.level.refills == refills and self.slot.fault() is None
+
+
+# One bad reading
+
+
+def check_bad_reading(level, bad):
+    bench = Bench(level)
+    need = bench.level.low_since
+    for _ in range(20):
+        bench.live(MINUTE, bad).live(5 * MINUTE, level)
+    assert set(bench.shown) == {level}, "not even shown"
+    bench.check(level, 0)
+    assert bench.level.low_water == bench.level.base == level
+    assert bench.level.low_since == need and not bench.level.rise_since
+
+
+def test_one_bad_reading_changes_nothing():
+    cases(check_bad_reading, [(80, 0), (80, 21), (80, 100), (10, 100), (10, 60), (10, 0), (50, 44), (100, 0)])
+
+
+def test_a_dip_of_less_than_a_step_is_no_use():
+    bench = Bench(80)
+    for _ in range(20):
+        bench.live(MINUTE, 76).live(5 * MINUTE, 80)
+    assert 76 in bench.shown, "it is near enough to be shown"
+    bench.check(80, 0)
+
+
+def test_a_bad_reading_is_no_use_and_no_refill_when_it_is_the_only_one_of_a_wake():
+    """A board that sleeps deeply reads once in each wake, and keeps only what is durable; an hour lies between two readings."""
+    slot = new_slot({"confirm_s": 600}, capacity=100, reorder_at=20)
+    kept = slot.level
+    now = START
+    for reading in [80] * 5 + [0] + [80] * 5 + [79] * 5:
+        now += HOUR
+        wake = new_slot({"confirm_s": 600}, capacity=100, reorder_at=20)
+        wake.level = kept
+        wake.restored()
+        wake.measure(reading, now)
+        assert wake.level.value == reading, "a wake's only reading is taken"
+    assert kept.refills == 0 and kept.low_water == 79 and kept.used == 1
+
+
+def check_change(first, second):
+    bench = Bench(first)
+    bench.slot.sample_at = bench.now
+    bench.value = second
+    bench.slot.sample(bench, bench.now)
+    assert bench.level.value == first and bench.slot.sample_at == bench.now + MINUTE
+    bench.slot.sample(bench, bench.now + MINUTE)
+    assert bench.level.value == second, "within two readings"
+
+
+def test_a_lasting_change_is_shown_with_the_second_reading():
+    cases(check_change, [(80, 10), (80, 70), (10, 90), (80, 0), (0, 100)])
+
+
+def test_a_rare_reading_that_jumps_is_repeated_after_a_minute():
+    slot = new_slot(sensor={"period_s": DAY})
+    bench = Bench()
+    bench.value = 8
+    slot.sample(bench, START)
+    bench.value = 2
+    slot.sample(bench, START + DAY)
+    assert slot.level.value == 8 and slot.sample_at == START + DAY + 60
+    slot.sample(bench, START + DAY + 60)
+    assert slot.level.value == 2 and slot.sample_at == START + 2 * DAY + 60
+
+
+def test_a_level_that_falls_fast_is_followed_one_reading_behind():
+    bench = Bench(100)
+    bench.live(8 * MINUTE, lambda: 100 - (bench.now - START - HOUR) // MINUTE * 10)
+    assert bench.level.value == 40, bench.level.value
+
+
+def test_the_first_reading_is_all_there_is():
+    bench = Bench(7)
+    assert bench.shown[0] == 7 and bench.level.low_since == START
+
+
+def test_a_doubt_orders_nothing():
+    """Low for ten minutes less one, then a reading that says otherwise: it may be the end of the need (law 7)."""
+    appliance = Appliance(slots=({"id": "A", "sensor": {"period_s": 60}},))
+    appliance.live(HOUR)
+    appliance.sensors["A"].value = 2
+    appliance.live(660)
+    appliance.sensors["A"].value = 5
+    appliance.live(HOUR)
+    assert appliance.service.count("replenish") == 0
+
+
+# What a sensor does
+
+
+def test_gaussian_noise_is_no_use_no_refill_and_no_need():
+    dice = chance.Random(5)
+
+    def noisy():
+        return 50 + sum([dice.fraction() - 0.5 for _ in range(12)]) * 1.5  # a sigma of 1.5 % of the capacity
+
+    bench = Bench(50)
+    bench.live(DAY // 3, noisy)
+    assert max(bench.shown) - min(bench.shown) > 6, "it was noisy"
+    assert bench.level.refills == 0 and not bench.level.rise_since and not bench.level.low_since
+    assert bench.use() < 5, "at most what the noise is wide, once"
+
+
+def test_a_coarse_sensor_is_counted_by_its_steps():
+    bench = Bench(100)
+    began = bench.now
+    bench.live(DAY // 3, lambda: round((100 - (bench.now - began) / 720) / 4) * 4)  # 40 in eight hours, in steps of 4
+    assert bench.level.refills == 0
+    assert 32 <= bench.use() <= 40
+
+
+def test_noise_at_the_threshold_is_not_a_need_without_a_break():
+    dice = chance.Random(9)
+    appliance = Appliance(slots=({"id": "A", "capacity": 100, "reorder_at": 20, "sensor": {"period_s": 60}},))
+    appliance.sensors["A"].value = 21
+    appliance.live(HOUR)
+    for _ in range(300):
+        appliance.sensors["A"].value = 20.9 + dice.fraction() * 2 - 1  # now and then at or below it
+        appliance.live(MINUTE)
+    assert appliance.service.count("replenish") == 0
+    appliance.sensors["A"].value = 19.9
+    appliance.live(HOUR)
+    assert appliance.service.count("replenish") == 1
+
+
+def test_a_creep_upward_is_no_refill_and_the_next_refill_is_seen():
+    bench = Bench(50)
+    began = bench.now
+    bench.live(20 * DAY, lambda: 50 + (bench.now - began) / DAY)  # one in a hundred a day
+    assert bench.level.refills == 0 and not bench.level.rise_since
+    assert bench.level.value > 69 and bench.level.base > 68
+    bench.live(HOUR, 95)
+    assert bench.level.refills == 1 and near(bench.level.refill_amount, 25, 0.05)
+
+
+def test_a_creep_downward_is_use():
+    """From the level alone nobody can tell."""
+    bench = Bench(50)
+    began = bench.now
+    bench.live(10 * DAY, lambda: 50 - (bench.now - began) / DAY)
+    assert bench.level.refills == 0 and near(bench.level.rate, 1, 0.1)
+
+
+def check_driver_fault(error, fault):
+    bench = Bench(10)
+    bench.live(30 * MINUTE, error)
+    assert bench.slot.fault() == fault and bench.level.value == 10
+    bench.live(5 * MINUTE, 10)
+    bench.check(10, 0)
+    appliance = Appliance()
+    appliance.sensors["A"].value = 2
+    appliance.live(300)
+    appliance.sensors["A"].value = error
+    appliance.live(DAY)
+    assert appliance.service.count("replenish") == 0, "a need that nobody sees any more is not confirmed"
+    assert appliance.agent.slot("A").fault == fault
+
+
+def test_what_a_driver_reports_is_a_fault_and_no_level():
+    cases(check_driver_fault, [(SensorFault("stuck"), "sensor_stuck"), (SensorFault("lifted"), "sensor_lifted")])
+    cases(check_driver_fault, [(OSError(5), "sensor_silent"), (ValueError("x"), "sensor_range")])
+    cases(check_driver_fault, [(value, "sensor_range") for value in (float("nan"), -0.1, 120.1)])
+
+
+# What people do with a container
+
+
+def test_a_container_lifted_for_minutes_is_no_use_and_no_need():
+    bench = Bench(80)
+    bench.live(9 * MINUTE, 0)
+    assert bench.level.value == 0, "it is shown"
+    assert bench.level.low_since and not bench.slot.lasted(bench.level.low_since, bench.now)
+    bench.live(HOUR, 80)
+    bench.check(80, 0)
+    assert not bench.level.low_since and bench.level.base == 80
+
+
+def test_a_container_that_is_set_back_elsewhere_on_the_scale_is_no_use():
+    bench = Bench(80)
+    for value in (79, 81, 80.5, 79.5):
+        bench.live(3 * MINUTE, 0).live(HOUR, value)
+    assert bench.level.refills == 0 and near(bench.use(), 1, 0.01)
+
+
+def test_a_container_swapped_for_a_full_one_is_a_refill():
+    bench = Bench(15)
+    bench.live(4 * MINUTE, 0).live(HOUR, 100)
+    bench.check(100, 0, 1)
+    assert bench.level.refill_amount == 85, "15 went with the old one"
+    swapped = Bench(15, swap=True)
+    swapped.live(4 * MINUTE, 0).live(HOUR, 100)
+    assert swapped.level.refill_amount == 100, "the new one came whole"
+
+
+def test_a_container_that_stays_empty_is_used_up():
+    bench = Bench(80)
+    bench.live(20 * MINUTE, 0)
+    bench.check(0, 80)
+    assert bench.slot.lasted(bench.level.low_since, bench.now)
+
+
+def check_partial(first, second, refills, amount):
+    bench = Bench(first)
+    bench.live(HOUR, second)
+    assert bench.level.value == second and bench.use() == 0
+    assert bench.level.refills == refills and bench.level.refill_amount == amount
+
+
+def test_a_partial_refill_counts_above_the_threshold():
+    cases(check_partial, [(10, 15, 0, 0), (10, 20, 0, 0), (10, 25, 1, 15), (10, 60, 1, 50), (40, 44, 0, 0), (40, 46, 1, 6)])
+    bench = Bench(10)
+    bench.live(HOUR, 19)
+    assert bench.level.low_since == START, "a spoonful ends no need"
+    bench.live(HOUR, 90)
+    assert bench.level.refills == 1 and bench.level.refill_amount == 80, "both parts of it"
+    bench.live(HOUR, 80)
+    bench.check(80, 10, 1)
+
+
+def test_a_refill_while_an_order_is_out_is_kept_in_mind():
+    appliance = Appliance(slots=({"id": "A", "pack": 25},))
+    appliance.sensors["A"].value = 2
+    appliance.until_state("accepted")
+    appliance.sensors["A"].value = 9
+    appliance.live(HOUR)
+    appliance.service.open_order("A").status = "Authorized"
+    appliance.until_state("placed")
+    appliance.service.end("A", "Closed")
+    appliance.until_state("idle", DAY)
+    assert appliance.agent.slots[0].order.on_hand == 18, "7 of the 25 are loaded already"
+
+
+# Counted use beside a sensor
+
+
+def test_counted_use_shows_at_once_and_a_measurement_corrects_it():
+    bench = Bench(80)
+    bench.slot.use(10, bench.now)
+    bench.check(70, 10)
+    bench.live(HOUR, 71)  # a little less than what was counted
+    bench.check(71, 10)
+    bench.live(HOUR, 70)
+    bench.check(70, 10)
+    bench.live(HOUR, 68)
+    bench.check(68, 12)
+
+
+def check_wrong_count(counted):
+    bench = Bench(80)
+    bench.slot.use(counted, bench.now)
+    assert bench.level.value == 80 - counted
+    bench.live(MINUTE, 80)
+    assert bench.level.value == 80, "the next reading says so: what was measured before is no jump"
+    bench.live(2 * HOUR, 80)
+    bench.check(80, counted)
+    bench.live(HOUR, 80 - counted)
+    bench.check(80 - counted, counted)
+
+
+def test_a_count_that_no_measurement_confirms_is_corrected_and_is_no_refill():
+    cases(check_wrong_count, [(3,), (10,), (50,)])
+
+
+def test_use_that_the_sensor_saw_first_is_counted_once():
+    for late_s in (20, 120, 500):
+        bench = Bench(80)
+        for level in (70, 60, 50):
+            bench.live(late_s, level)
+            bench.slot.use(10, bench.now)
+            bench.live(30 * MINUTE, level)
+            bench.check(level, 80 - level)
+
+
+def test_use_that_was_counted_first_is_counted_once():
+    for late_s in (20, 120, 500):
+        bench = Bench(80)
+        for level in (70, 60, 50):
+            bench.slot.use(10, bench.now)
+            bench.live(late_s, level + 10)
+            bench.live(30 * MINUTE, level)
+            bench.check(level, 80 - level)
+
+
+def test_a_sensor_that_counts_more_than_the_appliance_is_believed():
+    bench = Bench(80)
+    for level in (68, 56, 44):
+        bench.slot.use(10, bench.now)
+        bench.live(30 * MINUTE, level)
+    bench.check(44, 36)
+
+
+def test_what_was_counted_while_the_sensor_was_silent_stands():
+    bench = Bench(80)
+    bench.live(5 * MINUTE, OSError(5))
+    for _ in range(7):
+        bench.slot.use(10, bench.now)
+        bench.live(HOUR)
+    assert bench.level.value == 10 and bench.slot.lasted(bench.level.low_since, bench.now)
+    bench.live(HOUR, 90)
+    assert bench.level.refills == 1 and bench.level.refill_amount == 80 and bench.use() == 70
+
+
+# Another capacity
+
+
+def restarted(level, **given):
+    """A start with another configuration, on the level that was kept."""
+    slot = new_slot(**given)
+    slot.level = level
+    slot.restored()
+    return slot
+
+
+def test_a_level_that_the_new_capacity_cannot_hold_is_a_fault_until_it_is_measured():
+    slot, kept = new_slot(), None
+    for at in range(0, 5 * DAY, HOUR):
+        slot.measure(10 - at / DAY * 0.1, START + at)
+    kept = slot.level
+    rate, now = kept.rate, START + 5 * DAY
+    small = restarted(kept, capacity=6)
+    assert small.fault() == "sensor_range" and small.level.value is None and small.need(now) == ""
+    small.measure(5.5, now)
+    small.measure(5.5, now + HOUR)
+    assert small.fault() is None and small.level.value == 5.5 and small.level.low_water == small.level.base == 5.5
+    assert small.level.rate == rate and small.level.refills == 0, "what a day uses is the same, and nobody used 4 at once"
+
+
+def test_a_capacity_that_can_hold_the_level_changes_nothing():
+    slot = new_slot()
+    slot.measure(8, START)
+    slot.measure(6, START + HOUR)
+    slot.measure(6, START + 2 * HOUR)
+    for capacity in (20, 5.5):
+        other = restarted(slot.level, capacity=capacity)
+        assert other.fault() is None and (other.level.value, other.level.low_water) == (6, 6)
+        other.measure(6, START + 3 * HOUR)
+        assert other.level.refills == 0 and other.level.used == 2
+
+
+def test_a_counted_level_that_cannot_be_starts_full():
+    slot = new_slot(refill="manual", sensor=None)
+    slot.refill_by_person(10, START)
+    other = restarted(slot.level, refill="manual", sensor=None, capacity=6)
+    assert other.fault() == "sensor_range"
+    other.use(1, START + HOUR)
+    assert other.fault() is None and other.level.value == 5
+    assert "allowed" in str(raises(ValueError, other.tell, 8, START + HOUR))
+
+
+def test_a_kept_level_above_the_new_capacity_orders_nothing_and_is_told():
+    appliance = Appliance()
+    appliance.live(HOUR)
+    appliance.config["slots"][0]["capacity"] = 8
+    appliance.sensors["A"].value = OSError(5)
+    appliance.restart()
+    assert appliance.agent.slot("A").fault == "sensor_range"
+    appliance.sensors["A"].value = 2
+    appliance.until_state("accepted")
+    assert appliance.agent.slots[0].level.used == 0
