@@ -81,9 +81,9 @@ def test_what_nobody_uses_any_more_lasts_longer_and_longer():
 
 def test_use_after_a_long_silence_is_spread_over_it():
     level, now = lived(lambda day: 5.0, 70)
-    shape = level.shape
+    week = level.week
     forecast.count(level, 100.0, now + 20 * DAY)
-    assert near(level.rate, 5) and level.shape == shape
+    assert near(level.rate, 5) and level.week == week
     forecast.count(level, 5.0, now + 20 * DAY + HOUR)
     assert level.used == 5.0
 
@@ -96,7 +96,7 @@ def test_a_day_of_use_is_counted_once_however_it_is_told():
         forecast.count(other, 4.0, START + day * DAY + 12 * HOUR)
     forecast.count(one, 0.0, now)
     forecast.count(other, 0.0, now)
-    assert near(one.rate, other.rate) and one.shape == other.shape
+    assert near(one.rate, other.rate) and one.week == other.week
 
 
 # The week
@@ -104,7 +104,7 @@ def test_a_day_of_use_is_counted_once_however_it_is_told():
 
 def test_the_weekdays_shares_are_learned_and_sum_to_a_week():
     level, now = lived(weekend, 70)
-    shares = list(level.shape)
+    shares = list(level.week[:7])
     high = [share for share in shares if share > 64]
     assert len(high) == 2 and 210 <= sum(shares) <= 238 and min(high) > 8 * min(shares), shares
 
@@ -135,9 +135,9 @@ def test_what_was_used_today_is_not_expected_again():
 
 def test_a_week_that_is_forgotten_is_flat_again():
     level, now = lived(lambda day: 5.0 if day % 7 == 2 else 0.0, 70)
-    assert level.shape[(now // DAY + 2) % 7] > 200 and sum(level.shape) <= 225
+    assert level.week[(now // DAY + 2) % 7] > 200 and sum(level.week[:7]) <= 225
     live_on(level, lambda day: 5.0, 70, 170)
-    assert max(level.shape) - min(level.shape) <= 4
+    assert max(level.week[:7]) - min(level.week[:7]) <= 4
 
 
 # Confidence
@@ -145,7 +145,7 @@ def test_a_week_that_is_forgotten_is_flat_again():
 
 def check_confidence(days, daily, expected):
     level, now = lived(daily, days)
-    assert forecast.confidence(level, now) == expected, level.spread
+    assert forecast.confidence(level, now) == expected, level.week[7]
 
 
 def test_confidence_comes_with_weeks_and_with_days_that_are_alike():
@@ -182,6 +182,6 @@ def test_a_year_of_chance_leaves_numbers_that_are_numbers():
     for _ in range(3000):
         now += 1 + dice.below(dice.below(3 * DAY) + 1)
         forecast.count(level, dice.below(1000) / 10 if dice.below(3) else 0.0, now)
-        assert level.rate >= 0 and 0 <= level.spread <= 255 and len(level.shape) == 7
+        assert level.rate >= 0 and 0 <= level.week[7] <= 255 and len(level.week) == 8
         days = forecast.days_left(level, dice.below(5000) / 10, now + dice.below(20 * DAY))
         assert days is None or 0 <= days <= 3650

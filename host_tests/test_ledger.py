@@ -29,7 +29,7 @@ def framed(key, sequence, payload):
 
 def new_slot(slot_id="PaperTowel"):
     config = {"id": slot_id, "unit": "count", "capacity": 12, "reorder_at": 3, "lead_days": 7, "pack": None, "refill": "sensor"}
-    config.update({"sensor": None, "swap": False, "life_days": None})
+    config.update({"sensor": None, "swap": False})
     return Slot(config, {"confirm_s": 600})
 
 
@@ -343,9 +343,8 @@ def full_level(level):
     level.last_use, level.first_at, level.rate_at = NOW + 3, NOW + 4, NOW + 5
     level.refills = 65535
     level.reported, level.reported_at = 5.5, NOW + 6
-    level.base, level.used, level.shape, level.spread = 2.5, 0.5, b"\x20\x10\x30\x00\x40\x20\x20", 255
-    level.installed_at, level.part_before, level.part_before_at = NOW + 6, 1.25, NOW + 7
-    level.part_taken, level.undoable = 12.5, 1
+    level.base, level.used, level.week = 2.5, 0.5, b"\x20\x10\x30\x00\x40\x20\x20\xff"
+    level.installed_at, level.part = NOW + 6, b"\x01" * 13
 
 
 def check_level_comes_back(change, most):
@@ -365,7 +364,7 @@ def check_level_comes_back(change, most):
 
 def test_a_level_fits_and_one_without_a_part_is_shorter():
     def no_part(level):
-        level.installed_at = level.part_before = level.part_before_at = level.part_taken = level.undoable = 0
+        level.installed_at, level.part = 0, bytes(13)
 
     def young_part(level):
         no_part(level)
@@ -389,8 +388,8 @@ def test_a_level_of_the_second_version_is_read():
     assert reader.damage == [] and [getattr(again.level, field) for field in fields] == values
     fresh = Level()
     assert again.level.base == again.level.low_water == 2.25
-    assert (again.level.shape, again.level.used, again.level.spread) == (fresh.shape, 0, 0)
-    assert again.level.installed_at == again.level.undoable == 0
+    assert (again.level.week, again.level.used, again.level.installed_at) == (fresh.week, 0, 0)
+    assert len(fresh.week) == 8 and sum(fresh.week) == 7 * 32
     Ledger(store).save_level(again, NOW)
     assert len(store.records[key]) > 42
 

@@ -16,7 +16,6 @@ from .core import device as d
 from .core import order as o
 from .core.device import Device
 from .core.isotime import text
-from .core.slot import Slot
 from .services import call, drs
 from .store.ledger import Ledger
 from .version import VERSION
@@ -30,6 +29,7 @@ _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
 _ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
+_BETWEEN_CALLS = "core.level", "core.forecast"  # modules that a call has the room of
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -71,7 +71,7 @@ class Agent:
     def __init__(self, config, secrets, clock, store, console, cold=True):
         """config, secrets: judged, with all defaults; clock, store, console: the board's adapters. Before the first step the
         attributes `client` and `sensors` must be set as well."""
-        from .startup import open_state
+        from .startup import make_slots, open_state
 
         self.time = None  # core/timekeeper.py; this and the tokens are set by `open_state`
         self.token = self.given_token = ""
@@ -100,7 +100,7 @@ class Agent:
         self.ledger = Ledger(store)
         self.unsaved = []  # what the medium refused: slots, the device, a token; no call is made while there is any
         self.device = Device(config["device"]["serial"])
-        self.slots = [Slot(slot, rules) for slot in config["slots"]]
+        self.slots = make_slots(config)
         damage = open_state(self, config, secrets)
         for name in ("store.flashscan", "store.recovery", "store.reading", "version"):
             forget(name)
@@ -272,6 +272,8 @@ class Agent:
         sick = self.device.store_failed or self.ledger.store.refuses
         due = None if sick else policy.next_call(self.slots, self.device, now)
         if due:
+            for name in _BETWEEN_CALLS:
+                forget(name)
             gc.collect()  # a call wants room in one piece
             stopped = self._call(due[0], due[1], now)
             forget("core.strictjson")
@@ -293,7 +295,7 @@ class Agent:
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
         reading = "store.recovery", "store.reading"
-        for name in reading:
+        for name in reading + _BETWEEN_CALLS:
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload
 
@@ -332,7 +334,8 @@ class Agent:
             sensor = self.sensors.get(slot.id)
             if sensor and now >= slot.sample_at:
                 slot.sample(sensor, now)
-            slot.pass_time(now)
+            elif not sensor:
+                slot.pass_time(now)
             self._save_level(slot, now)
             self.recover_flight(slot, now)
             if policy.advance(slot, now):

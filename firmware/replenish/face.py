@@ -1,8 +1,5 @@
 """What an appliance's own program sees of a slot. In memory only where a program asks for it (`Agent.slot`)."""
 
-from .app import forget
-from .core.forecast import confidence
-
 
 class SlotFace:
     """One slot, as the appliance's own program sees it. No method here waits for the network; each is milliseconds."""
@@ -39,14 +36,11 @@ class SlotFace:
         """A person's word: the slot was refilled, to `level` or, without it, to its capacity. Of a slot with `life_days`: a new part
         is in. Raises ValueError."""
         self._agent.told(self._slot, self._slot.refill_by_person, level)
-        forget("core.part")
 
     def new_part(self):
         """A person's word: a new part is in, which ages from now on. The same as `refilled()`. Raises ValueError for a slot without
         `life_days`."""
-        if not self._slot.life_days:
-            raise ValueError("new_part: allowed: a slot with life_days")
-        self.refilled()
+        self._agent.told(self._slot, self._ages().refill_by_person, None)
 
     def undo_new_part(self):
         """The last `new_part` was a mistake: the part from before is back, with its age, less what was used since; and at home
@@ -54,12 +48,12 @@ class SlotFace:
 
         Raises ValueError when there is nothing to undo, and when the order has gone on by the new part.
         """
-        from .core.part import undo
+        self._agent.told(self._slot, self._ages().undo, None)
 
-        try:
-            self._agent.told(self._slot, undo, self._slot)
-        finally:
-            forget("core.part")
+    def _ages(self):
+        if not hasattr(self._slot, "undo"):
+            raise ValueError("new_part: allowed: a slot with life_days")
+        return self._slot
 
     @property
     def run_out(self):
@@ -72,6 +66,8 @@ class SlotFace:
     def confidence(self):
         """How much to trust `run_out`: "high" when four weeks were seen and a day's use is usually off by less than half of a mean
         day's; "low" in the first two weeks, and when it is off by more than a whole one; else "medium". None: no forecast."""
+        from .core.forecast import confidence
+
         return (None, "low", "medium", "high")[confidence(self._slot.level, self._agent.time.now)]
 
     def stock(self, on_hand):

@@ -10,6 +10,7 @@ from binascii import a2b_base64, crc32
 
 from . import version
 from .core import order as o
+from .core.slot import Slot
 from .core.timekeeper import Timekeeper
 from .store import ledger
 
@@ -79,6 +80,21 @@ def _fingerprint(config):
     return crc
 
 
+def make_slots(config):
+    """The slots; those that name the same `stock` know each other."""
+    slots = []
+    for given in config["slots"]:
+        kind = Slot
+        if given["life_days"] is not None:
+            from .core.part import Part as kind
+        slots.append(kind(given, config["policy"]))
+    stocks = [given["stock"] for given in config["slots"]]
+    for slot, stock in zip(slots, stocks):
+        if stock:
+            slot.shared = tuple([other for other, name in zip(slots, stocks) if name == stock and other is not slot])
+    return slots
+
+
 def open_state(agent, config, secrets):
     """Read the durable state into the agent's objects. Returns one sentence for each record that was not to be trusted."""
     from .store.recovery import Recovery
@@ -90,12 +106,10 @@ def open_state(agent, config, secrets):
         _finish_erasing(agent, secrets, unfinished)
     reader.device(device)
     listed = reader.listed()
-    _share_stock(slots, config)
     floor = device.known_time
     for slot in slots:
         reader.order(slot, ledger.tag(slot.id) in listed, floor)
         reader.level(slot)
-        slot.restored()
         floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
     agent.time = Timekeeper(floor, version.BUILD_DATE)
     agent.given_token = secrets.get("refresh_token") or ""
@@ -126,14 +140,6 @@ def _finish_erasing(agent, secrets, unfinished):
         store.refuses = "erasing is not over, Errno %s" % error.args[0]
     sys.modules.pop("replenish.erase")
     secrets["refresh_token"] = None
-
-
-def _share_stock(slots, config):
-    """Let the slots know each other that name the same `stock`."""
-    stocks = [slot["stock"] for slot in config["slots"]]
-    for slot, stock in zip(slots, stocks):
-        if stock:
-            slot.shared = tuple([other for other, name in zip(slots, stocks) if name == stock and other is not slot])
 
 
 def _take_over(device, slots, fingerprint, now):

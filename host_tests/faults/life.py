@@ -33,7 +33,7 @@ _PATIENCE = 5  # acts with a medium that refuses; then somebody pulls the plug
 _FIRST_LEVEL = 3  # phases before the level has been read: the boot, and one in which the sensor may fail
 _STARTS = 100  # so often a supervisor starts it again before the test gives up
 # Loaded when they are needed. A start after a crash begins without them, as a board's does.
-_LAZY = ("startup", "version", "face", "services.lwa", "core.late", "store.recovery", "store.reading", "store.flashscan")
+_LAZY = "startup version face services.lwa core.late core.level core.forecast store.recovery store.reading store.flashscan".split()
 
 
 class Time:

@@ -1,7 +1,9 @@
 """How fast a slot is used, how sure that is, and when it runs out: a mean rate, and how the week's days differ from each other.
 
 Nothing here knows levels or stock; amounts are in the slot's unit, times are Unix seconds. What is learned is in the fields of
-`slot.Level`: `rate`, `rate_at`, `used`, `shape`, `spread`, `first_at`.
+`slot.Level`: `rate`, `rate_at`, `used`, `first_at`, and `week`: seven bytes for the days' shares, and one for the error.
+
+In memory only when something was used, and about hourly; not while a service is called.
 
 A day is a day of UTC, by its number since 1970, and its place in the week is that number modulo 7: the names of the days do not
 matter. Far from Greenwich an evening belongs to the next day, always to the same one, so the pattern is shifted, not blurred;
@@ -19,7 +21,6 @@ _SPREAD_DAYS = const(21)  # ... and of the error
 _GAP_DAYS = const(7)  # after so many days without news use is spread over them, for nobody knows when it was
 _UNIT = const(32)  # a weekday that is like the mean one; so a slot that is used on one day a week, 224, fits a byte
 _WEEK = const(224)  # the sum of a week
-FLAT = bytes([_UNIT] * 7)
 _LONGEST_DAYS = 3650.0
 
 # Confidence, and by what share of `lead_days` it lets an order come earlier.
@@ -52,7 +53,7 @@ def _known_days(level):
 
 def _share(level, day):
     """How much of a mean day's use this day has."""
-    return level.shape[day % 7] / _UNIT
+    return level.week[day % 7] / _UNIT
 
 
 def _end_day(level, end):
@@ -65,19 +66,19 @@ def _end_day(level, end):
     if weight + length * share:  # by its weight: a day on which nobody ever uses anything tells nothing
         level.rate = (level.rate * weight + level.used) / (weight + length * share)
     if length == 1 and level.rate:
-        seen = (end - level.first_at) // _DAY_S
-        level.spread += round((min(_UNIT * error / level.rate, 255) - level.spread) / min(_SPREAD_DAYS, seen + 1))
-        _learn_share(level, day % 7, level.used / level.rate, min(_SHAPE_WEEKS, seen // 7 + 2))
+        _learn(level, day % 7, level.used / level.rate, error / level.rate, (end - level.first_at) // _DAY_S)
     level.used = 0.0
     level.rate_at = end
 
 
-def _learn_share(level, weekday, seen, weeks):
-    """Move a weekday's share towards what was seen by one part in `weeks`; the week's sum stays."""
-    shares = list(level.shape)
-    shares[weekday] += (min(_UNIT * seen, _WEEK) - shares[weekday]) / weeks
-    total = sum(shares)
-    level.shape = bytes([min(255, round(share * _WEEK / total)) for share in shares]) if total else FLAT
+def _learn(level, weekday, share, error, days):
+    """Move a weekday's share, and the error, a little towards what was seen; the week's sum stays."""
+    shares = list(level.week)
+    spread = shares.pop()
+    spread += round((min(_UNIT * error, 255) - spread) / min(_SPREAD_DAYS, days + 1))
+    shares[weekday] += (min(_UNIT * share, _WEEK) - shares[weekday]) / min(_SHAPE_WEEKS, days // 7 + 2)
+    total = sum(shares) or 1
+    level.week = bytes([min(255, round(share * _WEEK / total)) for share in shares] + [spread])
 
 
 def days_left(level, amount, now):
@@ -123,9 +124,9 @@ def confidence(level, now):
     if now - level.first_at < _OBSERVED_S:
         return 0
     weeks = (now - level.first_at) // _WEEK_S
-    if weeks < 2 or level.spread > _UNIT:
+    if weeks < 2 or level.week[7] > _UNIT:
         return LOW
-    return MEDIUM if weeks < 4 or level.spread > _UNIT // 2 else HIGH
+    return MEDIUM if weeks < 4 or level.week[7] > _UNIT // 2 else HIGH
 
 
 def lead_days(level, days, now):

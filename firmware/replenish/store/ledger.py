@@ -38,7 +38,7 @@ FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
 LEVEL = (
-    "<fIfIIIIfIHfff7sBfIIfIfB",
+    "<fIfIIIIfIHfff8sfII13s",
     "value",
     "at",
     "low_water",
@@ -52,15 +52,11 @@ LEVEL = (
     "refill_amount",
     "base",
     "used",
-    "shape",
-    "spread",
+    "week",
     "reported",
     "reported_at",
     "installed_at",
-    "part_before",
-    "part_before_at",
-    "part_taken",
-    "undoable",
+    "part",
 )
 LEVEL_2 = const(42)  # bytes of a level up to format 2, whose fields are the first of today's
 DEVICE = (

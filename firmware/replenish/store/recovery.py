@@ -11,7 +11,7 @@ from micropython import const
 
 from ..core import order as o
 from ..core.errors import StoreError
-from ..core.forecast import FLAT
+from ..core.slot import Level
 from . import ledger
 
 _TAGS_A_RECORD = const(24)  # slots listed in one record, so that it stays within 128 bytes
@@ -90,10 +90,11 @@ class Recovery:
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
             if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level, ledger.LEVEL_2):
-                if not level.shape.strip(b"\0"):  # of format 2: it knew no week, and a rise was measured from the low water
-                    level.shape = FLAT
+                if not level.week.strip(b"\0"):  # of format 2: it knew no week, and a rise was measured from the low water
+                    level.week = Level().week
                     level.base = level.low_water
                 level.saved(level.at)
+                _take_level(slot, level)
         except StoreError:
             pass
 
@@ -142,6 +143,20 @@ class Recovery:
             self._store.put(
                 "slots-%d" % (start // _TAGS_A_RECORD), b"".join([unhexlify(t) for t in tags[start : start + _TAGS_A_RECORD]])
             )
+
+
+def _take_level(slot, level):
+    """What cannot be a level, because the capacity is another by now, is a fault until there is a new one. A level that stands
+    below what was measured is a fall that began."""
+    try:
+        slot.check(level.value)
+    except ValueError:
+        level.value = None
+        slot.sensor_fault = "sensor_range"
+        return
+    slot.measured_at = level.at
+    if level.value < level.base:
+        slot.fall = (level.value, level.at, 1)
 
 
 def read_order(payload, order):
