@@ -48,12 +48,12 @@ def test_the_smaller_of_use_and_age_is_left():
     assert near(slot.level(), 120), "130 are left by use"
     slot.consume(40)
     assert slot.level() == 90
-    appliance.live(200 * DAY)
+    appliance.live(145 * DAY)
     assert slot.level() == 0 and level(appliance).low_water == 90
 
 
 def check_first_end(litres_a_day, days, why):
-    appliance = filtered({"lead_days": 0})
+    appliance = filtered({"lead_days": 0, "life_days": 30})
     for _ in range(days - 1):
         appliance.live(DAY)
         appliance.agent.slot("A").consume(litres_a_day)
@@ -65,18 +65,18 @@ def check_first_end(litres_a_day, days, why):
 
 
 def test_whichever_comes_first_orders():
-    cases(check_first_end, [(2.0, 70, "by use: 140 litres after 70 days"), (0.1, 168, "by age: 10 litres' worth of 180 days")])
+    cases(check_first_end, [(10.0, 14, "by use: 140 litres after 14 days"), (0.1, 28, "by age: 10 litres' worth of 30 days")])
 
 
 def test_age_alone_is_a_forecast_with_the_stock_at_home():
-    appliance = filtered({"lead_days": 7, "reorder_at": 0})
+    appliance = filtered({"lead_days": 7, "reorder_at": 0, "life_days": 40})
     appliance.live(DAY)
     slot = appliance.agent.slot("A")
-    assert abs(slot.run_out - appliance.clock.seconds - 179 * DAY) < DAY
+    assert abs(slot.run_out - appliance.clock.seconds - 39 * DAY) < DAY
     slot.stock(150)
-    assert abs(slot.run_out - appliance.clock.seconds - 359 * DAY) < DAY
+    assert abs(slot.run_out - appliance.clock.seconds - 79 * DAY) < DAY
     slot.stock(0)
-    appliance.live(171 * DAY)
+    appliance.live(31 * DAY)
     assert appliance.service.count("replenish") == 0
     appliance.live(2 * DAY)
     assert appliance.service.count("replenish") == 1
