@@ -120,6 +120,28 @@ def test_a_rare_reading_that_jumps_is_repeated_after_a_minute():
     assert slot.level.value == 2 and slot.sample_at == START + 2 * DAY + 60
 
 
+def test_two_bad_readings_to_both_sides_change_nothing():
+    bench = Bench(80)
+    for reading in (0, 110, 0, 110):
+        bench.live(MINUTE, reading)
+    bench.live(HOUR, 80)
+    assert bench.shown == {80}
+    bench.check(80, 0)
+
+
+def test_a_refill_between_two_rare_readings_is_seen_whole():
+    """Six hours lie between readings; the low level was read twice, a minute apart, and stood until the next one."""
+    slot = new_slot(sensor={"period_s": 6 * HOUR})
+    bench, now = Bench(), START
+    for reading in (8, 8, 2, 9, 9):
+        bench.value = reading
+        slot.sample(bench, now)
+        if slot.doubt is not None:
+            slot.sample(bench, now + MINUTE)
+        now += 6 * HOUR
+    assert (slot.level.refills, slot.level.refill_amount, slot.level.used) == (1, 7, 6)
+
+
 def test_a_level_that_falls_fast_is_followed_one_reading_behind():
     bench = Bench(100)
     bench.live(8 * MINUTE, lambda: 100 - (bench.now - START - HOUR) // MINUTE * 10)
@@ -230,6 +252,12 @@ def test_a_container_lifted_for_minutes_is_no_use_and_no_need():
     bench.live(HOUR, 80)
     bench.check(80, 0)
     assert not bench.level.low_since and bench.level.base == 80
+
+
+def test_a_lift_while_use_is_confirmed_is_not_use():
+    bench = Bench(80)
+    bench.live(9 * MINUTE, 70).live(5 * MINUTE, 0).live(HOUR, 70)
+    bench.check(70, 10)
 
 
 def test_a_container_that_is_set_back_elsewhere_on_the_scale_is_no_use():
