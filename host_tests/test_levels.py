@@ -79,6 +79,14 @@ def test_a_dip_of_less_than_a_step_is_no_use():
     bench.check(80, 0)
 
 
+def test_a_small_dip_between_rare_readings_is_no_use():
+    bench = Bench(80, sensor={"period_s": 1800})
+    for _ in range(5):
+        bench.live(1800, 76).live(3600, 80)
+    assert 76 in bench.shown
+    bench.check(80, 0)
+
+
 def test_a_bad_reading_is_no_use_and_no_refill_when_it_is_the_only_one_of_a_wake():
     """A board that sleeps deeply reads once in each wake, and keeps only what is durable; an hour lies between two readings."""
     ledger = Ledger(Store())
@@ -383,6 +391,23 @@ def test_what_was_counted_while_the_sensor_was_silent_stands():
     assert bench.level.value == 10 and bench.slot.lasted(bench.level.low_since, bench.now)
     bench.live(HOUR, 90)
     assert bench.level.refills == 1 and bench.level.refill_amount == 80 and bench.use() == 70
+
+
+def test_a_count_that_was_too_high_while_the_sensor_was_silent_is_no_refill():
+    bench = Bench(80)
+    bench.live(5 * MINUTE, OSError(5))
+    for _ in range(4):
+        bench.slot.use(10, bench.now)
+        bench.live(HOUR)
+    bench.live(2 * HOUR, 48)
+    bench.check(48, 40)
+
+
+def test_what_the_sensor_saw_long_ago_is_another_use():
+    bench = Bench(80)
+    bench.live(5 * MINUTE, 70).live(2 * HOUR, OSError(5))
+    bench.slot.use(10, bench.now)
+    assert bench.level.value == 60
 
 
 # Another capacity
