@@ -75,6 +75,7 @@ def use(slot, amount, now):
     value = max(0.0, before - (amount - again))
     slot.begin(before, now)
     slot.sensor_fault = None
+    level.reported = max(level.reported, before)
     level.value = value
     level.at = now
     _count_down_to(slot, value, now)
@@ -88,6 +89,7 @@ def see(slot, value, now, sure):
     slot.begin(value, now)
     slot.sensor_fault = None
     before = value if level.value is None else level.value
+    level.reported = max(level.reported, before, value)
     passed = now - level.at
     level.value = value
     level.at = now
