@@ -69,8 +69,8 @@ faults: venv-all unix micropython32 ## Memory and the medium failing at every po
 	@$(PY) -m host_tests.faults $(ARGS)
 
 .PHONY: bench
-bench: venv-all unix micropython32 ## What the store costs the flash, beside other ways, against the budgets: JSON=file
-	@$(PY) -m host_tests.bench $(if $(JSON),--json "$(JSON)")
+bench: venv-all $(if $(filter forecast,$(PART)),,unix micropython32) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast JSON=file
+	@$(PY) -m host_tests.bench $(if $(PART),--part $(PART)) $(if $(JSON),--json "$(JSON)")
 
 .PHONY: diagram
 diagram: venv-run ## Draw the order machine in the READMEs, from its table

@@ -1,8 +1,10 @@
-"""`make bench`: what the store costs the flash, as counted, beside the usual ways. What is assumed stands in `household`.
+"""`make bench`: the benchmarks in two parts. Exit status 1 when a budget is not kept.
 
-    python -m host_tests.bench [--json FILE]
+    python -m host_tests.bench [--part flash|forecast] [--json FILE]
 
-The sections run on MicroPython, side by side. Exit status 1 when a budget is not kept.
+- flash: what the store costs the flash, as counted, beside the usual ways. What is assumed stands in `household`. The sections run
+  on MicroPython, side by side.
+- forecast: see `forecast`.
 """
 
 import argparse
@@ -13,7 +15,8 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from host_tests.bench import budgets, flips
+from host_tests.bench import budgets, flips, forecast
+from host_tests.bench.tables import table
 from host_tests.unix_port.__main__ import INTERPRETERS, environment
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
@@ -52,7 +55,7 @@ def measure_flips():
     return rows
 
 
-def measure_all():
+def measure_flash():
     with ThreadPoolExecutor(2) as pool:
         running = {name: pool.submit(measure, *arguments) for name, arguments in SECTIONS.items()}
         running["flips"] = pool.submit(measure_flips)
@@ -60,22 +63,6 @@ def measure_all():
 
 
 # Tables
-
-
-def table(title, head, rows):
-    """A table as text: the first column to the left, the others to the right."""
-    cells = [head, *[[_cell(value) for value in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *[row[i].rjust(widths[i]) for i in range(1, len(head))]]) for row in cells]
-    return "\n".join(["", title, "  " + lines[0], *["  " + line for line in lines[1:]]])
-
-
-def _cell(value):
-    if value is None:
-        return "full"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else value
 
 
 def order_tables(found):
@@ -112,7 +99,7 @@ def rival_table(section):
     return table(title, head, rows)
 
 
-def tables(found):
+def flash_tables(found):
     yield from order_tables(found)
     yield life_table(found)
     yield rival_table(found["rivals"])
@@ -125,27 +112,43 @@ def tables(found):
     yield table("Heap of a mounted store, 32-bit", ("slots", "medium", "records", "bytes of heap", "us a put here"), stores)
 
 
-def judged(found):
-    """All budgets."""
+def judged_flash(found):
+    """All budgets of the flash."""
     lives = [budgets.of_life(name, found[name]) for name in ("orders, 1 slot", "orders, 16 slots")]
     starts = budgets.of_recovery(found["recovery"])
     return [*budgets.of_orders(found["orders, 1 slot"]), *lives, *starts, budgets.of_flips(found["flips"])]
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python -m host_tests.bench")
-    parser.add_argument("--json", help="write the figures to this file as well")
-    options = parser.parse_args()
-    found = measure_all()
+# Name: measuring, tables, budgets.
+PARTS = {
+    "flash": (measure_flash, flash_tables, judged_flash),
+    "forecast": (forecast.measure, forecast.tables, budgets.of_forecast),
+}
+
+
+def show(part):
+    """Measure a part, and print its tables and verdicts. Returns what was found, and whether all budgets are kept."""
+    measured, tables, judged = PARTS[part]
+    found = measured()
     for text in tables(found):
         print(text)
+    verdicts = judged(found)
     print("\nBudgets")
-    for budget in judged(found):
+    for budget in verdicts:
         print(f"  {budget}")
+    return found, all(budget.kept for budget in verdicts)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m host_tests.bench")
+    parser.add_argument("--part", choices=PARTS, help="only this one")
+    parser.add_argument("--json", help="write the figures to this file as well")
+    options = parser.parse_args()
+    shown = {part: show(part) for part in ([options.part] if options.part else PARTS)}
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(found, file, indent=1)
-    return 0 if all(budget.kept for budget in judged(found)) else 1
+            json.dump({part: found for part, (found, _) in shown.items()}, file, indent=1)
+    return 0 if all(kept for _, kept in shown.values()) else 1
 
 
 if __name__ == "__main__":

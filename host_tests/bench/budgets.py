@@ -1,4 +1,6 @@
-"""What the flash may be asked for, and whether it is kept. Figures are counts and never durations."""
+"""What the flash may be asked for, what the forecast must be worth, and whether it is kept. Figures are counts and times of virtual
+lives, never of this machine.
+"""
 
 ERASES_OF_A_BLOCK = 100_000  # what a NOR flash's maker promises
 TEN_YEARS_DAYS = 3652.5
@@ -92,3 +94,13 @@ def of_recovery(section):
 
 def of_flips(rows):
     return Budget("flipped bits and truncations that change a record and are not found", sum(row[-1] for row in rows), 0)
+
+
+# Half of the dry days of the fixed threshold at the same `reorder_at`: less would not be worth a forecast.
+_DRY_DAYS = 0.5
+
+
+def of_forecast(found):
+    """What ordering by forecast must be worth, over all patterns."""
+    forecast, fixed = found["forecast"]["all"], found["at 10 %"]["all"]
+    return [Budget("dry days by forecast, at the same threshold without: 1", forecast["dry_days"] / fixed["dry_days"], _DRY_DAYS)]
