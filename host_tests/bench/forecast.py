@@ -39,10 +39,10 @@ def _lived(pattern: str, households: int) -> dict[str, list[year.Year]]:
     return {way: [lived(pattern, number, way) for number in range(households)] for way in WAYS}
 
 
-def measure(households: int = HOUSEHOLDS) -> dict[str, dict[str, Any]]:
+def measure(households: int = HOUSEHOLDS, patterns: Sequence[str] = tuple(use.PATTERNS)) -> dict[str, dict[str, Any]]:
     """{way: {pattern: figures}}, and of all patterns together, of so many households with each; on all cores."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        years = dict(zip(use.PATTERNS, pool.map(_lived, use.PATTERNS, [households] * len(use.PATTERNS)), strict=True))
+        years = dict(zip(patterns, pool.map(_lived, patterns, [households] * len(patterns)), strict=True))
     years[ALL] = {way: [one for ways in years.values() for one in ways[way]] for way in WAYS}
     return {way: {pattern: figures(ways[way], ways[ORACLE]) for pattern, ways in years.items()} for way in WAYS}
 
