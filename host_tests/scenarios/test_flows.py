@@ -317,10 +317,11 @@ def test_the_order_of_a_test_device_counts_as_accepted(new_appliance: NewApplian
 
 
 FOUR = {"PaperTowel": True, "Coffee": True, "Filter": True, "Detergent": True}
+FOUR_HEAP = "112k"  # of the 64-bit interpreter, whose objects are twice as large as a board's; 32 bits need 67k
 
 
 def test_four_slots_that_are_low_at_once_are_each_ordered_once(new_appliance: NewAppliance) -> None:
-    appliance = new_appliance(slots=FOUR)
+    appliance = new_appliance(slots=FOUR, heap=FOUR_HEAP)
     for slot in FOUR:
         appliance.set_level(LOW, slot)
     agent = appliance.start()
@@ -340,7 +341,7 @@ def test_four_slots_that_are_low_at_once_are_each_ordered_once(new_appliance: Ne
 
 def test_a_whole_wake_is_one_connection(new_appliance: NewAppliance) -> None:
     """Token, orders, a poll, the subscriptions and the day's report: the services are one host here, so that is one connection."""
-    appliance = new_appliance(scale=20_000, slots=FOUR)
+    appliance = new_appliance(scale=20_000, slots=FOUR, heap=FOUR_HEAP)
     appliance.set_level(LOW)
     appliance.wake()
     appliance.pass_time(DAY_S + HOUR_S)
