@@ -183,6 +183,46 @@ def test_a_probe_is_an_order_call_that_says_so():
     assert state(order) == "accepted" and order.progress_id == "" and order.flags == ALIVE
 
 
+def twice_doubted():
+    """An order of ours was lost sight of; in the doubt's end a second call went out."""
+    order = accepted("id-1")
+    order.doubt(LOST, START + DAY, 18)
+    order.release(START + 20 * DAY)
+    order.intend(START + 21 * DAY, True)
+    return order
+
+
+def test_an_order_that_came_out_of_a_block_is_followed_by_its_own_id():
+    for event in (PLACED, SHIPPED):
+        order = twice_doubted()
+        order.block(START + 21 * DAY, "id-2", 0)
+        order.status(event, START + 22 * DAY, 0)
+        assert order.own_id == "id-1" and order.held_id() == "id-2", "the end of the older one would be taken for this one's"
+
+
+def test_in_doubt_about_a_call_without_an_answer_no_older_order_is_asked_for():
+    order = twice_doubted()
+    order.fail(UNKNOWN, START + 21 * DAY, 0)
+    order.doubt(STALE, START + 23 * DAY, 16)
+    assert state(order) == "in_doubt" and order.own_id == "id-1" and order.held_id() == ""
+    order = accepted("id-1")
+    order.doubt(LOST, START + DAY, 18)
+    assert order.held_id() == "id-1", "this doubt is about that order"
+
+
+def test_a_refill_from_before_a_lost_probe_says_nothing_of_what_the_probe_ordered():
+    for event, kept in ((NOT_ACTED, SEEN_REFILL), (UNKNOWN, 0)):
+        order = blocked()
+        order.refill(START + DAY, 8, None)
+        order.intend(START + 2 * DAY, True)
+        order.fail(event, START + 2 * DAY, 0)
+        order.intend(START + 3 * DAY, True)
+        order.block(START + 3 * DAY, "id-10", 0)
+        assert order.flags & SEEN_REFILL == kept
+        order.deliver(START + 9 * DAY, None, 10)
+        assert state(order) == ("idle" if kept else "awaiting_refill")
+
+
 def test_a_refill_since_the_block_began_is_not_forgotten_by_a_probe():
     for seen in (0, SEEN_REFILL):
         order = probing(seen)

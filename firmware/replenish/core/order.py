@@ -152,8 +152,14 @@ class Order:
         self.progress_id = ""  # the id in an in-progress answer; never overwrites our own (law 2)
 
     def held_id(self):
-        """The id to poll getOrderInfo for, or "" when none is held."""
-        return self.progress_id if self.state == BLOCKED else self.own_id or self.progress_id
+        """The id to poll getOrderInfo for, or "" when none is held.
+
+        The id of an order in progress is newer than our own, which an acceptance would have replaced. In doubt about a call without
+        an answer, the ids that are still kept are of earlier orders: their end says nothing of what that call did.
+        """
+        if self.reason == NOT_REPEATED:
+            return ""
+        return self.progress_id or ("" if self.state == BLOCKED else self.own_id)
 
     def deadline(self):
         """Until when the customer can resolve the order, or 0."""
@@ -227,7 +233,8 @@ class Order:
     def block(self, now, event_id, next_poll):
         """The service says that an order is in progress; its id is kept apart from our own."""
         ours = self.unknown_at
-        refilled = self.flags & SEEN_REFILL if self.flags & PROBING else 0
+        # The block goes on; unless an attempt before this one may have ordered, after the refill.
+        refilled = self.flags & SEEN_REFILL if self.flags & PROBING and not ours else 0
         self.on(IN_PROGRESS, now, IN_PROGRESS_SAID)
         self._answered(next_poll)
         self.flags |= refilled
