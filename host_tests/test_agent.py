@@ -619,6 +619,37 @@ def test_law_11_no_valid_time_no_call():
     assert appliance.service.calls == [] and appliance.agent.fault == "no_valid_time"
 
 
+def test_law_10_a_board_that_sleeps_between_its_calls_gets_through_its_backoff():
+    for fault in (503, "drop"):
+        appliance = Appliance()
+        appliance.live(30 * HOUR)
+        appliance.service.next("replenish", fault, fault)
+        appliance.sensors["A"].value = 2
+        for _ in range(50):
+            appliance.start(cold=False)
+            appliance.clock.pass_s(max(1, appliance.agent.once()))
+        assert appliance.service.count("replenish") == 3 and appliance.state() != "asking", appliance.state()
+
+
+def test_law_3_an_intent_is_not_fresh_after_a_start_without_a_clock():
+    """The device was off for a month, and counts on from when it was switched off: the lost call is not as young as it looks."""
+    appliance = Appliance(trusted=False)
+    appliance.live(HOUR)
+    appliance.sensors["A"].value = 2
+    appliance.service.next("replenish", "lost")
+    appliance.live(2 * DAY, lambda: appliance.service.count("replenish") == 1)
+    right = appliance.clock.seconds + 30 * DAY
+    appliance.service.end("A", "Closed")  # it was delivered meanwhile, and the box stands unopened
+    appliance.clock.seconds = appliance.clock.ticks_s = 0
+    appliance.start()
+    appliance.live(12 * HOUR)
+    assert len(appliance.service.orders) == 1
+    assert appliance.agent.slot("A").order.state == "asking"
+    appliance.clock.seconds = right
+    appliance.live(2 * DAY)
+    assert appliance.agent.slot("A").order.state == "in_doubt" and len(appliance.service.orders) == 1
+
+
 def test_law_11_a_clock_that_leaps_shortens_no_hold():
     appliance = ordered()
     appliance.clock.trusted = False

@@ -38,7 +38,7 @@ def low_slot(rules=None, **given):
 def new_device(now=START):
     """Linked, its subscriptions known, its report done."""
     device = Device("SN0001")
-    device.linked = True
+    device.linked = device.time_sure = True
     device.subscriptions_at = now
     device.reported_day = device.reporting_day(now)
     return device
@@ -321,6 +321,18 @@ def test_only_idle_asking_and_blocked_ever_ask():
         slot.order.sign_at = slot.order.asked_at = START - 100 * DAY
         wait = policy.order_wait(slot, new_device(), START)
         assert wait == ("" if state(slot) in ("idle", "asking", "blocked") else policy.BY_STATE), state(slot)
+
+
+def test_an_intent_of_unknown_outcome_waits_for_a_clock():
+    slot = new_slot()
+    slot.measure(2, START)
+    slot.order.intend(START + 600, True)
+    slot.order.fail(UNKNOWN, START + 600, START + 660)
+    device = new_device()
+    device.time_sure = False
+    assert policy.order_wait(slot, device, START + 700) == "not sure what time it is"
+    slot.order.unknown_at = 0
+    assert policy.order_wait(slot, device, START + 700) == policy.ASK_SUBSCRIPTION
 
 
 def test_an_intent_is_repeated_at_its_time():

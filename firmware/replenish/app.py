@@ -86,6 +86,7 @@ class Agent:
         self._access = ""
         self._access_until = 0
         self._token_retried = False
+        self._cold = cold
         self._spread_s = rules["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.store_error = None  # what the medium refused last
@@ -244,6 +245,7 @@ class Agent:
         now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
         if answer and answer.date():
             now = self.time.confirm(answer.date())
+        self.device.time_sure = self.time.sure
         if self.time.late:
             from .core.late import postpone
 
@@ -387,7 +389,7 @@ class Agent:
                 self.token = rotated
                 self.save(rotated)
             self._access = access
-            if not self._access_until:
+            if self._cold and not self._access_until:
                 self._step_backoff(slot, now)
             self._access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
         elif outcome == call.UNLINKED:
@@ -399,8 +401,8 @@ class Agent:
         self._note("token", None, answer, said)
 
     def _step_backoff(self, slot, now):
-        """The first token since the start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
-        that are due."""
+        """The first token since a cold start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
+        that are due. Not so a wake, which takes a token each time: it would never get to its call."""
         device = self.device
         waits = slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED)
         if device.attempts or waits:

@@ -36,6 +36,7 @@ class Device:
         self.store_worn = 0  # parts of it that were given up
         self.linked = False  # a refresh token is there that was not refused
         self.first_call_at = 0
+        self.time_sure = False  # a clock was believed since the start
         self.status_sent = False  # deviceStatus of this reporting day
         self.told_fault = None
 

@@ -149,6 +149,8 @@ def order_wait(slot, device, now):
         return "ordering is on hold"
     if not device.linked:
         return "not linked to an account"
+    if state == o.ASKING and order.unknown_at and not device.time_sure:
+        return "not sure what time it is"  # the call of unknown outcome may be older than it looks (law 3)
     if order.subscribed == 2:
         return "slot not subscribed"
     if now < device.first_call_at:

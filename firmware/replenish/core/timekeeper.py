@@ -19,6 +19,7 @@ class Timekeeper:
         """known: the last time in the durable store, 0 if none; build_date: no time before it is valid."""
         self.now = known
         self._build_date = build_date
+        self.sure = False  # whether a wall clock was believed since the start; until then `now` may be far behind
         self._doubted = 0  # the wall time that waits for a second source
         self._certain = known  # the last time that was not only ticks
         self.late = 0  # how late `now` was, seconds, when the last update found it late ...
@@ -45,6 +46,7 @@ class Timekeeper:
             self.late = wall - self.now
             self.late_since = self._certain
         self.now = self._certain = wall
+        self.sure = True
         self._doubted = 0
 
     def confirm(self, second_source):
