@@ -7,7 +7,7 @@ Folding makes shared constants as cheap as private ones: in the module that defi
 
 MicroPython keeps every name of a function, an attribute or a parameter in the heap, in one pool that doubles when it is full. A
 parameter without a default is given by its position; on the device it is called p0, p1, ... A private name (`_reload`) means
-something in its own module only; there it is called _a, _b, ..., the same few in every module. Together they take some 180 names
+something in its own module only; there it is called _a, _b, ..., the same few in every module. Together they take some 130 names
 out of the pool. What a short name in a traceback stands for is told by `python -m tools.fold MODULE`.
 
 What cannot be folded with certainty (a constant that is assigned again, a local name that hides one, a private name of another
@@ -152,12 +152,12 @@ class _Module:
         self._own = shared[name]
         self._meant: dict[str, str] = {}  # what a name of this module stands for, dotted
         self._edits: list[tuple[int, int, int, str]] = []  # (line, first byte, end byte, new text)
+        self._read_imports()
 
     def _refuse(self, node: ast.AST, what: str) -> FoldError:
         return FoldError(f"{self._file}: line {getattr(node, 'lineno', '?')}: {what}")
 
     def folded(self) -> str:
-        self._read_imports()
         self._check_names()
         self._visit(self._tree, None)
         self._shorten(self._tree, 0)

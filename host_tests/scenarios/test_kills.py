@@ -306,7 +306,7 @@ def test_kills_while_packs_are_on_their_way_lose_none_of_them(interpreter: Inter
     states: Counter[str] = Counter()
     with Appliance(interpreter, tmp_path, scale=43_200, slots=dict.fromkeys(SLOTS, True), heap=HEAP) as appliance:
         appliance.service.settings.change(status_generation="newer")
-        appliance.service.set_timings(ship_after_s=0, deliver_after_s=HOUR_S)
+        appliance.service.set_timings(ship_after_s=0, deliver_after_s=3 * DAY_S)  # so that some kills hit meanwhile
         life = Life(appliance, chance, bare=True)
         life.live_until_packs_are_there(states)
         life.check()

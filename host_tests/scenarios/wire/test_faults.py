@@ -115,6 +115,9 @@ class Bench:
     def _run_one(self, device: Device, case: Case) -> str:
         with Server(self.context, case.fault) as server:
             report = device.call(server.endpoint, timeout_ms=case.timeout_ms)
+            if case.fault.cut:
+                # After a whole answer the connection is kept; the reset that follows it must be there before the next call.
+                assert server.wait_for(lambda ledger: ledger.done), "the fault did not happen"
             after = device.call(server.endpoint, timeout_ms=PATIENT_MS, close=True)
         ledger = server.ledgers[0]
         check_happened(case, ledger)
