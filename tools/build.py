@@ -58,7 +58,8 @@ def plan(firmware: Path, umqtt: Path) -> list[Item]:
     folder = fold.Folder(firmware)
     for source in sorted((firmware / "replenish").rglob("*.py")):
         name = source.relative_to(firmware)
-        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", name.name, folder.fold(source).encode()))
+        # A traceback shows the module's name, which is in the interpreter's memory anyway; a file's name would be one more.
+        items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", name.stem, folder.fold(source).encode()))
     items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
     return sorted(items, key=lambda item: item.place)
 
