@@ -8,7 +8,7 @@ import gc
 import json
 
 from replenish.io import http
-from replenish.services import call, drs, lwa, registration
+from replenish.services import call, drs, drs_answers, lwa, registration
 
 from host_tests.expect import cases
 from host_tests.fakes import answers
@@ -125,19 +125,19 @@ def judge_refusal(data, said):
 
 
 def order_info(given):
-    return drs.read_order_info(given, ID, "S")
+    return drs_answers.read_order_info(given, ID, "S")
 
 
 PARSERS = (
-    ("replenish", 200, REPLENISH, drs.read_replenish, judge_replenish),
-    ("in progress", 200, PROGRESS, drs.read_replenish, judge_replenish),
+    ("replenish", 200, REPLENISH, drs_answers.read_replenish, judge_replenish),
+    ("in progress", 200, PROGRESS, drs_answers.read_replenish, judge_replenish),
     ("order info", 200, ORDER, order_info, judge_order_info),
-    ("subscriptions 2.0", 200, NEWER, drs.read_subscription_info, judge_subscriptions),
-    ("subscriptions 1.0", 200, OLDER, drs.read_subscription_info, judge_subscriptions),
+    ("subscriptions 2.0", 200, NEWER, drs_answers.read_subscription_info, judge_subscriptions),
+    ("subscriptions 1.0", 200, OLDER, drs_answers.read_subscription_info, judge_subscriptions),
     ("test orders", 200, CANCELLED, registration.read_test_orders, judge_test_orders),
     ("token", 200, TOKEN, lwa.read, judge_token),
     ("no token", 400, REFUSAL, lwa.read, judge_token),
-    ("refusal", 400, UNSUBSCRIBED, drs.read_replenish, judge_refusal),
+    ("refusal", 400, UNSUBSCRIBED, drs_answers.read_replenish, judge_refusal),
 )
 
 
@@ -206,7 +206,7 @@ def call_over(raw):
         answer = client.call(REQUEST)
         client.close()
         assert network.open() == 0 and answer.sent
-    return answer, drs.read_replenish(answer)
+    return answer, drs_answers.read_replenish(answer)
 
 
 def judge_call(raw, found):

@@ -4,7 +4,7 @@ import json
 
 from replenish.core import order as o
 from replenish.core import policy
-from replenish.services import call, drs, registration
+from replenish.services import call, drs, drs_answers, registration
 
 from host_tests.expect import cases
 
@@ -81,7 +81,7 @@ def test_the_reports_bodies():
 
 
 def replenished(status, body=b""):
-    said = drs.read_replenish(answer(status, body))
+    said = drs_answers.read_replenish(answer(status, body))
     assert len(said) == 3 and isinstance(said[1], str) and isinstance(said[2], str)
     return call.OUTCOMES[said[0]], said[1]
 
@@ -156,9 +156,9 @@ def test_error_bodies():
 
 
 def test_no_answer():
-    assert drs.read_replenish(call.Answer(sent=False, error="OSError: 111"))[1:] == ("", "OSError: 111")
-    assert call.OUTCOMES[drs.read_replenish(call.Answer(sent=False))[0]] == "not_acted"
-    assert call.OUTCOMES[drs.read_replenish(call.Answer(sent=True))[0]] == "unknown"
+    assert drs_answers.read_replenish(call.Answer(sent=False, error="OSError: 111"))[1:] == ("", "OSError: 111")
+    assert call.OUTCOMES[drs_answers.read_replenish(call.Answer(sent=False))[0]] == "not_acted"
+    assert call.OUTCOMES[drs_answers.read_replenish(call.Answer(sent=True))[0]] == "unknown"
 
 
 # getOrderInfo
@@ -166,7 +166,7 @@ def test_no_answer():
 
 def learned(status, body=b"", event_id=ID, slot_id="S"):
     """(outcome, event, delivery); the event is a number of `order`, told apart by what it does there."""
-    outcome, event, delivery_at, detail = drs.read_order_info(answer(status, body), event_id, slot_id)
+    outcome, event, delivery_at, detail = drs_answers.read_order_info(answer(status, body), event_id, slot_id)
     assert isinstance(detail, str)
     return call.OUTCOMES[outcome], event, delivery_at
 
@@ -270,7 +270,7 @@ def test_an_unknown_id_is_missing_and_a_failure_is_not():
 
 
 def subscribed(status, body=b""):
-    outcome, slots, detail = drs.read_subscription_info(answer(status, body))
+    outcome, slots, detail = drs_answers.read_subscription_info(answer(status, body))
     return call.OUTCOMES[outcome], slots, detail
 
 
@@ -300,13 +300,13 @@ def test_useless_subscriptions():
 
 def test_a_report_needs_no_body():
     for body in (b"", b"{}", b"junk"):
-        assert drs.read_status(answer(200, body), "SlotStatus") == (call.judge(answer(200)), "status 200")
-    assert call.OUTCOMES[drs.read_status(answer(200), "SlotStatus")[0]] == "ok"
-    assert call.OUTCOMES[drs.read_status(answer(400), "SlotStatus")[0]] == "refused"
+        assert drs_answers.read_status(answer(200, body), "SlotStatus") == (call.judge(answer(200)), "status 200")
+    assert call.OUTCOMES[drs_answers.read_status(answer(200), "SlotStatus")[0]] == "ok"
+    assert call.OUTCOMES[drs_answers.read_status(answer(400), "SlotStatus")[0]] == "refused"
 
 
 def check_detail(status, body, expected, headers=None):
-    assert drs.read_status(answer(status, body, headers), "SlotStatus")[1] == expected
+    assert drs_answers.read_status(answer(status, body, headers), "SlotStatus")[1] == expected
 
 
 def test_the_detail_is_what_the_service_says_made_short():
@@ -333,11 +333,11 @@ def typed(name, body):
 
 FREE = {"orderStatus": "NO_ORDER_IN_PROGRESS", "slotId": "S"}
 READERS = (
-    ("Replenish", {"detailCode": "STANDARD_ORDER_PLACED", "eventInstanceId": ID}, drs.read_replenish),
-    ("OrderInfo", info({"status": "Closed"}), lambda given: drs.read_order_info(given, ID, "S")),
-    ("SubscriptionInfo", {"slotsSubscriptionStatus": {"S": True}}, drs.read_subscription_info),
-    ("SlotStatus", b"", lambda given: drs.read_status(given, "SlotStatus")),
-    ("DeviceStatus", b"", lambda given: drs.read_status(given, "DeviceStatus")),
+    ("Replenish", {"detailCode": "STANDARD_ORDER_PLACED", "eventInstanceId": ID}, drs_answers.read_replenish),
+    ("OrderInfo", info({"status": "Closed"}), lambda given: drs_answers.read_order_info(given, ID, "S")),
+    ("SubscriptionInfo", {"slotsSubscriptionStatus": {"S": True}}, drs_answers.read_subscription_info),
+    ("SlotStatus", b"", lambda given: drs_answers.read_status(given, "SlotStatus")),
+    ("DeviceStatus", b"", lambda given: drs_answers.read_status(given, "DeviceStatus")),
     ("Deregister", b"", registration.read_deregister),
     ("CancelTestOrders", {"slotOrderStatuses": [FREE]}, registration.read_test_orders),
 )
@@ -361,18 +361,18 @@ def test_a_200_of_another_call_is_unknown():
         foreign = call.Answer(200, {"x-amzn-type-version": "Error"}, b"{}")
         assert call.OUTCOMES[row[2](foreign)[0]] == "unknown"
     refused = answer(400, {"message": "Invalid token"}, {"x-amzn-type-version": TYPE + "SlotStatusResult@1.0"})
-    assert call.OUTCOMES[drs.read_replenish(refused)[0]] == "bad_token", "the type of a failure says nothing"
+    assert call.OUTCOMES[drs_answers.read_replenish(refused)[0]] == "bad_token", "the type of a failure says nothing"
 
 
 def test_subscriptions_in_the_older_version():
-    """Only when the service refuses the newer one by name, and only once."""
-    service = drs.Drs("https://drs.example")
+    """Only when the service refuses the newer one by name."""
     for status, message in ((500, "header x-amzn-accept-type"), (400, "no such slot"), (400, None)):
-        assert not service.older_subscriptions(answer(status, {"message": message}))
-    assert service.older_subscriptions(answer(400, {"message": "header x-amzn-accept-type must be DrsSubscriptionInfoResult@1.0"}))
-    check_request(service.subscription_info("Atza|t"), "GET", "/subscriptionInfo", "SubscriptionInfo", "1.0")
-    assert not service.older_subscriptions(answer(400, {"message": "unknown version"}))
-    assert drs.Drs("https://drs.example").older_subscriptions(answer(400, {"message": "unknown version"}))
+        assert not drs_answers.is_version_refused(answer(status, {"message": message}))
+    assert drs_answers.is_version_refused(answer(400, {"message": "unknown version"}))
+    refused = answer(400, {"message": "header x-amzn-accept-type must be DrsSubscriptionInfoResult@1.0"})
+    assert drs_answers.is_version_refused(refused)
+    request = drs.Drs("https://drs.example", True).subscription_info("Atza|t")
+    check_request(request, "GET", "/subscriptionInfo", "SubscriptionInfo", "1.0")
 
 
 # What is asked seldom: services/registration.py

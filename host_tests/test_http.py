@@ -5,7 +5,7 @@ import gc
 import json
 
 from replenish.io import http
-from replenish.services import call, drs
+from replenish.services import call, drs, drs_answers
 
 from host_tests.expect import cases
 from host_tests.fakes import answers
@@ -28,7 +28,7 @@ def client():
 
 def outcome(answer):
     """By its name, with "!" when there is an order with an id."""
-    found, event_id, _ = drs.read_replenish(answer)
+    found, event_id, _ = drs_answers.read_replenish(answer)
     name = call.OUTCOMES[found]
     return name + ("!" if event_id and name in ("accepted", "in_progress") else "")
 

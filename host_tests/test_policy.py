@@ -1,7 +1,7 @@
 """Decisions: what time brings and when, what may be called now, and why a slot waits."""
 
 from replenish import config as configuration
-from replenish.core import policy
+from replenish.core import news, policy, reports
 from replenish.core.device import Device
 from replenish.core.slot import Slot
 
@@ -101,13 +101,13 @@ def shipped():
 def missing():
     slot = ordered()
     slot.order.status(PLACED, START, 0)
-    policy.learn(slot, NEVER, START + DAY, START + DAY, 0)
+    news.learn(slot, NEVER, START + DAY, START + DAY, 0)
     return slot
 
 
 def at_home():
     slot = ordered()
-    policy.learn(slot, DELIVERED, START, START, 0)
+    news.learn(slot, DELIVERED, START, START, 0)
     slot.measure(2, START)
     return slot
 
@@ -121,7 +121,7 @@ def in_doubt():
 
 def cancelled():
     slot = ordered()
-    policy.learn(slot, CANCELLED, START, START, 0)
+    news.learn(slot, CANCELLED, START, START, 0)
     return slot
 
 
@@ -193,7 +193,7 @@ def test_a_probe_goes_on_though_the_need_went_away():
 def test_a_second_cancellation_waits_for_a_full_slot():
     slot = ordered()
     slot.order.cancels = 1
-    policy.learn(slot, CANCELLED, START, START, 0)
+    news.learn(slot, CANCELLED, START, START, 0)
     assert slot.order.names()[1] == "cancelled twice, waiting for a full refill"
     for value in (8.9, 2):
         slot.measure(value, START + DAY)
@@ -228,7 +228,7 @@ def asked(slot, random, now):
         order.fail(answer - 5, now, now + 30 + random.below(6 * HOUR))
 
 
-def news(slot, random, now):
+def something(slot, random, now):
     """Something happens to a slot that time alone does not bring."""
     order = slot.order
     what = random.below(8)
@@ -244,8 +244,8 @@ def news(slot, random, now):
         asked(slot, random, now)
     elif policy.polled(order):
         event = (0, NEVER, NEVER, PENDING, PLACED, SHIPPED, DELIVERED, CANCELLED)[random.below(8)]
-        order.next_poll = policy.next_poll(order, slot.rules, now)
-        policy.learn(slot, event, now, now, (0, now + random.below(5) * DAY)[random.below(2)])
+        order.next_poll = news.next_poll(order, slot.rules, now)
+        news.learn(slot, event, now, now, (0, now + random.below(5) * DAY)[random.below(2)])
 
 
 def check_walk(seed):
@@ -255,7 +255,7 @@ def check_walk(seed):
     now = START
     seen = set()
     for _ in range(150):
-        news(slot, random, now)
+        something(slot, random, now)
         policy.advance(slot, now)
         seen.add(state(slot))
         due = policy.due_at(slot, now)
@@ -355,11 +355,11 @@ def probe_after(slot, now):
 def test_a_probe_waits_for_the_last_sign_of_life():
     slot = blocked()
     assert probe_after(slot, START) is None, "the order answers"
-    policy.learn(slot, NEVER, START + DAY, START + DAY, 0)
+    news.learn(slot, NEVER, START + DAY, START + DAY, 0)
     assert probe_after(slot, START) == 14
-    policy.learn(slot, PENDING, START + 2 * DAY, START + 2 * DAY, 0)
+    news.learn(slot, PENDING, START + 2 * DAY, START + 2 * DAY, 0)
     assert probe_after(slot, START) is None
-    policy.learn(slot, NEVER, START + 3 * DAY, START + 3 * DAY, 0)
+    news.learn(slot, NEVER, START + 3 * DAY, START + 3 * DAY, 0)
     assert probe_after(slot, START) == 16
     slot.order.progress_id = ""
     slot.order.flags |= ALIVE
@@ -368,21 +368,21 @@ def test_a_probe_waits_for_the_last_sign_of_life():
 
 def test_an_answer_of_an_unknown_status_is_an_answer():
     slot = blocked()
-    policy.learn(slot, NEVER, START + DAY, START + DAY, 0)
-    policy.learn(slot, 0, START + 2 * DAY, START + 2 * DAY, 0)
+    news.learn(slot, NEVER, START + DAY, START + DAY, 0)
+    news.learn(slot, 0, START + 2 * DAY, START + 2 * DAY, 0)
     assert probe_after(slot, START) is None and slot.order.missing_since == 0
     assert state(slot) == "blocked"
 
 
 def test_after_a_refill_a_probe_waits_for_its_interval_only():
     slot = blocked()
-    policy.learn(slot, NEVER, START, START, 0)
+    news.learn(slot, NEVER, START, START, 0)
     slot.refill_by_person(None, START)
     slot.measure(2, START)
     slot.level.low_since = START - DAY
     assert probe_after(slot, START) == 1
     slot = blocked({"probe_interval_s": 5 * DAY})
-    policy.learn(slot, NEVER, START, START, 0)
+    news.learn(slot, NEVER, START, START, 0)
     slot.refill_by_person(None, START)
     slot.measure(2, START)
     slot.level.low_since = START - DAY
@@ -391,7 +391,7 @@ def test_after_a_refill_a_probe_waits_for_its_interval_only():
 
 def test_a_probe_that_the_fuse_refused_waits_for_room():
     slot = blocked()
-    policy.learn(slot, NEVER, START, START, 0)
+    news.learn(slot, NEVER, START, START, 0)
     slot.order.flags |= SEEN_REFILL
     assert policy.order_wait(slot, new_device(START + 2 * DAY), START + 2 * DAY) == ""
     slot.order.limit(START + 2 * DAY, START + 9 * DAY)
@@ -464,7 +464,7 @@ def test_a_daily_report_is_the_device_then_each_slot_then_the_subscriptions():
     device.subscriptions_at = START - DAY
     device.reported_day -= 1
     made = []
-    while not policy.end_report(slots, device, START):
+    while not reports.end_report(slots, device, START):
         made.append(names(policy.next_call(slots, device, START)))
         if made[-1][0] == STATUS:
             (policy.next_call(slots, device, START)[1] or device).status_sent = True
@@ -488,15 +488,15 @@ def test_no_call_is_due_without_a_link():
 def test_polls_come_by_interval_at_the_graces_end_and_at_the_deadline():
     slot = ordered({"poll_interval_s": 6 * HOUR, "resolution_grace_s": 8 * HOUR})
     order, rules = slot.order, slot.rules
-    assert policy.next_poll(order, rules, START) == START + 6 * HOUR
-    assert policy.next_poll(order, rules, START + 6 * HOUR) == START + 8 * HOUR
-    assert policy.next_poll(order, rules, START + 8 * HOUR) == START + 14 * HOUR
+    assert news.next_poll(order, rules, START) == START + 6 * HOUR
+    assert news.next_poll(order, rules, START + 6 * HOUR) == START + 8 * HOUR
+    assert news.next_poll(order, rules, START + 8 * HOUR) == START + 14 * HOUR
     policy.advance(slot, START + 30 * HOUR)
     assert state(slot) == "awaiting_customer"
-    assert policy.next_poll(order, rules, START + 70 * HOUR) == START + 72 * HOUR
-    assert policy.next_poll(order, rules, START + 72 * HOUR) == START + 78 * HOUR
+    assert news.next_poll(order, rules, START + 70 * HOUR) == START + 72 * HOUR
+    assert news.next_poll(order, rules, START + 72 * HOUR) == START + 78 * HOUR
     order.status(PLACED, START + 80 * HOUR, 0)
-    assert policy.next_poll(order, rules, START + 80 * HOUR) == START + 86 * HOUR
+    assert news.next_poll(order, rules, START + 80 * HOUR) == START + 86 * HOUR
 
 
 # News
@@ -505,43 +505,43 @@ def test_polls_come_by_interval_at_the_graces_end_and_at_the_deadline():
 def test_news_that_the_state_does_not_allow_changes_nothing():
     slot = low_slot()
     for event in (PENDING, PLACED, SHIPPED, DELIVERED, CANCELLED):
-        policy.learn(slot, event, START, START, START)
+        news.learn(slot, event, START, START, START)
         assert state(slot) == "idle" and slot.order.on_hand == 0
 
 
 def test_the_news_that_an_id_is_missing_keeps_its_first_date():
     slot = ordered()
     for hour in range(3):
-        policy.learn(slot, NEVER, START + hour * HOUR, START, 0)
+        news.learn(slot, NEVER, START + hour * HOUR, START, 0)
     assert slot.order.missing_since == START and not slot.order.flags & ALIVE
-    policy.learn(slot, PENDING, START + 4 * HOUR, START, 0)
+    news.learn(slot, PENDING, START + 4 * HOUR, START, 0)
     assert slot.order.missing_since == 0 and slot.order.flags & ALIVE
 
 
 def test_a_cancellation_takes_back_what_was_thought_to_be_at_home():
     for pack, level in ((None, 10), (4, 4)):
         slot = ordered(pack=pack)
-        policy.learn(slot, DELIVERED, START, START, 0)
+        news.learn(slot, DELIVERED, START, START, 0)
         assert slot.order.on_hand == level and not slot.level.low_since
-        policy.learn(slot, CANCELLED, START + DAY, START + DAY, 0)
+        news.learn(slot, CANCELLED, START + DAY, START + DAY, 0)
         assert slot.order.on_hand == 0 and slot.level.low_since == START + DAY
 
 
 def test_a_slot_that_counts_by_delivery_is_full_with_it():
     slot = ordered(refill="on_delivery", pack=None, sensor=None)
-    policy.learn(slot, DELIVERED, START, START, 0)
+    news.learn(slot, DELIVERED, START, START, 0)
     assert state(slot) == "idle" and slot.level.value == 10 and slot.order.on_hand == 0
     slot = ordered(refill="on_delivery", pack=20, sensor=None)
-    policy.learn(slot, DELIVERED, START, START, 0)
+    news.learn(slot, DELIVERED, START, START, 0)
     assert state(slot) == "idle" and slot.level.value == 10 and slot.order.on_hand == 12
 
 
 def test_what_slot_status_is_told_of_the_end():
     slot = new_slot(capacity=100)
     slot.measure(100, START)
-    assert policy.runs_out(slot, START) == START + 365 * DAY, "unknown"
+    assert reports.runs_out(slot, START) == START + 365 * DAY, "unknown"
     for hour in range(241):
         slot.measure(100 - 5 * hour / 24, START + hour * HOUR)
-    days = (policy.runs_out(slot, START + 10 * DAY) - START) / DAY
+    days = (reports.runs_out(slot, START + 10 * DAY) - START) / DAY
     assert 19 < days < 21
-    assert policy.runs_out(slot, START + 9000 * DAY) == START + (9000 + 3650) * DAY, "at most ten years"
+    assert reports.runs_out(slot, START + 9000 * DAY) == START + (9000 + 3650) * DAY, "at most ten years"

@@ -7,29 +7,36 @@ changed, and makes at most one call to a service.
 import gc
 import sys
 import time
-from binascii import crc32
 
 from micropython import const
 
-from .core import backoff, policy
-from .core import device as d
 from .core import order as o
-from .core.device import Device
 from .core.isotime import text
-from .services import call, drs
-from .store.ledger import Ledger
-from .version import VERSION
 
 TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves out what depends on it
 if TYPE_CHECKING:
+    from .core.device import Device
+    from .core.slot import Slot
     from .core.timekeeper import Timekeeper
+    from .io.clock import Clock
+    from .store.ledger import Ledger
 
-_TOKEN_MARGIN_S = const(120)  # an access token is not used for longer than until so long before it expires
 _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
-_ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
-_BETWEEN_CALLS = "core.level", "core.forecast"  # modules that a call has the room of
+_BETWEEN_CALLS = "core.policy", "core.reports", "core.news", "core.level", "core.forecast"  # modules that a call has the room of
+# ... and that only a call needs
+_FOR_CALLS = (
+    "manual",
+    "calls",
+    "access",
+    "asking",
+    "ordering",
+    "services.registration",
+    "services.drs",
+    "services.drs_answers",
+    "core.strictjson",
+)
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -41,13 +48,53 @@ def forget(name):
         delattr(sys.modules[package], leaf)
 
 
+def load_policy():
+    """The module of this name: not one of the agent's names, because a call has its room."""
+    from .core import policy
+
+    return policy
+
+
+def make_room():
+    """Let go of what a call has the room of: it wants much, in one piece."""
+    for name in _BETWEEN_CALLS:
+        forget(name)
+    gc.collect()
+
+
+def forget_calls():
+    """Let go of the modules that only a call needs."""
+    for name in _FOR_CALLS:
+        forget(name)
+
+
 class Agent:
     """The replenishment agent of one appliance. Make one with `Agent.load`."""
 
-    # Made by `startup.open_state`.
+    # Set by `startup.begin`.
+    clock: "Clock"
+    rules: "dict"  # the section `policy` of the configuration
+    model: str
+    lwa: "dict"  # ... the section of that name
+    endpoint: str
+    older_subscriptions: bool  # subscriptionInfo is asked in version 1.0
+    test_device: bool
+    client_secret: "str | None"
+    secrets_path: str
+    dropped: "dict[str, int]"  # how many notices were of no use since the start, by the word for it
+    access: str  # the access token
+    access_until: int
+    token: str  # the refresh token
+    given_token: str  # ... as it stands in the secrets
+    token_retried: bool
+    cold: bool
+    store_error: "str | None"  # what the medium refused last
+    heap_peak: int  # bytes in use after the call that used most
+    ledger: "Ledger"
+    unsaved: "list"  # what the medium refused: slots, the device, a token; no call is made while there is any
+    device: "Device"
+    slots: "list[Slot]"
     time: "Timekeeper"
-    token: str
-    given_token: str
 
     @classmethod
     def load(cls, path, cold=True):
@@ -71,43 +118,17 @@ class Agent:
     def __init__(self, config, secrets, clock, store, console, cold=True):
         """config, secrets: judged, with all defaults; clock, store, console: the board's adapters. Before the first step the
         attributes `client` and `sensors` must be set as well."""
-        from .startup import make_slots, open_state
+        from .startup import begin
 
-        self.time = None  # core/timekeeper.py; this and the tokens are set by `open_state`
-        self.token = self.given_token = ""
         self.client = None  # io/http.py
         self.sensors = None  # {slot id: sensor}
-        self._clock = clock
         self._console = console
-        self._rules = rules = config["policy"]
-        self.model = config["device"]["model"]
-        self._lwa = config["lwa"]
-        self.service = drs.Drs(config["drs"]["endpoint"])
-        self.test_device = config["drs"].get("test_device")
-        self._client_secret = secrets.get("client_secret")
-        self.secrets_path = config.get("secrets", "")
         self._callback = None
-        self.dropped = {}  # how many notices were of no use since the start, by the word for it
-        self.access = ""
-        self.access_until = 0
-        self._token_retried = False
-        self._cold = cold
-        self._spread_s = rules["boot_spread_s"] if cold else 0
+        self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
-        self.store_error = None  # what the medium refused last
         self.due_ticks = self.call_ticks = time.ticks_ms()
-        self.heap_peak = 0  # bytes in use after the call that used most
-        self.ledger = Ledger(store)
-        self.unsaved = []  # what the medium refused: slots, the device, a token; no call is made while there is any
-        self.device = Device(config["device"]["serial"])
-        self.slots = make_slots(config)
-        damage = open_state(self, config, secrets)
-        for name in ("store.flashscan", "store.recovery", "store.reading", "version"):
-            forget(name)
-        for sentence in damage:
-            self._tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+        begin(self, config, secrets, clock, store, cold)
         _settle_heap()
-        self._tell("start", None, ("version", VERSION), ("serial", self.device.serial), ("slots", len(self.slots)), _heap_free())
 
     def slot(self, slot_id):
         """The slot with this id, as `face.SlotFace`. Raises KeyError."""
@@ -181,8 +202,8 @@ class Agent:
         try:
             return cancel(self, slot_id)
         finally:
-            for name in ("testorders", "manual", "services.registration"):
-                forget(name)
+            forget("testorders")
+            forget_calls()
 
     def deregister(self):
         """Unlink the device from the customer's account at the service, then erase its secrets and drop its orders; levels stay.
@@ -215,7 +236,7 @@ class Agent:
         if left <= 0:
             left = self._work()
             self.due_ticks = time.ticks_add(time.ticks_ms(), left)
-        return left / 1000 if self._clock.scaled else (left + 999) // 1000
+        return left / 1000 if self.clock.scaled else (left + 999) // 1000
 
     def run(self):
         """Step for ever; on the Unix board until standard input ends, on a board until the store asks for a start. Waits between
@@ -237,7 +258,7 @@ class Agent:
             if left or self._console.wait(0):
                 break
         self.stop("wake over", False)
-        return left / 1000 if self._clock.scaled else (left + 999) // 1000
+        return left / 1000 if self.clock.scaled else (left + 999) // 1000
 
     def start(self):
         """Run beside the appliance's program, in a thread of its own."""
@@ -254,8 +275,8 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self._try(self.ledger.save_level, slot, self.time.now)
-        self._tell("stop", None, ("reason", reason), _heap_free(), ("heap_peak", self.heap_peak))
+                self.try_save(self.ledger.save_level, slot, self.time.now)
+        self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak))
 
     def _work(self):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
@@ -270,13 +291,14 @@ class Agent:
         if self.device.store_failed and not self.unsaved:
             self.save_device()  # a level found no room: does anything?
         sick = self.device.store_failed or self.ledger.store.refuses
-        due = None if sick else policy.next_call(self.slots, self.device, now)
+        due = None if sick else load_policy().next_call(self.slots, self.device, now)
         if due:
-            for name in _BETWEEN_CALLS:
-                forget(name)
-            gc.collect()  # a call wants room in one piece
-            stopped = self._call(due[0], due[1], now)
-            forget("core.strictjson")
+            make_room()
+            from .calls import make
+
+            stopped = make(self, due[0], due[1], now)
+            make = None
+            forget_calls()
             for slot in self.slots:
                 self._tell_slot(slot, self.time.now)
             if hasattr(gc, "mem_alloc"):
@@ -287,15 +309,15 @@ class Agent:
         self.client.close()
         if not now:
             return _NO_TIME_S * 1000
-        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), policy.call_at(self.slots, self.device, now))
+        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), load_policy().call_at(self.slots, self.device, now))
         for slot in self.slots:
-            at = min(at, policy.due_at(slot, now), slot.sample_at or at)
-        return self._clock.real_ms(max(1, at - now))
+            at = min(at, load_policy().due_at(slot, now), slot.sample_at or at)
+        return self.clock.real_ms(max(1, at - now))
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
         reading = "store.recovery", "store.reading"
-        for name in reading + _BETWEEN_CALLS:
+        for name in reading + _BETWEEN_CALLS + _FOR_CALLS:
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload
 
@@ -311,7 +333,7 @@ class Agent:
 
     def tell_time(self, answer=None):
         """The time for holds, after looking at the clock and, when there is one, at the Date of a verified peer."""
-        clock = self._clock
+        clock = self.clock
         now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
         if answer and answer.date():
             now = self.time.confirm(answer.date())
@@ -336,32 +358,34 @@ class Agent:
                 slot.sample(sensor, now)
             elif not sensor:
                 slot.pass_time(now)
-            self._save_level(slot, now)
+            self.save_level(slot, now)
             self.recover_flight(slot, now)
-            if policy.advance(slot, now):
+            if load_policy().advance(slot, now):
                 self.save(slot)
         self._tell_slot(slot, now)
 
     def recover_flight(self, slot, now):
         """A call that left and whose outcome was never recorded, because the power or this program failed, is of unknown outcome."""
         if slot.order.flags & o.IN_FLIGHT:
-            self._fail(slot.order, o.UNKNOWN, now, self.device.failed(now, self._clock.fraction(), 0, True))
-            self.save(slot)
-            self.save_device()
+            from .ordering import lose
+
+            lose(self, slot, now)
+            lose = None
+            forget_calls()
 
     def told(self, slot, change, value):
         """The appliance's program or a person told something of a slot: `change(value, now)`."""
         now = self.tell_time()
         spoke = change(value, now)  # True when a person's word changed the order
-        self._save_level(slot, now)
-        if now and policy.advance(slot, now) or spoke:
+        self.save_level(slot, now)
+        if now and load_policy().advance(slot, now) or spoke:
             self.save(slot)
         self._tell_slot(slot, now)
         self.due_ticks = time.ticks_ms()
 
     # Saving
 
-    def _try(self, save, *args):
+    def try_save(self, save, *args):
         """Save something; a medium that refuses is a fault, not the end. Returns whether it is durable."""
         try:
             save(*args)
@@ -378,260 +402,59 @@ class Agent:
         if thing in self.unsaved:
             self.unsaved.remove(thing)
         if isinstance(thing, str):
-            saved = self._try(self.ledger.save_token, self.given_token, thing)
+            saved = self.try_save(self.ledger.save_token, self.given_token, thing)
         else:
-            saved = self._try(self.ledger.save_device if thing is self.device else self.ledger.save_order, thing)
+            saved = self.try_save(self.ledger.save_device if thing is self.device else self.ledger.save_order, thing)
         if not saved:
             self.unsaved.append(thing)
 
-    def _save_level(self, slot, now):
+    def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self._try(self.ledger.save_level, slot, now)
+            self.try_save(self.ledger.save_level, slot, now)
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)
         self.save(self.device)
 
-    # Calls
-
-    def _call(self, kind, slot, now):
-        """Make the call that is due, or one for its token. Returns True when the fuse stopped it: then none is due at once."""
-        if not self.access or now >= self.access_until:
-            self.fetch_token(slot, now)
-        elif kind == policy.REPLENISH:
-            return self._replenish(slot, now)
-        elif kind == policy.ORDER_INFO:
-            self._poll(slot)
-        elif kind == policy.SUBSCRIPTION_INFO:
-            self._ask_subscription()
-        else:
-            self._report(slot, now)
-        return None
-
-    def send(self, request):
-        """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
-        self.call_ticks = time.ticks_ms()
-        answer = self.client.call(request)
-        request = None
-        gc.collect()
-        return answer, self.tell_time(answer)
-
-    def note(self, name, slot, answer, said):
-        """What a call means beside what it was for, after that is durable. `said` begins with the outcome, ends with a phrase."""
-        if said[0] in _ANSWERS and name != "token":  # a token alone does not end the backoff: the service may still be ill
-            self._token_retried = False
-            if self.device.answered():
-                self.save_device()
-        pairs = ("call", name), ("status", answer.status), ("outcome", call.OUTCOMES[said[0]]), ("detail", said[-1])
-        more = ("request_id", answer.headers.get("x-amzn-requestid")), ("ms", time.ticks_diff(time.ticks_ms(), self.call_ticks))
-        self._tell("call", slot, *(pairs + more))
-
-    def _failed(self, outcome, answer, now):
-        """The device's share of a failed call. Returns when the next call may leave."""
-        device = self.device
-        if outcome == call.BAD_TOKEN:
-            self.access = ""
-            if not self._token_retried:
-                self._token_retried = True  # once; a second one in a row is a failure like any other
-                return now
-        if outcome == call.REFUSED:
-            device.refused = 2
-            device.next_try = now + self._rules["probe_interval_s"]
-        else:
-            device.retired |= outcome == call.GONE
-            device.failed(now, self._clock.fraction(), answer.retry_after_s(now), answer.status != 0)
-        self.save_device()
-        return device.next_try
-
-    def fetch_token(self, slot, now):
-        """Fetch an access token, for a call that is due; `slot`: whose, if it is one's."""
-        # This module is needed once an hour; in between, and when a call wants most room, it is not in memory.
-        from .services.lwa import refresh
-
-        client = self._lwa
-        request = refresh(client["token_url"], client["client_id"], self._client_secret, self.token)
-        refresh = None
-        forget("services.lwa")
-        answer, now = self.send(request)
-        from .services.lwa import read
-
-        said = read(answer)
-        forget("services.lwa")
-        outcome, access, lifetime_s, rotated, _ = said
-        device = self.device
-        if outcome == call.OK:
-            if rotated and rotated != self.token:
-                # Stored before it is used: the old one may be dead already.
-                self.token = rotated
-                self.save(rotated)
-            self.access = access
-            if self._cold and not self.access_until:
-                self._step_backoff(slot, now)
-            self.access_until = now + max(lifetime_s - _TOKEN_MARGIN_S, lifetime_s // 2)
-        elif outcome == call.UNLINKED:
-            device.refused_token = crc32(self.token.encode())
-            device.linked = False
-            device.link_fault = d.LINK_REVOKED if said[4].endswith("revoked") else d.LINK_REFUSED
-            self.save_device()
-        else:
-            self._failed(outcome, answer, now)
-        self.note("token", None, answer, said)
-
-    def _step_backoff(self, slot, now):
-        """The first token since a cold start takes a step of a backoff that goes on: a boot loop must not add its tokens to the calls
-        that are due. Not so a wake, which takes a token each time: it would never get to its call."""
-        device = self.device
-        waits = slot and slot.order.attempts and slot.order.allows(o.NOT_ACTED)
-        if device.attempts or waits:
-            device.failed(now, self._clock.fraction(), 0, True)
-            self.save_device()
-        if waits:
-            self._fail(slot.order, o.NOT_ACTED, now, self._next_try(slot.order, device.next_try, now))
-            self.save(slot)
-
-    def _replenish(self, slot, now):
-        order = slot.order
-        free_at = order.fuse_free_at(now, self._rules["max_orders_30_days"])
-        if free_at:
-            if order.next_try != free_at or order.allows(o.LIMITED):
-                order.limit(now, free_at)
-                self.save(slot)
-            return True
-        request = self.service.replenish(self.access, slot.id)
-        order.intend(now, slot.need(now) == "low")
-        self.save(slot)
-        if slot in self.unsaved:  # law 3: no durable intent, no call
-            return order.fail(o.NOT_ACTED, now, now + _NO_TIME_S)
-        self._tell_slot(slot, now)
-        answer, now = self.send(request)
-        request = None
-        said = drs.read_replenish(answer)
-        self._settle(slot, said[0], said[1], answer, now)
-        self.save(slot)  # before anything else (law 3)
-        return self.note("replenish", slot, answer, said)
-
-    def _settle(self, slot, outcome, event_id, answer, now):
-        """What the outcome of a replenish call does to the slot's order."""
-        order, rules = slot.order, self._rules
-        if outcome == call.ACCEPTED:
-            order.accept(now, event_id, max(now, order.asked_at + rules["resolution_grace_s"]))
-        elif outcome == call.IN_PROGRESS:
-            order.block(now, event_id, now + rules["poll_interval_s"])
-        elif outcome == call.UNSUBSCRIBED:
-            order.subscription(now, False)
-            self.device.subscriptions_at = now
-        elif outcome == call.REFUSED:
-            order.refuse(now, now + rules["probe_interval_s"], answer.status)
-        else:
-            next_try = self._failed(outcome, answer, now)
-            if next_try > now:
-                next_try = self._next_try(order, next_try, now)
-            self._fail(order, o.UNKNOWN if outcome == call.UNKNOWN else o.NOT_ACTED, now, next_try)
-
-    def _next_try(self, order, next_try, now):
-        """Other calls that go well end the device's backoff, but not this order's."""
-        return max(next_try, now + backoff.delay_s(order.attempts + 1, self._clock.fraction()))
-
-    def _fail(self, order, event, now, next_try):
-        """A replenish call came to nothing. A probe is not repeated by the backoff alone (law 2)."""
-        if order.flags & o.PROBING:
-            next_try = max(next_try, now + self._rules["probe_interval_s"])
-        order.fail(event, now, next_try)
-
-    def _poll(self, slot):
-        order = slot.order
-        held_id = order.held_id()
-        answer, now = self.send(self.service.order_info(self.access, held_id))
-        said = drs.read_order_info(answer, held_id, slot.id)
-        outcome = said[0]
-        order.next_poll = policy.next_poll(order, self._rules, now)
-        if outcome in (call.OK, call.MISSING):
-            policy.learn(slot, said[1], now, now, said[2])
-        else:
-            order.next_poll = self._failed(outcome, answer, now)
-        self._save_level(slot, now)
-        self.save(slot)
-        self.note("order_info", slot, answer, said)
-
-    def _ask_subscription(self):
-        answer, now = self.send(self.service.subscription_info(self.access))
-        said = drs.read_subscription_info(answer)
-        if said[0] == call.REFUSED and self.service.older_subscriptions(answer):
-            pass  # asked again at once
-        elif said[0] != call.OK:
-            self._failed(said[0], answer, now)
-        else:
-            for slot in self.slots:
-                if slot.order.subscription(now, said[1].get(slot.id, False)):
-                    self.save(slot)
-            self.device.subscriptions_at = now
-            policy.end_report(self.slots, self.device, now)
-            self.save_device()
-        self.note("subscription_info", None, answer, said)
-
-    def _report(self, slot, now):
-        """A status call: the device's, or a slot's."""
-        device = self.device
-        if slot is None:
-            request = self.service.device_status(self.access, policy.active_at(self.slots, now))
-        else:
-            level = slot.level
-            before, used = level.reported, policy.is_use_due(slot, device, now)
-            level.reported = level.value
-            level.reported_at = now
-            # The first after a start is durable before it leaves, so that a board that dies in this call, or one that sleeps between
-            # its calls, does not repeat it; what is told later is kept with the next level that is worth a write.
-            if used and not slot.use_told and not self._try(self.ledger.save_level, slot, now):
-                return
-            slot.use_told |= used
-            request = self.service.slot_status(self.access, slot, policy.runs_out(slot, now))
-        answer, now = self.send(request)
-        said = drs.read_status(answer, "SlotStatus" if slot else "DeviceStatus")
-        if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
-            self._failed(said[0], answer, now)
-            if slot:
-                slot.level.reported = before
-        else:
-            (slot or device).status_sent = device.reporting_day(now) > device.reported_day  # else it was beside the day's report
-            if policy.end_report(self.slots, device, now):
-                self.save_device()
-        self.note("slot_status" if slot else "device_status", slot, answer, said)
-
     # Telling
 
-    def _tell(self, kind, slot, *pairs):
+    def tell(self, kind, slot, *pairs):
         if slot:
             pairs = (("slot", slot.id),) + pairs
         self._console.show(self.time.now, kind, pairs)
         if self._callback:
             self._callback(kind, slot and slot.id, pairs)
 
-    def _tell_slot(self, slot, now):
-        """Tell what changed: the order's state, the level and the faults, and why a slot waits that needs more."""
+    def tell_order(self, slot):
+        """Tell of a slot's order when its state changed."""
         order = slot.order
         state, reason = order.names()
-        value, fault = slot.level.value, slot.fault()
-        wait = policy.order_wait(slot, self.device, now)
         if state != slot.told_state:
             news = ("from", slot.told_state), ("state", state), ("reason", reason), ("id", order.own_id or order.progress_id or None)
-            self._tell("order", slot, *(news + (("next_try", text(order.next_try)), ("deadline", text(order.deadline())))))
+            self.tell("order", slot, *(news + (("next_try", text(order.next_try)), ("deadline", text(order.deadline())))))
             slot.told_state = state
+
+    def _tell_slot(self, slot, now):
+        """Tell what changed: the order, the level and the faults, and why a slot waits that needs more."""
+        self.tell_order(slot)
+        value, fault = slot.level.value, slot.fault()
+        wait = load_policy().order_wait(slot, self.device, now)
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
             slot.told_at = now
             pairs = ("on_hand", slot.at_home()), ("capacity", slot.capacity), ("unit", slot.unit)
-            self._tell("level", slot, ("level", value), *pairs)
+            self.tell("level", slot, ("level", value), *pairs)
         if fault != slot.told_fault:
             slot.told_fault = fault
-            self._tell("fault", slot, ("fault", fault))
+            self.tell("fault", slot, ("fault", fault))
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
-            self._tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
+            self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
         if wait != slot.told_wait:
             slot.told_wait = wait
-            if wait and wait != policy.BY_STATE:  # the order's own reason says that
-                self._tell("wait", slot, ("reason", wait))
+            if wait and wait != load_policy().BY_STATE:  # the order's own reason says that
+                self.tell("wait", slot, ("reason", wait))
 
 
 def _settle_heap():
@@ -641,5 +464,5 @@ def _settle_heap():
         gc.threshold(gc.mem_free() // 4)
 
 
-def _heap_free():
+def heap_free():
     return "heap_free", gc.mem_free() if hasattr(gc, "mem_free") else 0

@@ -5,7 +5,7 @@ Both begin with a durable mark, and what the power interrupts is finished at the
 
 import json
 
-from .app import forget
+from .app import forget, forget_calls
 from .services import call
 
 DEREGISTER = b"d"  # what the mark says is under way
@@ -41,8 +41,7 @@ def _deregister(agent):
 
     # Before the mark, which is acted on before orders are read. Without it, the token is dead and this can be asked for once more.
     drop_orders(agent, agent.time.now)
-    for name in ("link", "manual"):
-        forget(name)
+    forget("link")
     _begin(agent, DEREGISTER)
     linked(agent.device)
     agent.device.linked = False
@@ -58,8 +57,7 @@ def _call(agent):
     answer, _ = ask(agent, registration.deregister)
     said = registration.read_deregister(answer)
     settle(agent, "deregister", answer, said)
-    forget("services.registration")
-    forget("manual")
+    forget_calls()
     return said
 
 

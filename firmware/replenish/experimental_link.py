@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from .app import forget
+from .app import forget, forget_calls
 from .core import device as d
 from .link import accept, refuse
 from .manual import converse
@@ -80,3 +80,4 @@ class CodeLink:
 def _forget():
     for name in ("experimental_cbl", "linking", "lwa"):
         forget("services." + name)
+    forget_calls()

@@ -3,7 +3,7 @@
 The verifier and the tokens never leave the device; what the browser brings back is a code that is worth nothing without them.
 """
 
-from .app import forget
+from .app import forget, forget_calls
 from .core import device as d
 from .manual import converse
 from .services import call
@@ -63,6 +63,7 @@ def _settle(agent, request):
     outcome, _, _, token, _ = converse(agent, "link", request, read)
     read = None
     forget("services.lwa")
+    forget_calls()
     if outcome == call.OK and token:
         return accept(agent, token, agent.time.now)
     if outcome == call.UNLINKED:

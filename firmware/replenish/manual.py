@@ -2,12 +2,13 @@
 
 import time
 
+from . import calls
 from .app import forget
 from .services import call
 
 
 def ask(agent, build, *args):
-    """(answer, the time afterwards) of a call. `build(service, access token, *args)` is the request.
+    """(answer, the time afterwards) of a call. `build(Drs, access token, *args)` is the request.
 
     A token is fetched first if there is none. When no call can be made, the answer's error says why.
     """
@@ -15,9 +16,16 @@ def ask(agent, build, *args):
     refuses = agent.unsaved or agent.device.store_failed or agent.ledger.store.refuses
     if now and agent.device.linked and not refuses:
         if not agent.access or now >= agent.access_until:
-            agent.fetch_token(None, now)
+            from .access import fetch
+
+            fetch(agent, None, now)
+            fetch = None
+            forget("access")
         if agent.access and agent.time.now < agent.access_until:
-            return agent.send(build(agent.service, agent.access, *args))
+            from .services.drs import Drs
+
+            request = build(Drs(agent.endpoint), agent.access, *args)
+            return calls.send(agent, request)
     return call.Answer(sent=False, error=agent.fault or refuses and "store_failed" or "no access token"), now
 
 
@@ -28,16 +36,14 @@ def settle(agent, name, answer, said):
     """
     if said[0] == call.BAD_TOKEN:
         agent.access = ""  # the next call fetches another one
-    agent.note(name, None, answer, said)
-    forget("core.strictjson")
+    calls.note(agent, name, None, answer, said)
     agent.due_ticks = time.ticks_ms()  # a step tells what changed
     return None if said[0] == call.OK else said[-1]
 
 
 def converse(agent, name, request, read):
     """A call that needs no access token: what `read(answer)` made of the answer, whose first is the outcome, the last a phrase."""
-    answer, _ = agent.send(request)
+    answer, _ = calls.send(agent, request)
     said = read(answer)
-    agent.note(name, None, answer, said)
-    forget("core.strictjson")
+    calls.note(agent, name, None, answer, said)
     return said

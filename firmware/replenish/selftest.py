@@ -7,7 +7,7 @@ agent knows of a test order that is cancelled here it learns by its next poll.
 from micropython import const
 
 from .manual import ask, converse
-from .services import call, drs, lwa, registration
+from .services import call, drs, drs_answers, lwa, registration
 
 _WEEK_S = const(604800)  # slotStatus must be told of some day on which the slot runs out
 
@@ -49,7 +49,7 @@ class SelfTest:
 
     def subscription_info(self):
         answer, _ = ask(self._agent, drs.Drs.subscription_info)
-        outcome, found, detail = drs.read_subscription_info(answer)
+        outcome, found, detail = drs_answers.read_subscription_info(answer)
         missing = [slot.id for slot in self._agent.slots if not found.get(slot.id)]
         if outcome == call.OK and missing:
             detail = "not subscribed: " + ", ".join(missing)
@@ -86,7 +86,7 @@ class SelfTest:
 
     def _order(self, expected, code):
         answer, _ = ask(self._agent, drs.Drs.replenish, self.slot)
-        outcome, event_id, detail = drs.read_replenish(answer)
+        outcome, event_id, detail = drs_answers.read_replenish(answer)
         passed = outcome == expected and (not code or event_id != "" and detail.replace("_", "").lower() == code)
         if outcome == call.ACCEPTED and detail.replace("_", "").lower() != "testorderplaced":
             detail += ": a REAL order, to be cancelled at Amazon within 24 hours"
@@ -111,7 +111,7 @@ class SelfTest:
 
 
 def _read_dead(answer):
-    return drs.read_status(answer, "SubscriptionInfo")
+    return drs_answers.read_status(answer, "SubscriptionInfo")
 
 
 def _row(passed, answer, detail):
@@ -120,5 +120,5 @@ def _row(passed, answer, detail):
 
 
 def _status(answer, name):
-    outcome, detail = drs.read_status(answer, name)
+    outcome, detail = drs_answers.read_status(answer, name)
     return _row(outcome == call.OK, answer, detail)

@@ -9,7 +9,9 @@ import sys
 from binascii import a2b_base64, crc32
 
 from . import version
+from .app import forget, heap_free
 from .core import order as o
+from .core.device import Device
 from .core.slot import Slot
 from .core.timekeeper import Timekeeper
 from .store import ledger
@@ -93,6 +95,35 @@ def make_slots(config):
         if stock:
             slot.shared = tuple([other for other, name in zip(slots, stocks) if name == stock and other is not slot])
     return slots
+
+
+def begin(agent, config, secrets, clock, store, cold):
+    """Give an agent all that it consists of, but `client` and `sensors`, and read its durable state."""
+    agent.clock = clock
+    agent.store_error = agent.time = None
+    agent.rules = config["policy"]
+    agent.model = config["device"]["model"]
+    agent.lwa = config["lwa"]
+    agent.endpoint = config["drs"]["endpoint"]
+    agent.test_device = config["drs"].get("test_device")
+    agent.client_secret = secrets.get("client_secret")
+    agent.secrets_path = config.get("secrets", "")
+    agent.access = ""
+    agent.access_until = agent.heap_peak = 0
+    agent.older_subscriptions = agent.token_retried = False
+    agent.cold = cold
+    agent.dropped = {}
+    agent.unsaved = []
+    agent.ledger = ledger.Ledger(store)
+    agent.device = Device(config["device"]["serial"])
+    agent.slots = make_slots(config)
+    damage = open_state(agent, config, secrets)
+    for name in ("store.flashscan", "store.recovery", "store.reading"):
+        forget(name)
+    for sentence in damage:
+        agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    gc.collect()
+    agent.tell("start", None, ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots)), heap_free())
 
 
 def open_state(agent, config, secrets):

@@ -23,8 +23,9 @@ from host_tests import shim
 shim.install()
 
 from replenish import config as configuration  # noqa: E402  (the firmware wants the shim)
+from replenish.core import device as d  # noqa: E402
+from replenish.core import news, policy  # noqa: E402
 from replenish.core import order as o  # noqa: E402
-from replenish.core import policy  # noqa: E402
 from replenish.core.device import Device  # noqa: E402
 from replenish.core.slot import Slot  # noqa: E402
 
@@ -208,7 +209,7 @@ class Shipped:
         now = device.subscriptions_at = self._sampled()
         policy.advance(slot, now)
         due = policy.next_call((slot,), device, now)
-        if due and due[0] == policy.REPLENISH:
+        if due and due[0] == d.REPLENISH:
             self._replenish(now)
         elif due:
             self._poll(now)
@@ -235,13 +236,13 @@ class Shipped:
 
     def _poll(self, now: int) -> None:
         slot, home, order = self.slot, self._home, self._order
-        slot.order.next_poll = policy.next_poll(slot.order, self._rules, now)
+        slot.order.next_poll = news.next_poll(slot.order, self._rules, now)
         if not order or home.hour >= order.arrives:
-            policy.learn(slot, o.DELIVERED, now, now, 0)
+            news.learn(slot, o.DELIVERED, now, now, 0)
         elif home.hour >= order.arrives - 24:
-            policy.learn(slot, o.STATUS_SHIPPED, now, now, home.promised(order))
+            news.learn(slot, o.STATUS_SHIPPED, now, now, home.promised(order))
         else:
-            policy.learn(slot, o.STATUS_PLACED, now, now, 0)
+            news.learn(slot, o.STATUS_PLACED, now, now, 0)
 
 
 def live(home: Home, orderer: Orderer) -> Year:

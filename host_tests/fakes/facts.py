@@ -11,7 +11,7 @@ hears one schedule. Its outcome must not depend on the schedule, as long as the 
   or a refill was seen, that order is over and news of it come too late.
 """
 
-from replenish.core import notice, policy
+from replenish.core import news, notice, policy
 
 from host_tests import test_policy
 
@@ -102,7 +102,7 @@ class Follower:
         if policy.polled(self.slot.order):
             event, delivery_at = self.history.at(now)
             event = self._words[event]
-            policy.learn(self.slot, event, now, now, delivery_at)
+            news.learn(self.slot, event, now, now, delivery_at)
             self.heard.add(event)
 
     def notice(self, number, now):

@@ -11,8 +11,9 @@ import json
 import random
 from collections.abc import Iterator
 
+from replenish import asking, ordering
+from replenish.core import news, policy
 from replenish.core import order as o
-from replenish.core import policy
 from replenish.core.isotime import text
 
 from host_tests.fakes.appliance import Appliance
@@ -131,7 +132,7 @@ class Bench:
 
         self.service.call = call  # type: ignore[method-assign]
         try:
-            self.agent._replenish(self.slot, self.now())
+            ordering.replenish(self.agent, self.slot, self.now())
         except PowerCut:
             self.appliance.store.cut_after = 0
             self.appliance.restart(2)
@@ -158,7 +159,7 @@ class Bench:
         item = {"status": STATUSES.get(event), "expectedDeliveryDate": text(self.now() + 3 * DAY)}
         body = json.dumps({"orderInfoData": {"instanceId": held_id, "orderItems": [item]}})
         self.service.next("order_info", 400 if event == "that" else body)
-        self.agent._poll(self.slot)
+        asking.order_info(self.agent, self.slot)
 
     def notice(self, told: str, slot: Slot) -> None:
         words = told.split()
@@ -167,7 +168,7 @@ class Bench:
         if self.id_of(number) == order.held_id():
             if event == "CANCELLED":
                 self.date(slot.orders[number - 1].status != "timed out")
-            policy.learn(self.slot, getattr(o, event), now, now, now + 3 * DAY)
+            news.learn(self.slot, getattr(o, event), now, now, now + 3 * DAY)
             self.agent.save(self.slot)
 
     def pass_time(self, told: str) -> None:
@@ -202,7 +203,7 @@ class Bench:
             self.agent.resume()
         elif told in ("the slot is unsubscribed", "the slot is subscribed again"):
             self.service.subscribed["A"] = told.endswith("again")
-            self.agent._ask_subscription()
+            asking.subscription_info(self.agent)
             self.service.subscribed["A"] = True
         elif told in LEVELS:
             self.appliance.sensors["A"].value = LEVELS[told]

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from replenish.services import call, drs, registration
+from replenish.services import call, drs, drs_answers, registration
 
 from tools.simulator import Clock, OrderState
 from tools.simulator.drs import STATUS_WORDS
@@ -28,10 +28,12 @@ class Slot:
     value = 3.25
     last_use = START - 60
     first_at = START - DAY_S
-    on_hand = 0.5
 
     def __init__(self) -> None:
-        self.level = self.order = self
+        self.level = self
+
+    def at_home(self) -> float:
+        return 0.5
 
 
 class Bench:
@@ -65,10 +67,14 @@ def bench() -> Bench:
 
 Ask = Callable[[Bench], call.Request]
 CALLS: dict[str, tuple[Ask, Callable[[call.Answer], Any], int]] = {
-    "replenish": (lambda b: b.service.replenish(b.token, "PaperTowel"), drs.read_replenish, ACCEPTED),
-    "subscription_info": (lambda b: b.service.subscription_info(b.token), drs.read_subscription_info, OK),
-    "device_status": (lambda b: b.service.device_status(b.token, START), lambda a: drs.read_status(a, "DeviceStatus"), OK),
-    "slot_status": (lambda b: b.service.slot_status(b.token, Slot(), START + 1), lambda a: drs.read_status(a, "SlotStatus"), OK),
+    "replenish": (lambda b: b.service.replenish(b.token, "PaperTowel"), drs_answers.read_replenish, ACCEPTED),
+    "subscription_info": (lambda b: b.service.subscription_info(b.token), drs_answers.read_subscription_info, OK),
+    "device_status": (lambda b: b.service.device_status(b.token, START), lambda a: drs_answers.read_status(a, "DeviceStatus"), OK),
+    "slot_status": (
+        lambda b: b.service.slot_status(b.token, Slot(), START + 1),
+        lambda a: drs_answers.read_status(a, "SlotStatus"),
+        OK,
+    ),
     "cancel_slot": (lambda b: registration.cancel_test_orders(b.service, b.token, "Coffee"), registration.read_test_orders, OK),
     "cancel_all": (lambda b: registration.cancel_test_orders(b.service, b.token, None), registration.read_test_orders, OK),
     "deregister": (lambda b: registration.deregister(b.service, b.token), registration.read_deregister, OK),
@@ -93,10 +99,10 @@ def test_each_request_is_what_the_service_demands(bench: Bench, name: str) -> No
 def test_subscriptions_in_both_versions(bench: Bench) -> None:
     expected = (OK, {"PaperTowel": True, "Coffee": False}, "2 slots")
     newer = bench.ask(bench.service.subscription_info(bench.token))
-    assert b"productInfoList" in newer.body and drs.read_subscription_info(newer) == expected
-    assert bench.service.older_subscriptions(bench.refused(bench.service.subscription_info(bench.token)))
-    older = bench.ask(bench.service.subscription_info(bench.token))
-    assert b"productInfoList" not in older.body and drs.read_subscription_info(older) == expected
+    assert b"productInfoList" in newer.body and drs_answers.read_subscription_info(newer) == expected
+    assert drs_answers.is_version_refused(bench.refused(bench.service.subscription_info(bench.token)))
+    older = bench.ask(drs.Drs("https://drs.example", True).subscription_info(bench.token))
+    assert b"productInfoList" not in older.body and drs_answers.read_subscription_info(older) == expected
 
 
 @pytest.mark.parametrize("generation", STATUS_WORDS)
@@ -104,22 +110,22 @@ def test_subscriptions_in_both_versions(bench: Bench) -> None:
 def test_every_status_of_both_generations_is_understood(bench: Bench, generation: str, state: OrderState) -> None:
     bench.world.settings.status_generation = generation
     word = STATUS_WORDS[generation][state]
-    _, event_id, _ = drs.read_replenish(bench.ask(bench.service.replenish(bench.token, "PaperTowel")))
+    _, event_id, _ = drs_answers.read_replenish(bench.ask(bench.service.replenish(bench.token, "PaperTowel")))
     answer = bench.ask(bench.service.order_info(bench.token, event_id))
     was = STATUS_WORDS[generation][OrderState.ACCEPTED].encode()
     answer.body = answer.body.replace(was, word.encode())
-    outcome, event, delivery_at, detail = drs.read_order_info(answer, event_id, "PaperTowel")
+    outcome, event, delivery_at, detail = drs_answers.read_order_info(answer, event_id, "PaperTowel")
     assert (outcome, detail) == (OK, word) and event > 0 and delivery_at > START
     answer.body = re.sub(rb'("expectedDeliveryDate": ?)"[^"]+"', rb"\1null", answer.body)
-    assert drs.read_order_info(answer, event_id, "PaperTowel") == (OK, event, 0, word)
+    assert drs_answers.read_order_info(answer, event_id, "PaperTowel") == (OK, event, 0, word)
 
 
 def test_a_cancelled_test_order_frees_the_slot(bench: Bench) -> None:
     replenish = bench.service.replenish(bench.token, "PaperTowel")
-    assert [drs.read_replenish(bench.ask(replenish))[0] for _ in range(2)] == [ACCEPTED, IN_PROGRESS]
+    assert [drs_answers.read_replenish(bench.ask(replenish))[0] for _ in range(2)] == [ACCEPTED, IN_PROGRESS]
     said = registration.read_test_orders(bench.ask(registration.cancel_test_orders(bench.service, bench.token, "PaperTowel")))
     assert said[1] == ["PaperTowel"]
-    assert drs.read_replenish(bench.ask(replenish))[0] == ACCEPTED
+    assert drs_answers.read_replenish(bench.ask(replenish))[0] == ACCEPTED
 
 
 def test_after_the_deregistration_every_token_is_dead(bench: Bench) -> None:

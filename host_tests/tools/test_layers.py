@@ -38,7 +38,10 @@ LAYERS = {
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
         ("core", "services", "store", "sensors", "io")
-        + tuple("app config erase experimental_link face inbox link manual selftest startup testorders version".split()),
+        + tuple(
+            "access app asking calls config erase experimental_link face inbox link manual ordering".split()
+            + "selftest startup testorders version".split()
+        ),
         CORE | frozenset("gc sys time _thread".split()),
     ),
 }

@@ -13,6 +13,14 @@ _DAY_S = const(86400)
 _RETIRED_AFTER_S = const(2592000)  # a host gone for 30 days is a retired service (law 10)
 _RETIRED_PAUSE_S = const(604800)  # ... and is called at most weekly
 
+SUBSCRIPTION_AGE_S = const(86400)  # how long subscriptionInfo's answer is believed before an order
+
+# Kinds of call, in the order in which they come when several are due: what may end a need before what reports.
+REPLENISH = const(1)
+ORDER_INFO = const(2)
+SUBSCRIPTION_INFO = const(3)
+STATUS = const(4)
+
 # Why there is no link: the number is what is stored.
 NOT_LINKED = const(0)
 LINK_REFUSED = const(1)  # invalid_grant for the refresh token

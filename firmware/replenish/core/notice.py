@@ -10,8 +10,8 @@ from binascii import crc32
 
 from micropython import const
 
+from . import news
 from . import order as o
-from . import policy
 
 # Kinds of notice beside the news of an order, which are the order's events.
 SUBSCRIPTIONS = const(64)
@@ -52,7 +52,7 @@ def of_order(slot, event, event_id, now, at, delivery_at):
         order.adopt(now, event_id, at, now + slot.rules["poll_interval_s"])
     elif event_id != order.held_id():
         return NOT_OURS
-    policy.learn(slot, event, now, at, delivery_at)
+    news.learn(slot, event, now, at, delivery_at)
     return STALE if _kept(order) == before else APPLIED
 
 

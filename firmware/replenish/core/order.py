@@ -48,6 +48,7 @@ EXPECTED = const(20)  # no refill came, again
 RELEASED = const(21)  # a hold or a doubt ended
 LIMITED = const(22)  # the fuse
 _EVENTS = const(23)
+MISSING = const(0xFFFFFFFF)  # no event, but news: the service does not know the id
 
 _STATES = "idle asking accepted awaiting_customer placed shipped awaiting_refill blocked held in_doubt unsubscribed"
 

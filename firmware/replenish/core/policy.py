@@ -1,25 +1,18 @@
-"""When to order, when to hold, when to report: decisions only. What stands here is what Amazon's device guidelines and the laws ask.
+"""When to order, when to hold, what to ask: decisions only. What stands here is what Amazon's device guidelines and the laws ask.
 
 Every function is a question about data that it is given; times are Unix seconds, 0 is never.
 """
 
 from micropython import const
 
+from . import device as d
 from . import order as o
+from . import reports
 from .slot import FULL
 
 DAY_S = const(86400)
-_SUBSCRIPTION_AGE_S = const(86400)  # how long subscriptionInfo's answer is believed before an order
-_RUN_OUT_UNKNOWN_S = const(31536000)  # what slotStatus, which requires a date, is told while no forecast can be made
-_USED = 0.05  # of the capacity: a smaller fall of a level may be noise, and is not reported before the day's report
 _MISSING_S = const(259200)  # an id that the service has not known for 72 hours is in doubt (law 12)
 NEVER = const(0xFFFFFFFF)
-
-# Kinds of call, in the order in which they come when several are due: what may end a need before what reports.
-REPLENISH = const(1)
-ORDER_INFO = const(2)
-SUBSCRIPTION_INFO = const(3)
-STATUS = const(4)
 
 # Why a slot that needs more does not ask for it now, beside a sensor's fault.
 BY_STATE = "by its state"
@@ -71,6 +64,8 @@ def _due(slot, order, rules, now):
 
 def _due_open(slot, order, grace_s, now):
     if order.state == o.SHIPPED and order.delivery_at and now > order.delivery_at:
+        from .news import deliver
+
         deliver(slot, now)
     elif order.missing_since and now >= order.missing_since + _MISSING_S:
         order.doubt(o.LOST, now, o.ID_LOST)
@@ -163,7 +158,7 @@ def order_wait(slot, device, now):
         return "spreading first calls after a cold start"
     if now < device.next_try or state == o.ASKING and now < order.next_try:
         return BACKOFF
-    if order.subscribed == 0 or now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S:
+    if order.subscribed == 0 or now >= device.subscriptions_at + d.SUBSCRIPTION_AGE_S:
         return ASK_SUBSCRIPTION
     return ""
 
@@ -195,18 +190,18 @@ def next_call(slots, device, now):
     for slot in slots:
         wait = order_wait(slot, device, now)
         if wait == "":
-            return REPLENISH, slot
+            return d.REPLENISH, slot
         ask = ask or wait == ASK_SUBSCRIPTION
     for slot in slots:
         if polled(slot.order) and now >= slot.order.next_poll:
-            return ORDER_INFO, slot
+            return d.ORDER_INFO, slot
     if ask:
-        return SUBSCRIPTION_INFO, None
+        return d.SUBSCRIPTION_INFO, None
     if device.reporting_day(now) > device.reported_day:
-        return _next_report(slots, device, now)
+        return reports.next_report(slots, device, now)
     for slot in slots:
-        if is_use_due(slot, device, now):
-            return STATUS, slot
+        if reports.is_use_due(slot, device, now):
+            return d.STATUS, slot
     return None
 
 
@@ -218,39 +213,6 @@ def _recheck_at(slots, device):
     return NEVER
 
 
-def _next_report(slots, device, now):
-    if not device.status_sent:
-        return STATUS, None
-    for slot in slots:
-        if not slot.status_sent and slot.level.value is not None:
-            return STATUS, slot
-    return (SUBSCRIPTION_INFO, None) if now >= device.subscriptions_at + _SUBSCRIPTION_AGE_S else None
-
-
-def is_use_due(slot, device, now):
-    """Whether a slot was used so much, since slotStatus was last told, that it is to be told again before the day's report.
-
-    Once in each interval: these begin at the device's own second, so that the slots of one device, and not those of all devices,
-    report together.
-    """
-    level, interval_s = slot.level, slot.rules["slot_status_interval_s"]
-    if level.value is None or slot.order.subscribed == 2 or level.reported - level.value < _USED * slot.capacity:
-        return False
-    return (now - device.report_offset_s) // interval_s > (level.reported_at - device.report_offset_s) // interval_s
-
-
-def end_report(slots, device, now):
-    """Note the day's report as done if it is. Returns whether it is."""
-    day = device.reporting_day(now)
-    if day <= device.reported_day or _next_report(slots, device, now):
-        return False
-    device.reported_day = day
-    device.status_sent = False
-    for slot in slots:
-        slot.status_sent = False
-    return True
-
-
 def call_at(slots, device, now):
     """When the next call that belongs to no order may be due, or a gate before all calls opens; NEVER while there is no link."""
     gate = max(device.first_call_at, device.next_try)
@@ -258,53 +220,3 @@ def call_at(slots, device, now):
         return gate  # polls and orders may wait behind it as well
     due = min(device.next_report(), _recheck_at(slots, device)) if device.linked else NEVER
     return due if due > now else NEVER
-
-
-def next_poll(order, rules, now):
-    """When to ask getOrderInfo again: every `poll_interval_s`, at the end of the grace, and at the 72-hour deadline."""
-    at = now + rules["poll_interval_s"]
-    moment = order.accepted_at + rules["resolution_grace_s"] if order.state == o.ACCEPTED else order.deadline()
-    return moment if now < moment < at else at
-
-
-def active_at(slots, now):
-    """What deviceStatus is told of when the appliance was last used: the last use or refill; `now` while no level was seen."""
-    return max([max(slot.level.last_use, slot.level.rate_at) for slot in slots]) or now
-
-
-def runs_out(slot, now):
-    """What slotStatus is told of when the slot will be empty, in Unix seconds."""
-    days = slot.days_left(now)
-    return now + (_RUN_OUT_UNKNOWN_S if days is None else int(min(days, 3650) * DAY_S))
-
-
-# News
-
-
-def deliver(slot, now):
-    """What one order brings is at home; a slot that counts by delivery is full with it."""
-    slot.order.deliver(now, slot.pack, slot.capacity)
-    if slot.mode == "on_delivery":
-        slot.fill(slot.capacity, now)
-    slot.review(now)
-
-
-def learn(slot, event, now, at, delivery_at):
-    """News of a slot's order from the service: `event` happened at `at`; 0: of an unknown status; NEVER: the id is not known."""
-    order = slot.order
-    if event == NEVER:
-        order.flags &= ~o.ALIVE
-        order.missing_since = order.missing_since or now
-    elif not event:
-        order.flags |= o.ALIVE  # the service answers for the id, whatever it means (law 2)
-        order.missing_since = 0
-    elif not order.allows(event):
-        order.correct(event, at)
-    elif event == o.CANCELLED:
-        brought = slot.capacity if slot.pack is None else slot.pack
-        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * DAY_S, slot.elsewhere())
-        slot.review(now)
-    elif event == o.DELIVERED:
-        deliver(slot, now)
-    else:
-        order.status(event, now, delivery_at, at)

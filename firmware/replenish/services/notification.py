@@ -7,7 +7,7 @@ from micropython import const
 
 from ..core import isotime, notice, strictjson
 from ..core import order as o
-from . import call, drs
+from . import call, drs_answers
 
 MALFORMED = "malformed"
 UNKNOWN_TYPE = "unknown_type"
@@ -56,7 +56,7 @@ def read(payload, serial, model, slots):
     if kind < notice.SUBSCRIPTIONS:
         about = _order(_part(data, "orderInfo"))
     elif kind == notice.SUBSCRIPTIONS:
-        about = drs.subscribed(_part(data, "subscriptionInfo").get("slotsSubscriptionStatus"))
+        about = drs_answers.subscribed(_part(data, "subscriptionInfo").get("slotsSubscriptionStatus"))
     if not about and kind <= notice.SUBSCRIPTIONS:
         return MALFORMED
     return kind, message_id, at, about

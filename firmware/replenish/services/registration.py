@@ -3,7 +3,7 @@
 The service is a `drs.Drs`, which knows the endpoint and what every request carries.
 """
 
-from . import call, drs
+from . import call
 
 
 def deregister(service, token):
@@ -19,7 +19,9 @@ def deregister_1(service, token, model, serial):
 
 def read_deregister(answer):
     """(outcome, detail); there is no documented body."""
-    return drs.read_status(answer, "Deregister")
+    from .drs_answers import read_status
+
+    return read_status(answer, "Deregister")
 
 
 def cancel_test_orders(service, token, slot_id):
@@ -30,7 +32,9 @@ def cancel_test_orders(service, token, slot_id):
 
 def read_test_orders(answer):
     """(outcome, the ids of the slots that have no order in progress now, detail)."""
-    outcome, data, detail = drs.read_body(answer, "CancelTestOrders", "slotOrderStatuses", list)
+    from .drs_answers import read_body
+
+    outcome, data, detail = read_body(answer, "CancelTestOrders", "slotOrderStatuses", list)
     free = []
     if outcome == call.OK:
         for entry in data["slotOrderStatuses"]:

@@ -21,22 +21,22 @@ if sys.implementation.name == "cpython":
 from time import ticks_diff, ticks_ms  # type: ignore[attr-defined]
 
 from replenish.io import http, stream
-from replenish.services import call, drs, lwa
+from replenish.services import call, drs, drs_answers, lwa
 
 SLOT = "PaperTowel"
 ORDER_ID = "amzn1.dash.v2.o.1"
 
 # name: what makes the request of (endpoint, token), what reads the answer
 CALLS = {
-    "replenish": (lambda at, token: drs.Drs(at).replenish(token, SLOT), drs.read_replenish),
+    "replenish": (lambda at, token: drs.Drs(at).replenish(token, SLOT), drs_answers.read_replenish),
     "order_info": (
         lambda at, token: drs.Drs(at).order_info(token, ORDER_ID),
-        lambda answer: drs.read_order_info(answer, ORDER_ID, SLOT),
+        lambda answer: drs_answers.read_order_info(answer, ORDER_ID, SLOT),
     ),
-    "subscription_info": (lambda at, token: drs.Drs(at).subscription_info(token), drs.read_subscription_info),
+    "subscription_info": (lambda at, token: drs.Drs(at).subscription_info(token), drs_answers.read_subscription_info),
     "device_status": (
         lambda at, token: drs.Drs(at).device_status(token, 1700000000),
-        lambda answer: drs.read_status(answer, "DeviceStatus"),
+        lambda answer: drs_answers.read_status(answer, "DeviceStatus"),
     ),
     "token": (lambda at, token: lwa.refresh(at + "/auth/o2/token", "client", None, token), lwa.read),
 }

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from replenish.io import http, stream
-from replenish.services import call, drs
+from replenish.services import call, drs, drs_answers
 
 from host_tests.fakes import answers
 from host_tests.fakes.network import Context, Network, Peer
@@ -118,7 +118,7 @@ def check(earlier: int, raise_at: int) -> int:
         assert answer.sent or peer.requests == earlier, f"{tracer.where}: it says that the request had not left"
         assert network.open() == 0, f"{tracer.where}: a socket is open"
         peer.more(answers.GOOD)
-        outcome, event_id, _ = drs.read_replenish(client.call(REQUEST))
+        outcome, event_id, _ = drs_answers.read_replenish(client.call(REQUEST))
         assert (call.OUTCOMES[outcome], event_id) == ("accepted", answers.ID), f"{tracer.where}: no next call"
         client.close()
         assert network.open() == 0

@@ -1,0 +1,46 @@
+"""News of a slot's order, from a poll, a notice or the calendar, and when to ask for more. In memory only then.
+
+Times are Unix seconds, 0 is never.
+"""
+
+from micropython import const
+
+from . import order as o
+
+_DAY_S = const(86400)
+
+
+def deliver(slot, now):
+    """What one order brings is at home; a slot that counts by delivery is full with it."""
+    slot.order.deliver(now, slot.pack, slot.capacity)
+    if slot.mode == "on_delivery":
+        slot.fill(slot.capacity, now)
+    slot.review(now)
+
+
+def learn(slot, event, now, at, delivery_at):
+    """News of a slot's order from the service: `event` happened at `at`; 0: of an unknown status; MISSING: the id is not known."""
+    order = slot.order
+    if event == o.MISSING:
+        order.flags &= ~o.ALIVE
+        order.missing_since = order.missing_since or now
+    elif not event:
+        order.flags |= o.ALIVE  # the service answers for the id, whatever it means (law 2)
+        order.missing_since = 0
+    elif not order.allows(event):
+        order.correct(event, at)
+    elif event == o.CANCELLED:
+        brought = slot.capacity if slot.pack is None else slot.pack
+        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
+        slot.review(now)
+    elif event == o.DELIVERED:
+        deliver(slot, now)
+    else:
+        order.status(event, now, delivery_at, at)
+
+
+def next_poll(order, rules, now):
+    """When to ask getOrderInfo again: every `poll_interval_s`, at the end of the grace, and at the 72-hour deadline."""
+    at = now + rules["poll_interval_s"]
+    moment = order.accepted_at + rules["resolution_grace_s"] if order.state == o.ACCEPTED else order.deadline()
+    return moment if now < moment < at else at
