@@ -34,7 +34,7 @@ def fetch(agent, slot, now):
             agent.save(rotated)
         agent.access = access
         if agent.cold and not agent.access_until:
-            from .ordering import step_backoff
+            from .settling import step_backoff
 
             step_backoff(agent, slot, now)
         agent.access_until = now + max(lifetime_s - _MARGIN_S, lifetime_s // 2)

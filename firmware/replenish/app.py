@@ -32,11 +32,13 @@ _FOR_CALLS = (
     "access",
     "asking",
     "ordering",
+    "settling",
     "services.registration",
     "services.drs",
     "services.drs_answers",
     "core.strictjson",
 )
+_FOR_CONNECTION = "io.http", "io.stream", "services.call"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -110,17 +112,18 @@ class Agent:
 
         clock, store, console = local_adapters(config)
         agent = cls(config, secrets, clock, store, console, cold)
-        agent.client, agent.sensors = remote_adapters(config)
+        agent.trust, agent.sensors = remote_adapters(config)
         forget("startup")
         _settle_heap()
         return agent
 
     def __init__(self, config, secrets, clock, store, console, cold=True):
         """config, secrets: judged, with all defaults; clock, store, console: the board's adapters. Before the first step the
-        attributes `client` and `sensors` must be set as well."""
+        attribute `sensors` must be set, and `trust` or `client`."""
         from .startup import begin
 
-        self.client = None  # io/http.py
+        self.trust = None  # from io/stream.py
+        self.client = None  # io/http.py, made of `trust` when a call is due
         self.sensors = None  # {slot id: sensor}
         self._console = console
         self._callback = None
@@ -271,12 +274,21 @@ class Agent:
 
         last: False after a wake, which leaves the levels to `worth_saving`: wakes are many.
         """
-        self.client.close()
+        self._hang_up()
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
                 self.try_save(self.ledger.save_level, slot, self.time.now)
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak))
+
+    def _hang_up(self):
+        """Close the connection: no more is due for now. What makes one is let go of, if it can be made anew."""
+        if self.client:
+            self.client.close()
+        if self.trust:
+            self.client = None
+            for name in _FOR_CONNECTION:
+                forget(name)
 
     def _work(self):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
@@ -306,7 +318,7 @@ class Agent:
         self._spoiled = False
         if due and not stopped:
             return 0
-        self.client.close()
+        self._hang_up()
         if not now:
             return _NO_TIME_S * 1000
         at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), load_policy().call_at(self.slots, self.device, now))
@@ -367,7 +379,7 @@ class Agent:
     def recover_flight(self, slot, now):
         """A call that left and whose outcome was never recorded, because the power or this program failed, is of unknown outcome."""
         if slot.order.flags & o.IN_FLIGHT:
-            from .ordering import lose
+            from .settling import lose
 
             lose(self, slot, now)
             lose = None

@@ -54,6 +54,10 @@ def send(agent, request):
     for name in _READERS:
         forget(name)
     make_room()
+    if not agent.client:
+        from .io.http import Client
+
+        agent.client = Client(agent.trust)
     agent.call_ticks = time.ticks_ms()
     answer = agent.client.call(request)
     request = None

@@ -45,14 +45,15 @@ def _store(name):
 
 
 def remote_adapters(config):
-    """(client, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
-    from .io.http import Client
+    """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
     from .io.stream import trust
 
     certificates = [_certificate(name) for name in config["tls"]["ca"]]
     gc.collect()
-    client = Client(trust(certificates))
-    return client, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    context = trust(certificates)
+    trust = None
+    forget("io.stream")
+    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
 
 
 def _certificate(path):

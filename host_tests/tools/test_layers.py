@@ -40,7 +40,7 @@ LAYERS = {
         ("core", "services", "store", "sensors", "io")
         + tuple(
             "access app asking calls config erase experimental_link face inbox link manual ordering".split()
-            + "selftest startup testorders version".split()
+            + "selftest settling startup testorders version".split()
         ),
         CORE | frozenset("gc sys time _thread".split()),
     ),
