@@ -21,6 +21,12 @@ MEDIA = {
     STOCK: ("replenish/store/recordfiles",),
     "a raw partition": ("replenish/store/flashlog", "replenish/store/flashscan", "replenish/io/flash"),
 }
+# What is loaded for minutes in an appliance's life, or on the maker's bench only; the rest is what orders.
+SELDOM = {
+    "linking and erasing": "link services/linking core/relink erase store/wiping services/registration manual".split(),
+    "code-based linking, experimental": "experimental_link services/experimental_cbl".split(),
+    "the self-test and test orders": "selftest testorders".split(),
+}
 
 
 def sizes(files: Path) -> tuple[dict[str, int], dict[str, int]]:
@@ -47,6 +53,8 @@ def table(own: dict[str, int], libraries: dict[str, int]) -> str:
     rows = [f"{module:36}{size:8,}" for module, size in sorted(own.items(), key=lambda item: -item[1])]
     for medium, total in totals(own).items():
         rows.append(f"{'the agent, state on ' + medium:36}{total:8,}  {total / BUDGET_BYTES:.0%} of the budget of {BUDGET_BYTES:,}")
+    for part, modules in SELDOM.items():
+        rows.append(f"{'of it ' + part:36}{sum(own.get('replenish/' + module, 0) for module in modules):8,}")
     rows += [f"{module:36}{size:8,}  library, frozen into the stock image" for module, size in sorted(libraries.items())]
     return "\n".join(rows)
 
