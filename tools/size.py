@@ -23,9 +23,9 @@ MEDIA = {
 }
 # What is loaded for minutes in an appliance's life, or on the maker's bench only; the rest is what orders.
 SELDOM = {
-    "linking and erasing": "link services/linking core/relink erase store/wiping services/registration manual".split(),
-    "code-based linking, experimental": "experimental_link services/experimental_cbl".split(),
-    "the self-test and test orders": "selftest testorders".split(),
+    "linking and erasing": ["link", "services/linking", "core/relink", "erase", "store/wiping", "services/registration", "manual"],
+    "code-based linking, experimental": ["experimental_link", "services/experimental_cbl"],
+    "the self-test and test orders": ["selftest", "testorders"],
 }
 
 
