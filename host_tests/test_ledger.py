@@ -373,8 +373,9 @@ def test_a_level_fits_and_one_without_a_part_is_shorter():
     cases(check_level_comes_back, [(lambda level: None, RECORD_LIMIT), (no_part, 92), (young_part, 124)])
 
 
-def test_a_level_of_the_second_version_is_read():
-    """An upgraded device keeps its level, its rate and its refills; a rise is measured from the low water, as it was."""
+def test_a_level_of_the_first_versions_is_read():
+    """An upgraded device keeps its level, its rate and its refills; a rise is measured from the low water, as it was. It has
+    reported nothing yet."""
     store = Memory()
     slot = new_slot()
     full_level(slot.level)
@@ -389,9 +390,13 @@ def test_a_level_of_the_second_version_is_read():
     fresh = Level()
     assert again.level.base == again.level.low_water == 2.25
     assert (again.level.week, again.level.used, again.level.installed_at) == (fresh.week, 0, 0)
+    assert (again.level.reported, again.level.reported_at) == (fresh.reported, 0)
     assert len(fresh.week) == 8 and sum(fresh.week) == 7 * 32
     Ledger(store).save_level(again, NOW)
     assert len(store.records[key]) > 42
+    store.records[key] = struct.pack("<fIfIIIIfIHf", *values)[:-1]
+    reader.level(new_slot())
+    assert reader.damage, "a byte less is no level of any version"
 
 
 def test_a_level_comes_back_whole():
@@ -404,23 +409,6 @@ def test_a_level_comes_back_whole():
     Recovery(Ledger(store)).level(again)
     assert kept(again.level) == kept(slot.level)
     assert again.level.saved_at == slot.level.at, "what was read is as durable as it was"
-
-
-def test_a_level_of_the_first_format_has_reported_nothing():
-    slot = new_slot()
-    full_level(slot.level)
-    slot.level.reported = slot.level.reported_at = 0
-    slot.level.saved(NOW)
-    values = 3.5, NOW, 2.25, NOW + 1, NOW + 2, NOW + 3, NOW + 4, 0.125, NOW + 5, 65535, 8.5
-    payload = struct.pack("<fIfIIIIfIHf", *values)
-    for size in (len(payload) - 1, len(payload)):
-        store = Memory()
-        store.records["l-" + kept_by.tag(slot.id)] = payload[:size]
-        again = new_slot()
-        reader = Recovery(Ledger(store))
-        reader.level(again)
-        assert bool(reader.damage) == (size < len(payload))
-    assert kept(again.level) == kept(slot.level)
 
 
 def test_a_level_that_is_refused_is_not_noted_as_durable():
