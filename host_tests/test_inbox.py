@@ -179,11 +179,13 @@ def test_law_8_what_subscription_info_said_later_stands():
 
 
 def test_law_8_of_slots_that_a_notice_does_not_name_nobody_knows():
-    appliance = Appliance(slots=("A", "B"))
-    Sender(appliance).subscriptions({"A": True})
-    appliance.sensors["A"].value = 2
-    appliance.until_state("accepted", HOUR)
-    assert [call[1] for call in appliance.service.calls] == ["token", "subscription_info", "replenish"]
+    for slot, calls in (("A", ["token", "replenish"]), ("B", ["token", "subscription_info", "replenish"])):
+        appliance = Appliance(slots=("A", "B"))
+        Sender(appliance).subscriptions({"A": True})
+        appliance.restart()
+        appliance.sensors[slot].value = 2
+        appliance.until_state("accepted", HOUR, slot)
+        assert [call[1] for call in appliance.service.calls] == calls
 
 
 def test_a_registration_looks_at_the_subscription_before_the_next_order():
@@ -218,7 +220,60 @@ def test_a_deregistration_before_the_service_last_answered_is_over():
     assert appliance.agent.fault is None
 
 
+def relinked(appliance, token="Atzr|new"):
+    """Another customer links the device."""
+    from replenish.link import accept
+
+    assert accept(appliance.agent, token, appliance.agent.tell_time()) is None
+
+
+def test_news_from_before_a_new_link_does_not_touch_it():
+    for restart in (False, True):
+        appliance = ordered()
+        send = Sender(appliance)
+        before = appliance.clock.seconds + 30
+        appliance.clock.pass_s(60)
+        relinked(appliance)
+        if restart:
+            appliance.restart()
+        assert send.link(notices.DEREGISTERED, before) == "stale" and appliance.agent.fault is None
+        assert send.subscriptions({"A": True}, before) == "stale" and appliance.agent.slots[0].order.subscribed == 0
+        assert send.link(notices.REGISTERED) == "applied", "that of the new customer"
+        assert send.link(notices.DEREGISTERED, before) == "stale" and appliance.agent.fault is None
+        assert send.link(notices.DEREGISTERED) == "applied" and appliance.agent.fault == "not_linked"
+
+
+def test_a_cut_in_linking_anew_believes_nothing_of_the_old_subscription():
+    cuts = 0
+    for write in range(1, 9):
+        appliance = ordered()
+        appliance.clock.pass_s(60)
+        appliance.store.cut_after = len(appliance.store.writes) + write
+        try:
+            relinked(appliance)
+        except PowerCut:
+            cuts += 1
+        appliance.store.cut_after = 0
+        appliance.restart()
+        device, order = appliance.agent.device, appliance.agent.slots[0].order
+        assert not (order.subscribed == 1 and device.subscriptions_at >= appliance.clock.seconds)
+    assert cuts == 4, "the token, the device, the order, the device"
+
+
 # What is dropped
+
+
+def test_law_14_a_flood_of_notices_writes_no_more_than_its_bound_a_day():
+    appliance = Appliance(slots=("A", "B"))
+    send = Sender(appliance)
+    appliance.live(HOUR)
+    for _ in range(2):
+        written = len(appliance.store.writes)
+        words = [send.subscriptions({"A": number % 2 == 0, "B": True}) for number in range(100)]
+        assert words == ["applied"] * 32 + ["too_many"] * 68, "16 and 8 for each slot"
+        assert len(appliance.store.writes) - written <= 2 * 32 + 1, "the device, and A; once B too"
+        appliance.clock.pass_s(DAY)
+    assert appliance.agent.dropped == {"too_many": 2 * 68}
 
 
 def test_what_is_dropped_is_counted_and_writes_nothing():

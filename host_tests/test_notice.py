@@ -39,11 +39,17 @@ def not_acted():
     return slot
 
 
-def given_up():
-    """In doubt, a day after the first attempt of unknown outcome; the last was hours after it."""
+def asked_twice():
+    """The outcome of both attempts is unknown, and there are hours between them."""
     slot = unknown()
     slot.order.intend(START + 9 * HOUR, True)
     slot.order.fail(UNKNOWN, START + 9 * HOUR, START + DAY)
+    return slot
+
+
+def given_up():
+    """In doubt, a day after the first attempt of unknown outcome."""
+    slot = asked_twice()
     slot.order.doubt(STALE, START + DAY, 16)
     return slot
 
@@ -54,12 +60,17 @@ def lost():
     return slot
 
 
-def lost_and_given_up():
+def asked_again():
     """The end of id-1 was never seen, and of the next attempt the outcome is unknown."""
     slot = lost()
     slot.order.release(START)
     slot.order.intend(START, True)
     slot.order.fail(UNKNOWN, START + 20, START + 60)
+    return slot
+
+
+def lost_and_given_up():
+    slot = asked_again()
     slot.order.doubt(STALE, START + DAY, 16)
     return slot
 
@@ -74,6 +85,12 @@ def probing():
     slot = blocked()
     slot.order.intend(START, True)
     slot.order.fail(UNKNOWN, START + 20, START + 60)
+    return slot
+
+
+def probe_given_up():
+    slot = probing()
+    slot.order.doubt(STALE, START + DAY, 16)
     return slot
 
 
@@ -100,11 +117,14 @@ def test_whose_order_a_notice_names():
             # Law 3: an intent without an answer.
             (unknown, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (unknown, "id-7", too_early, NOT_OURS, None, ("", "")),
-            (given_up, "id-7", early, APPLIED, "placed", ("id-7", "")),
-            (given_up, "id-7", too_early, NOT_OURS, None, ("", "")),
+            (given_up, "id-7", 9 * HOUR + early, APPLIED, "placed", ("id-7", "")),
+            (given_up, "id-7", 9 * HOUR + too_early, NOT_OURS, None, ("", "")),
+            (asked_twice, "id-7", 9 * HOUR + early, APPLIED, "placed", ("id-7", "")),
+            (asked_twice, "id-7", 9 * HOUR + too_early, NOT_OURS, None, ("", "")),
+            (asked_again, "id-1", DAY, OLD, None, ("id-1", "")),
+            (asked_again, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (probing, "id-7", early, APPLIED, "placed", ("id-7", "")),
-            (probing, "id-9", early, APPLIED, "placed", ("", "id-9")),
-            (probing, "id-9", too_early, OLD, None, ("", "id-9")),
+            (probing, "id-9", DAY, OLD, None, ("", "id-9")),
             # A doubt
             (in_doubt, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (in_doubt, "id-7", too_early, NOT_OURS, None, ("", "")),
@@ -113,6 +133,9 @@ def test_whose_order_a_notice_names():
             (lost, "id-1", -DAY, APPLIED, "placed", ("id-1", "")),
             (lost, "id-7", DAY, NOT_OURS, None, ("id-1", "")),
             (lost_and_given_up, "id-1", -DAY, NOT_OURS, None, ("id-1", "")),
+            (lost_and_given_up, "id-1", DAY, NOT_OURS, None, ("id-1", "")),
+            (probe_given_up, "id-9", 2 * DAY, NOT_OURS, None, ("", "id-9")),
+            (probe_given_up, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (lost_and_given_up, "id-7", early, APPLIED, "placed", ("id-7", "")),
             (lost_and_given_up, "id-7", too_early, NOT_OURS, None, ("id-1", "")),
             # An open order
@@ -127,7 +150,7 @@ def test_whose_order_a_notice_names():
 def test_the_answer_by_notice_counts_in_the_fuse():
     for prepare in (unknown, given_up, in_doubt, damaged):
         slot = prepare()
-        notice.of_order(slot, PLACED, "id-7", START + DAY, START, 0)
+        notice.of_order(slot, PLACED, "id-7", START + DAY, START + DAY, 0)
         assert slot.order.fuse_free_at(START + DAY, 1) and not slot.order.fuse_free_at(START + DAY, 2), state(slot)
 
 
@@ -195,17 +218,21 @@ def test_a_subscription_is_what_was_said_last():
             ({"A": False, "B": True}, START + 1, APPLIED, ["A"], [2, 1], START + 1),
             ({"A": False, "B": True}, START, APPLIED, ["A"], [2, 1], START),
             ({"A": False, "B": False}, START - 1, OLD, [], [1, 1], START),
-            ({"A": False}, START + 1, APPLIED, ["A"], [2, 1], 0),  # and of B nobody knows
-            ({"B": True}, START + 1, APPLIED, [], [1, 1], 0),
+            ({"A": False}, START + 1, APPLIED, ["B", "A"], [2, 0], START + 1),  # and of B nobody knows
+            ({"B": True}, START + 1, APPLIED, ["A"], [0, 1], START + 1),
             ({"Z": False}, START + 1, NOT_OURS, [], [1, 1], START),
         ],
     )
 
 
 def test_a_registration_wants_a_fresh_look_at_the_subscription():
-    device = devices()
-    assert notice.registered(device) == APPLIED and device.subscriptions_at == 0 and device.linked
-    assert notice.registered(device) == OLD
+    device, slots = devices(), [new_slot(id="A"), new_slot(id="B")]
+    slots[0].order.subscription(START, True)
+    slots[1].order.subscription(START, False)
+    assert notice.registered(slots, device, START - 1) == (OLD, ()), "the service answered since"
+    assert notice.registered(slots, device, START + 1) == (APPLIED, slots[:1]) and device.linked
+    assert [slot.order.subscribed for slot in slots] == [0, 2], "what is unsubscribed asks again by itself"
+    assert notice.deregistered(device, "Atzr|r", START) == OLD, "before that registration"
 
 
 def test_a_deregistration_ends_the_link_unless_the_service_answered_since():

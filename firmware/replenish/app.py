@@ -169,9 +169,10 @@ class Agent:
         """Take one notification of the Dash Replenishment Service: the JSON (bytes or str) that SNS carries as `Message`.
 
         Returns in one word what came of it: "applied"; "stale" (ours, and nothing new), "duplicate", "not_ours" (another device's,
-        or an order that is not this slot's), "unknown_type", "malformed" (too long as well) or "no_time" (the device never knew the
-        time), which are counted in `dropped`; or, to be given again later, "not_durable" (the store refused) or "busy" (a step is
-        under way, in another thread or because this is called from a callback, or was broken off).
+        or an order that is not this slot's), "unknown_type", "malformed" (too long as well), "too_many" (were applied today) or
+        "no_time" (the device never knew the time), which are counted in `dropped`; or, to be given again later, "not_durable" (the
+        store refused) or "busy" (a step is under way, in another thread or because this is called from a callback, or was broken
+        off).
         What it brought is durable before this returns; the next step, which is due at once, acts on it. Milliseconds, no network.
         Raises nothing, whatever it is given, but MemoryError, after which the next step goes back to what is durable.
         """

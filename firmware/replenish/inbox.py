@@ -1,7 +1,13 @@
 """A message to the device is read, applied and made durable. In memory only while there is one (see `app.forget`)."""
 
+from micropython import const
+
 from .core import notice
 from .services import notification
+
+# Notices applied in a day (UTC) and since the start, each at most a write for the device and one for each slot it changes: law 14.
+_DAILY = const(16)
+_DAILY_OF_SLOT = const(8)  # an order's life has three
 
 
 def take(agent, payload):
@@ -20,10 +26,13 @@ def take(agent, payload):
         return "no_time"  # nothing was ever ordered, for the same reason
     if not notice.is_new(device, message_id):
         return "duplicate"
+    if not _is_within_bounds(device, now // 86400, _DAILY + _DAILY_OF_SLOT * len(agent.slots)):
+        return "too_many"
     for slot in agent.slots:
         agent.recover_flight(slot, now)
     word, changed = _apply(agent, kind, about, now, min(at, now))
     if word == notice.APPLIED:
+        device.notices += 1
         for slot in changed:
             agent.save(slot)
         if not agent.unsaved:  # else it shall come again
@@ -34,13 +43,20 @@ def take(agent, payload):
     return word
 
 
+def _is_within_bounds(device, day, most):
+    if device.notices_day != day:
+        device.notices_day = day
+        device.notices = 0
+    return device.notices < most
+
+
 def _apply(agent, kind, about, now, at):
     """Let it have its effect in memory. Returns what came of it, and the slots to be saved."""
     device, slots = agent.device, agent.slots
     if kind == notice.SUBSCRIPTIONS:
         return notice.of_subscriptions(slots, device, about, now, at)
     if kind == notice.REGISTERED:
-        return notice.registered(device), ()
+        return notice.registered(slots, device, at)
     if kind == notice.DEREGISTERED:
         return notice.deregistered(device, agent.token, at), ()
     for slot in slots:

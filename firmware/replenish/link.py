@@ -91,6 +91,8 @@ def accept(agent, token, now):
     linked(agent.device)
     agent.save_device()
     drop_orders(agent, now)
+    agent.device.subscriptions_at = now  # no slot's is known; what a notice says from before this link is over
+    agent.save_device()
     return None
 
 

@@ -63,6 +63,7 @@ class Device:
         self.time_sure = False  # a clock was believed since the start
         self.status_sent = False  # deviceStatus of this reporting day
         self.told_fault = None
+        self.notices_day = self.notices = 0  # how many notices were applied on this day
 
     def fault(self, now):
         """The most serious fault by its name in the state topic, or None."""

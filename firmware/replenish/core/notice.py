@@ -48,7 +48,8 @@ def of_order(slot, event, event_id, now, at, delivery_at):
     """
     order = slot.order
     before = _kept(order)
-    if _awaits(order, event_id) and at + _EARLY_S >= (order.unknown_at or order.asked_at or order.since):
+    # Of two attempts without an answer the latest counts: from before it, an earlier one may have ended, and it made another.
+    if _awaits(order, event_id) and at + _EARLY_S >= (order.asked_at or order.since):
         order.adopt(now, event_id, at, now + slot.rules["poll_interval_s"])
     elif event_id != order.held_id():
         return NOT_OURS
@@ -57,11 +58,10 @@ def of_order(slot, event, event_id, now, at, delivery_at):
 
 
 def _awaits(order, event_id):
-    """Whether an intent has no answer, so that a notice with this id may be the answer (law 3)."""
-    if order.state == o.ASKING:
-        return order.unknown_at
-    held_id = order.held_id()
-    return order.state == o.IN_DOUBT and event_id != held_id and (not held_id or order.reason == o.NOT_REPEATED)
+    """Whether an intent has no answer, so that a notice with this id may be the answer (law 3). The ids that are kept are older."""
+    if event_id in (order.own_id, order.progress_id):
+        return False
+    return order.unknown_at if order.state == o.ASKING else order.state == o.IN_DOUBT and not order.held_id()
 
 
 def _kept(order):
@@ -75,25 +75,34 @@ def of_subscriptions(slots, device, subscribed, now, at):
 
     A notice that does not name every slot says nothing of the others, so they ask again before they order.
     """
-    named = [slot for slot in slots if slot.id in subscribed]
-    if not named:
+    if not [slot for slot in slots if slot.id in subscribed]:
         return NOT_OURS, ()
     if at < device.subscriptions_at:  # what was said later stands
         return STALE, ()
-    device.subscriptions_at = at if len(named) == len(slots) else 0
-    return APPLIED, [slot for slot in named if slot.order.subscription(now, subscribed[slot.id])]
+    device.subscriptions_at = at
+    unsure = _ask_again([slot for slot in slots if slot.id not in subscribed])
+    return APPLIED, unsure + [slot for slot in slots if slot.id in subscribed and slot.order.subscription(now, subscribed[slot.id])]
 
 
-def registered(device):
-    """The customer registered the device and chooses next what to subscribe to: have a fresh look before the next order."""
-    if not device.subscriptions_at:
-        return STALE
-    device.subscriptions_at = 0
-    return APPLIED
+def _ask_again(slots):
+    """These slots have a fresh look before they order. Returns those of which that is new."""
+    sure = [slot for slot in slots if slot.order.subscribed == 1]
+    for slot in sure:
+        slot.order.subscribed = 0
+    return sure
+
+
+def registered(slots, device, at):
+    """The customer registered the device and chooses next what to subscribe to. Returns what came of it, and the slots whose order
+    changed."""
+    if at < device.subscriptions_at:
+        return STALE, ()
+    device.subscriptions_at = at
+    return APPLIED, _ask_again(slots)
 
 
 def deregistered(device, token, at):
-    """The customer let the device go, and `token` with it. If the service answered since, it was linked again before this came."""
+    """The customer let the device go, and `token` with it. If it was linked or the service answered since, that is over."""
     if not device.linked or at < device.subscriptions_at:
         return STALE
     device.linked = False

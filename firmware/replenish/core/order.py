@@ -239,8 +239,6 @@ class Order:
         self.asked_at = self.unknown_at or self.asked_at or at  # the service takes the first attempt that reaches it
         if self.reason == NO_USABLE_ID:  # all but its id was known
             self.own_id = event_id
-        elif self.state == ASKING and event_id == self.progress_id:  # a probe, and the block goes on
-            self.block(now, event_id, next_poll)
         else:
             if self.state == ASKING:
                 self.on(ACCEPTED_OK, now, ORDER_ACCEPTED)
@@ -294,8 +292,7 @@ class Order:
         """STALE or LOST: no evidence is not permission (law 12)."""
         self.on(event, now, reason)
         self.flags = self.flags & ~(IN_FLIGHT | PROBING) | DOUBTED
-        self.asked_at = self.unknown_at or self.asked_at  # the intent is as old as its oldest attempt that may have acted
-        self.next_try = self.unknown_at = 0
+        self.next_try = 0
 
     def damaged(self, now):
         """The record of this order could not be read: it may have been anything, so no order until the doubt ends."""
