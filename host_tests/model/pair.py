@@ -110,43 +110,47 @@ class Pair:
                 for clock in {fact.clock, "lost"}:
                     self.joint.append((fact, fact._replace(cuts=fact.cuts - 1, clock=clock), cut))
         start = {(self.facts[-1]._replace(clock="right", held=False), number[START]): 1 << number[START]}
-        self.reached, self.depth = self.spread(start)
+        self.reached = self.spread(start)
         self.states = sum(row.bit_count() for row in self.reached.values())
 
-    def spread(self, rows: dict[tuple[Shared, int], int]) -> tuple[dict[tuple[Shared, int], int], int]:
-        """Everything to be reached from `rows`, and in how many moves."""
-        reached, layer, depth = dict(rows), rows, 0
-        while True:
-            new: dict[tuple[Shared, int], int] = {}
-            for (fact, first), row in layer.items():
-                self._move(fact, first, row, new)
-            layer = {}
-            for key, row in new.items():
-                fresh = row & ~reached.get(key, 0)
+    def spread(self, rows: dict[tuple[Shared, int], int]) -> dict[tuple[Shared, int], int]:
+        """Everything to be reached from `rows`."""
+        reached, todo = dict(rows), dict(rows)
+        while todo:
+            fact, first = key = next(iter(todo))
+            row = self._moved_alone(fact, first, todo.pop(key), reached)
+            for after, fresh in self._moved(fact, first, row):
+                fresh &= ~reached.get(after, 0)
                 if fresh:
-                    layer[key] = fresh
-                    reached[key] = reached.get(key, 0) | fresh
-            if not layer:
-                return reached, depth
-            depth += 1
+                    reached[after] = reached.get(after, 0) | fresh
+                    todo[after] = todo.get(after, 0) | fresh
+        return reached
 
-    def _move(self, fact: Shared, first: int, row: int, new: dict[tuple[Shared, int], int]) -> None:
-        """Where the pairs of a first slot and a row of second ones lead."""
-        seconds = self.alone[fact].image(row)
+    def _moved_alone(self, fact: Shared, first: int, row: int, reached: dict[tuple[Shared, int], int]) -> int:
+        """The row with all that the second slots of it reach while the first one rests, and was not reached yet."""
+        before, all_new = reached[fact, first], row
+        while row:
+            after = self.alone[fact].image(row)
+            if fact in self.asks and self.rest >> first & 1:
+                after |= self.asks[fact].image(row)
+            row = after & ~before & ~all_new
+            all_new |= row
+        reached[fact, first] = before | all_new
+        return all_new
+
+    def _moved(self, fact: Shared, first: int, row: int) -> Iterator[tuple[tuple[Shared, int], int]]:
+        """Where the pairs of a first slot and a row of second ones lead by moves of the first, and of both."""
         for after in self.alone[fact].lists[first]:
-            new[fact, after] = new.get((fact, after), 0) | row
+            yield (fact, after), row
         if fact in self.asks:
             resting = row & self.rest
             for after in self.asks[fact].lists[first] if resting else ():
-                new[fact, after] = new.get((fact, after), 0) | resting
-            if self.rest >> first & 1:
-                seconds |= self.asks[fact].image(row)
-        new[fact, first] = new.get((fact, first), 0) | seconds
+                yield (fact, after), resting
         for before, later, moves in self.joint:
             if before == fact:
                 seconds = moves.image(row)
                 for after in moves.lists[first]:
-                    new[later, after] = new.get((later, after), 0) | seconds
+                    yield (later, after), seconds
 
     def transitions(self) -> int:
         """How many moves there are between the states; the two slots are alike, so those of the second are as many."""
@@ -180,5 +184,5 @@ class Pair:
         both = sum(1 << n for n in idle)
         goal = {(fact, n): both & self.reached.get((fact, n), 0) for fact in self.facts for n in idle}
         self.turn_back()
-        fine, _ = self.spread({key: row for key, row in goal.items() if row})
+        fine = self.spread({key: row for key, row in goal.items() if row})
         return sum((row & ~fine.get(key, 0)).bit_count() for key, row in self.reached.items())

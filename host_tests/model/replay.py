@@ -11,13 +11,15 @@ import json
 import random
 from collections.abc import Iterator
 
-from replenish import asking, ordering
-from replenish.core import news, policy
+from replenish import app, asking, ordering
 from replenish.core import order as o
+from replenish.core import policy
 from replenish.core.isotime import text
 
+from host_tests.fakes import notices
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY, PowerCut
+from host_tests.fakes.replaced import Replaced
 from host_tests.model.slot import Model, Slot
 
 STATUSES = {
@@ -27,6 +29,7 @@ STATUSES = {
     "DELIVERED": "Closed",
     "CANCELLED": "Canceled",
 }
+NOTICES = {"STATUS_PLACED": notices.PLACED, "STATUS_SHIPPED": notices.SHIPPED, "CANCELLED": notices.CANCELLED}
 UNSUBSCRIBED = 400, {}, b'{"message":"Slot is unsubscribed"}'
 # What a request meets, by the words of the model: for `Service.next`. The answers that name an order are the service's own.
 FAULTS = {
@@ -35,15 +38,17 @@ FAULTS = {
     "the service refuses the request": 400,
     "the service says: unsubscribed": UNSUBSCRIBED,
 }
-# What the customer and the service do to an order: its status afterwards.
+# What the customer and the service do to an order.
 LIVES = {
-    "the order is placed": "Authorized",
-    "the order is shipped": "Shipped",
-    "the customer declines the order": "Canceled",
-    "the customer cancels the order": "Canceled",
-    "the order is not resolved in 72 hours": "Canceled",
-    "the box arrives": "Closed",
+    "the order is placed": "STATUS_PLACED",
+    "the order is shipped": "STATUS_SHIPPED",
+    "the customer declines the order": "CANCELLED",
+    "the customer cancels the order": "CANCELLED",
+    "the order is not resolved in 72 hours": "CANCELLED",
+    "the box arrives": "DELIVERED",
 }
+APART_S = 700  # more than the ten minutes by which a notice may be older than the intent whose order it names
+SEEN = 18  # ids of notices that the device remembers
 LEVELS = {"the slot is used up": 2, "the box is opened and filled in": 10, "the slot is filled from a shop": 10}
 # What the agent does in the same step as what made it due.
 AT_ONCE = (
@@ -75,6 +80,9 @@ class Bench:
     def __init__(self) -> None:
         self.appliance = Appliance(["A"], confirm_s=0, resolution_grace_s=259200, max_orders_30_days=100)
         self.service = self.appliance.service
+        self.dates: dict[tuple[int, str], int] = {}  # when what happened to which order
+        self.applied: list[bytes] = []  # notices
+        self.sent = self.adopted = 0
         self.observe()
 
     @property
@@ -89,10 +97,11 @@ class Bench:
         return self.agent.tell_time()
 
     def observe(self) -> None:
-        """What the agent does in each step before it calls anybody."""
-        self.appliance.clock.pass_s(2)
-        self.slot.sample_at = 0
-        self.agent._observe(self.slot, self.now())
+        """What the agent does in each step before it calls anybody, twice: a level is believed when two readings agree."""
+        for _ in range(2):
+            self.appliance.clock.pass_s(2)
+            self.slot.sample_at = 0
+            self.agent._observe(self.slot, self.now())
 
     def id_of(self, number: int) -> str:
         return self.service.orders[number - 1].id if number else ""
@@ -106,13 +115,17 @@ class Bench:
             order.subscribed = 1
         if order.state in (o.ASKING, o.BLOCKED):
             order.next_try = 0
-            order.asked_at = min(order.asked_at, now - DAY)
-        return policy.order_wait(self.slot, device, now) == ""
+        asked_at = order.asked_at
+        order.asked_at = min(asked_at, now - DAY)  # the probe interval is over
+        wait = policy.order_wait(self.slot, device, now)
+        order.asked_at = asked_at
+        return wait == ""
 
     # Moves
 
     def ask(self, script: list[str]) -> None:
         """One replenish call, during which all of `script` happens."""
+        self.appliance.clock.pass_s(APART_S)
         answer = self.service.call
 
         def call(request):
@@ -127,7 +140,10 @@ class Bench:
                     self.live(told)
                 elif told.startswith(("the request", "the service")):
                     self.service.next("replenish", *_meets(told))
+                    orders = len(self.service.orders)
                     said = answer(request)
+                    if len(self.service.orders) > orders:
+                        self._before_the_call()
             return said
 
         self.service.call = call  # type: ignore[method-assign]
@@ -139,15 +155,22 @@ class Bench:
         finally:
             del self.service.call
 
+    def _before_the_call(self) -> None:
+        """What ended while a call was under way that then made an order ended long before it: the seconds of a call are none."""
+        for happened, at in self.dates.items():
+            self.dates[happened] = min(at, self.slot.order.asked_at - APART_S)
+
     def live(self, told: str) -> None:
         order = self.service.open_order("A")
-        order.status = LIVES[told]
+        order.status = STATUSES[LIVES[told]]
+        self.dates[self.service.orders.index(order) + 1, LIVES[told]] = self.now()
         order.open = told in ("the order is placed", "the order is shipped")
         order.delivery = text(self.appliance.clock.seconds + 3 * DAY)
 
-    def date(self, in_time: bool) -> None:
-        """A cancellation that comes now is one within the 72 hours, or is not."""
-        self.slot.order.accepted_at = self.now() - (3600 if in_time else 73 * 3600)
+    def date(self, in_time: bool) -> int:
+        """A cancellation that comes now is one within the 72 hours, or is not. Returns when the order was accepted."""
+        self.slot.order.accepted_at = self.now() - (3600 if in_time else 80 * 3600)
+        return self.slot.order.accepted_at
 
     def poll(self, told: str, slot: Slot, model: Model) -> None:
         order, event = self.slot.order, told.split()[3].strip(",")
@@ -161,15 +184,28 @@ class Bench:
         self.service.next("order_info", 400 if event == "that" else body)
         asking.order_info(self.agent, self.slot)
 
-    def notice(self, told: str, slot: Slot) -> None:
+    def notice(self, told: str, slot: Slot, model: Model) -> None:
+        """A notification, as the maker's cloud hands it to the device; then it comes again, and so does an old one."""
         words = told.split()
         number, event = int(words[4]), words[6]
-        order, now = self.slot.order, self.now()
-        if self.id_of(number) == order.held_id():
-            if event == "CANCELLED":
-                self.date(slot.orders[number - 1].status != "timed out")
-            news.learn(self.slot, getattr(o, event), now, now, now + 3 * DAY)
-            self.agent.save(self.slot)
+        order, at, adopted = self.slot.order, self.dates[number, event], model.adopts(slot, number, event)
+        ours = adopted or number == model.follows(slot)
+        if event == "CANCELLED" and ours:
+            accepted_at = self.date(slot.orders[number - 1].status != "timed out")
+            order.unknown_at = accepted_at if adopted and order.unknown_at else order.unknown_at
+        order.missing_since = min(order.missing_since, at)  # one from before that says no more (README.md)
+        self.sent += 1
+        self.adopted += adopted
+        delivery_at = 0 if event == "CANCELLED" else self.now() + 3 * DAY
+        payload = notices.packed(notices.of_order(NOTICES[event], at, self.sent, self.id_of(number), delivery_at=delivery_at))
+        word = self.agent.notice(payload)
+        if (word == "not_ours") != (not ours) or word not in ("applied", "stale", "not_ours"):
+            raise Differs(f"{told}: {word}")
+        if word == "applied":
+            self.applied.append(payload)
+        for old in self.applied[-SEEN:][:1] + self.applied[-1:]:
+            if self.agent.notice(old) != "duplicate":
+                raise Differs("a notice is applied again")
 
     def pass_time(self, told: str) -> None:
         order, now = self.slot.order, self.now()
@@ -198,7 +234,7 @@ class Bench:
         elif told.startswith("a poll"):
             self.poll(told, slot, model)
         elif told.startswith("a notice"):
-            self.notice(told, slot)
+            self.notice(told, slot, model)
         elif told == "a person lets it go on":
             self.agent.resume()
         elif told in ("the slot is unsubscribed", "the slot is subscribed again"):
@@ -233,13 +269,10 @@ class Replay:
         self.calls = 0
 
     def _choices(self, slot: Slot) -> list[tuple[str, Slot]]:
-        moves = [move for move in self.model.moves(slot, "right") if not self._adopts(slot, move[0])]
+        moves = list(self.model.moves(slot, "right"))
         for told, after in self.model.cut(slot):
             moves.append(("POWER CUT" + (told and ", ") + told, after))
         return moves + list(self.model.resume(slot))
-
-    def _adopts(self, slot: Slot, told: str) -> bool:
-        return told.startswith("a notice") and self.model.adopts(slot, int(told.split()[4]))
 
     def _choose(self, slot: Slot) -> tuple[str, Slot]:
         """Any move; what brings an order on more often than what hinders it, so that stories get far."""
@@ -300,7 +333,9 @@ class Replay:
 
 
 def replays(model: Model, stories: int, steps: int, seed: int = 1) -> Iterator[Replay]:
-    for number in range(stories):
-        replay = Replay(model, seed * 1000003 + number)
-        replay.run(steps)
-        yield replay
+    """With all modules kept in memory: to load them again for each call and each notice takes half the time."""
+    with Replaced(app, forget=lambda name: None):
+        for number in range(stories):
+            replay = Replay(model, seed * 1000003 + number)
+            replay.run(steps)
+            yield replay

@@ -36,7 +36,7 @@ Move = tuple[str, "Slot"]
 
 class Order(NamedTuple):
     status: str = "pending"
-    news: bool = True  # something of it happened since the intent, so a notice may be the intent's
+    news: int = 0  # how many of the things that one is notified of happened since the intent: such a notice may be the intent's
     young: bool = False  # the intent that has no answer yet made it, no longer than `intent_fresh_s` ago
 
 
@@ -79,7 +79,7 @@ class Slot(NamedTuple):
     def with_status(self, number: int, status: str) -> Slot:
         orders = list(self.orders)
         before = orders[number - 1]
-        orders[number - 1] = before._replace(status=status, news=before.news or status not in ("home", "used"))
+        orders[number - 1] = before._replace(status=status, news=before.news + (status not in ("home", "used")))
         return self._replace(orders=tuple(orders))
 
     def on(self, event: str, reason: str = "", **more: Any) -> Slot:
@@ -122,7 +122,7 @@ class Model:
         """The intent is durable, and the request leaves."""
         if slot.state == "idle" and not slot.doubted:
             slot = slot._replace(own=0, progress=0)
-        orders = tuple(order._replace(news=False, young=order.young and slot.unknown != "") for order in slot.orders)
+        orders = tuple(order._replace(news=0, young=order.young and slot.unknown != "") for order in slot.orders)
         licence = slot.justified or slot.state == "blocked" and slot.old and slot.low
         broken = "law 2: a call while a box stands unopened" if slot.box() and not (licence or slot.open_order()) else ""
         if slot.unknown == "stale":
@@ -217,9 +217,11 @@ class Model:
             return slot.on("EXPECTED", "expected")
         return slot.on("RELEASED", extra=True, at_home=False, justified=True)
 
-    def adopts(self, slot: Slot, number: int) -> bool:
+    def adopts(self, slot: Slot, number: int, event: str) -> bool:
         """Law 3: news of an order, from after an intent that has no answer, is its answer."""
-        if slot.flight[0] or not slot.orders[number - 1].news:
+        order = slot.orders[number - 1]
+        told = [happened for happened in HISTORY[order.status] if happened in NOTICES]
+        if slot.flight[0] or event not in told[len(told) - order.news :]:
             return False
         if number in (slot.own, slot.progress):  # law 9: news of an earlier order never changes a newer one
             return False
@@ -235,7 +237,7 @@ class Model:
 
     def notice(self, slot: Slot, number: int, event: str) -> Slot:
         in_time = slot.orders[number - 1].status != "timed out"
-        if self.adopts(slot, number):
+        if self.adopts(slot, number, event):
             return self.learn(self.adopt(slot, number), event, in_time)
         return self.learn(slot, event, in_time) if number == self.follows(slot) else slot
 
@@ -318,7 +320,7 @@ class Model:
     def order(self, slot: Slot) -> Slot:
         """A real order comes to be."""
         broken = "" if slot.justified else "law 1: a second real order for one need"
-        ended = [order._replace(news=False) for order in slot.orders]  # before this one: seconds count as none (README.md)
+        ended = [order._replace(news=0) for order in slot.orders]  # before this one: seconds count as none (README.md)
         return slot._replace(orders=(*ended, Order(young=True)), justified=False, broken=slot.broken or broken)
 
     def order_moves(self, slot: Slot) -> Iterator[Move]:
@@ -351,7 +353,7 @@ class Model:
             for event in HISTORY[order.status]:
                 if event in NOTICES:
                     after = self.notice(slot, number, event)
-                    if after != slot and number != self.follows(slot) and not self.adopts(slot, number):
+                    if after != slot and number != self.follows(slot) and not self.adopts(slot, number, event):
                         after = after._replace(broken="law 9: news of one order changes another")
                     yield f"a notice of order {number} says {event}", after
 
@@ -432,10 +434,11 @@ class Model:
         if self.asks_the_past:
             used |= {slot.own, slot.progress}
         locked = slot.open_order()
+        waits = asking and (slot.unknown or slot.flight[0]) or state == "in_doubt" and not self.follows(slot)  # so it may adopt
         places, orders, boxes = {0: 0, PAST: PAST}, [], 0
         for number, order in enumerate(slot.orders, 1):
             box = order.status == "home" and number not in used
-            news = order.news and number not in (slot.own, slot.progress) and (asking or state == "in_doubt")
+            news = order.news if waits and number not in (slot.own, slot.progress) else 0
             if number in used or number == locked or box and not boxes or news:
                 places[number] = len(orders) + 1
                 orders.append(order._replace(news=news, young=self.is_young(slot, order)))

@@ -52,9 +52,9 @@ def test_every_state_is_visited(walk: Walk) -> None:
 
 
 def test_two_slots_and_a_power_cut_break_no_law_and_always_find_back_to_idle() -> None:
-    """`make model` allows three power cuts, in twice the time."""
+    """`make model` allows three power cuts, in three times the time."""
     pair = Pair(Pairable(), 1)
-    assert pair.states > 10_000_000 and pair.transitions() > 100_000_000 and pair.depth > 60
+    assert pair.states > 10_000_000 and pair.transitions() > 100_000_000
     assert {fact.cuts for fact, _ in pair.reached} == {0, 1}
     assert pair.broken() == 0
     assert pair.never_idle() == 0
@@ -112,8 +112,10 @@ def test_what_is_tidied_away_changes_nothing() -> None:
 
 @pytest.mark.parametrize("device", wrong.DEVICES, ids=lambda device: device.__name__)
 def test_a_wrong_device_is_caught_with_a_shortest_story(device: type[Model]) -> None:
-    walk = Walk(device())
-    caught = fault(walk, device())
+    # A forgotten need is one in all that can be reached, which is much: so without what two slots do without, as make model is not.
+    model = type(device.__name__, (device, Pairable), {})() if "forgotten" in CAUGHT[device.__name__][0] else device()
+    walk = Walk(model)
+    caught = fault(walk, model)
     assert caught
     said, place = caught
     words, length = CAUGHT[device.__name__]

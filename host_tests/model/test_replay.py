@@ -15,15 +15,17 @@ STORIES, STEPS = 1000, 30
 def test_a_thousand_stories_of_the_model_are_those_of_the_agent() -> None:
     told: set[str] = set()
     states: set[str] = set()
-    calls = orders = cuts = 0
+    calls = orders = cuts = applied = adopted = 0
     for replay in replays(Model(), STORIES, STEPS):
         told.update(replay.told)
+        applied += len(replay.bench.applied)
+        adopted += replay.bench.adopted
         states.add(replay.slot.state)
         calls += replay.calls
         orders += len(replay.slot.orders)
         cuts += sum(words.startswith("POWER CUT") for words in replay.told)
     assert states == set(diagram.Table(diagram.SOURCE.read_text()).states)
-    assert calls > 2000 and orders > 1000 and cuts > 1000
+    assert calls > 2000 and orders > 1000 and cuts > 1000 and applied > 500 and adopted > 200
     for words in (
         "POWER CUT, after the first of two records",
         "POWER CUT, filled and used up while off",
@@ -34,7 +36,17 @@ def test_a_thousand_stories_of_the_model_are_those_of_the_agent() -> None:
 
 @pytest.mark.parametrize(
     "device",
-    [wrong.EagerProbe, wrong.OneId, wrong.OldOrderEndsDoubt, wrong.DeliveredIsRefilled, wrong.NeedForgotten, wrong.Impatient],
+    [
+        wrong.EagerProbe,
+        wrong.OneId,
+        wrong.OwnIdFirst,
+        wrong.OldOrderEndsDoubt,
+        wrong.OldNoticeAdopted,
+        wrong.AnyNoticeApplied,
+        wrong.DeliveredIsRefilled,
+        wrong.NeedForgotten,
+        wrong.Impatient,
+    ],
     ids=lambda device: device.__name__,
 )
 def test_a_wrong_model_is_noticed(device: type[Model]) -> None:
