@@ -179,7 +179,7 @@ class Agent:
         if self._spoiled:
             return "busy"
         self._spoiled = True
-        needed = "inbox", "services.notification", "core.notice"
+        needed = "inbox", "services.notification", "core.notice", "core.strictjson"
         for name in needed:
             forget(name)  # as in `_reload`
         from .inbox import take

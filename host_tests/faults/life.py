@@ -17,6 +17,7 @@ from replenish.io import console
 from replenish.services.call import Answer
 from replenish.store.ledger import DEVICE, Ledger
 
+from host_tests.fakes import notices
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY
 from host_tests.fakes.replaced import Replaced
@@ -34,6 +35,7 @@ _FIRST_LEVEL = 3  # phases before the level has been read: the boot, and one in 
 _STARTS = 100  # so often a supervisor starts it again before the test gives up
 # Loaded when they are needed. A start after a crash begins without them, as a board's does.
 _LAZY = "startup version face services.lwa core.late core.level core.forecast store.recovery store.reading store.flashscan".split()
+_OF_NOTICE = "inbox services.notification core.notice core.strictjson".split()  # after a crash `Agent.notice` lets go of these itself
 
 
 class Time:
@@ -103,6 +105,8 @@ class Life(Appliance):
         self.phase = self.acts = self.began = self.repeats = 0
         self.commanded = False  # what the appliance has to do in this phase is done
         self.cancelled_at = 0
+        self.payload = b""  # of the notice that the maker's cloud has for the device
+        self.told = ""  # what came of it
         self.wait = 1
         self.damage = []  # lines that tell of records that were not to be trusted
         self.todo = _boot
@@ -144,7 +148,8 @@ class Life(Appliance):
             before = self.faults.spare(True)  # who mounts is not the agent
             self.medium.reopen()
             self.faults.spare(before)
-        self.todo = _once if self.commanded else todo
+        self.todo = _once if self.commanded or self.told == "busy" else todo
+        self.told = ""
 
     def act(self):
         """What the agent does: the part that is made to fail."""
@@ -156,8 +161,8 @@ class Life(Appliance):
         store = self.agent.ledger.store
         if store.must_restart or self.agent.fault == "store_failed" and self.acts % _PATIENCE == 0:
             return self.restart()
-        self.commanded = SCRIPT[self.phase][2] != _once
-        if SCRIPT[self.phase][3](self) and not self.agent.unsaved:
+        self.commanded = SCRIPT[self.phase][2] != _once and self.told not in ("busy", "not_durable")
+        if self.told != "busy" and SCRIPT[self.phase][3](self) and not self.agent.unsaved:
             self.phase += 1
             self.acts = 0
             self.commanded = False
@@ -170,11 +175,11 @@ class Life(Appliance):
         self.wait = 1
         # Of a module whose import failed at one certain allocation MicroPython 1.25 keeps an entry without a value; to import it
         # again would end the interpreter, which is a crash as well, but not one that is told here.
-        _let_go()
+        _let_go(_LAZY)
 
     def restart(self, seconds=60):
         """The supervisor starts the agent anew, as often as it takes."""
-        _let_go()
+        _let_go(_LAZY + _OF_NOTICE)
         for _ in range(_STARTS):
             self.clock.pass_s(seconds)
             try:
@@ -276,8 +281,8 @@ class Life(Appliance):
         return self.world() + hexlify(hashlib.sha256(inside).digest()[:10]).decode()
 
 
-def _let_go():
-    for name in _LAZY:
+def _let_go(names):
+    for name in names:
         forget(name)
 
 
@@ -333,6 +338,12 @@ def _refilled(life):
     life.agent.slot("A").refilled()
 
 
+def _notice(life):
+    """The notice arrives. What could not be kept comes again; so does what came to an agent whose last act was broken off, after a step
+    that goes back to what is durable."""
+    life.told = life.agent.notice(life.payload)
+
+
 def _stop(life):
     life.agent.stop("end")
 
@@ -369,8 +380,19 @@ def _ordered_elsewhere(life):
 
 
 def _cancelled(life):
-    life.service.end("A", "Cancelled")
     life.cancelled_at = life.clock.seconds
+    _write(life, notices.CANCELLED)
+    life.service.end("A", "Cancelled")
+
+
+def _authorized_and_told(life):
+    _authorized(life)
+    _write(life, notices.PLACED)
+
+
+def _write(life, name):
+    """The maker's cloud has a notice for the device, of the order that is open."""
+    life.payload = notices.packed(notices.of_order(name, life.clock.seconds, life.phase, life.service.open_order("A").id))
 
 
 def _lost(life):
@@ -378,6 +400,12 @@ def _lost(life):
 
 
 # When it is time for what comes next.
+
+
+def _asked(life):
+    """A call left, and the agent knows that it does not know what came of it; or it has asked once more since."""
+    order = life.agent.slots[0].order
+    return life.service.open_order("A") and order.names()[0] == "asking" and order.unknown_at or _holds_id(life)
 
 
 def _now(life):
@@ -413,8 +441,9 @@ SCRIPT = (
     ("refilled", _full, _once, _state("idle")),
     ("blocked", _ordered_elsewhere, _once, _holds_id),
     ("restart while blocked", None, _boot, _now),
-    ("cancelled", _cancelled, _once, _state("held")),
-    ("ordered again", _lost, _once, _holds_id),
+    ("cancelled", _cancelled, _notice, _state("held")),
+    ("ordered again", _lost, _once, _asked),
+    ("a notice answers", _authorized_and_told, _notice, _state("placed")),
     ("a person refilled", _full, _refilled, _now),
     ("delivered again", _closed, _once, _state("idle")),
     ("stop", None, _stop, _now),

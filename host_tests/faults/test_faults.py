@@ -14,6 +14,8 @@ LEAST = {
     ("memory", "littlefs", "once", "5", "9"): (3000, 2000),
     ("memory", "flashlog", "lasting", "6", "7"): (2000, 2000),
     ("memory", "folder", "once", "25", "26"): (2000, 2000),
+    ("memory", "flashlog", "once", "30", "30"): (800, 700),  # a notice of a cancellation
+    ("memory", "littlefs", "once", "35", "35"): (700, 600),  # a notice that answers a lost call
     ("world", "littlefs", "once"): (3000, 700),
     ("world", "flashlog", "once"): (1000, 150),
     ("world", "folder", "once"): (500, 80),

@@ -35,6 +35,7 @@ class Walk:
         self.depth = self.transitions = 0
         self.found: Place | None = None
         self.after: dict[Place, list[Place]] = {}
+        self._judged: dict[Slot, Slot] = {}
         layer = list(self.came)
         while layer and not self.found:
             layer = list(self._next(model, layer, stop))
@@ -44,7 +45,10 @@ class Walk:
         for place in layer:
             after = self.after[place] = []
             for told, (slot, clock) in steps(model, place):
-                new = model.judged(slot), clock
+                judged = self._judged.get(slot)
+                if judged is None:
+                    judged = self._judged[slot] = model.judged(slot)
+                new = judged, clock
                 after.append(new)
                 self.transitions += 1
                 if new not in self.came:
