@@ -163,7 +163,7 @@ def test_every_body_broken_byte_by_byte():
 def read_greedy(given):
     """Takes as many bytes as the bound has for an answer of this size, and so with what reading takes one too many."""
     junk = bytearray(bound(given.body))
-    return junk and drs.read_replenish(given)
+    return junk and drs_answers.read_replenish(given)
 
 
 def read_raising(given):
