@@ -71,12 +71,39 @@ def test_a_new_rate_is_learned_within_weeks():
     assert 2.5 < level.rate < 3.01
 
 
-def test_what_nobody_uses_any_more_lasts_longer_and_longer():
+def check_unused(days, counted):
     level, now = lived(lambda day: 5.0, 70)
-    left = [forecast.days_left(level, 50.0, now + days * DAY) for days in (0, 10, 20, 100)]
-    for days, found in zip((0, 10, 20, 100), left):
-        assert near(found, 10 * (11 + days) / 11), (days, found)
+    found = forecast.days_left(level, 50.0, now + days * DAY)
+    assert near(found, 10 * (11 + counted) / 11), found
     assert level.rate_at == START + 69 * DAY, "asking changes nothing"
+
+
+def test_what_nobody_uses_any_more_lasts_longer_and_longer():
+    cases(check_unused, [(days, days) for days in (0, 1, 3, 30, 100)])
+
+
+def test_an_absence_of_up_to_a_month_is_no_news():
+    cases(check_unused, [(days, 3) for days in (4, 10, 29)])
+    level, now = lived(lambda day: 5.0, 70)
+    week = level.week
+    forecast.count(level, 1.0, now + 14 * DAY + 8 * HOUR)
+    assert near(level.rate, 5) and level.week == week and level.used == 1.0
+    forecast.count(level, 4.0, now + 14 * DAY + 20 * HOUR)
+    forecast.count(level, 5.0, now + 16 * DAY - HOUR)
+    assert near(level.rate, 5), "the day of the return is a day like others"
+    level, now = lived(lambda day: 5.0, 70)
+    forecast.count(level, 1.0, now + 40 * DAY)
+    assert level.rate < 2, "nobody is away for so long"
+
+
+def test_for_irregular_use_every_silence_counts():
+    dice = chance.Random(4)
+    days = [20.0 if dice.below(4) == 0 else 0.0 for _ in range(200)]
+    level, now = lived(lambda day: days[day], 200)
+    assert level.week[7] > 32 and 4 < level.rate < 7
+    left = forecast.days_left(level, 50.0, now)
+    assert forecast.days_left(level, 50.0, now + 10 * DAY) > 1.6 * left
+    assert forecast.days_left(level, 50.0, now + 20 * DAY) > 2.2 * left
 
 
 def test_use_after_a_long_silence_is_spread_over_it():
@@ -167,11 +194,14 @@ def test_confidence_comes_with_weeks_and_with_days_that_are_alike():
     cases(check_confidence, table)
 
 
-def test_an_unsure_forecast_asks_earlier_by_half_at_most():
-    for days, lead in ((2, 8.0), (10, 12.0), (20, 10.0), (40, 8.0)):
-        level, now = lived(lambda day: 5.0, days)
-        assert forecast.lead_days(level, 8, now) == lead
-    assert forecast.lead_days(level, 0, now) == 0
+def test_what_days_are_usually_off_by_lets_an_order_come_earlier():
+    level, now = lived(lambda day: 5.0, 40)
+    assert 7.5 <= forecast.lead_days(level, 7) < 8, "half a day for the hour of the order"
+    level, now = lived(lambda day: 0.0 if day % 2 else 10.0, 140)  # two weeks' shares are alike: each day is off by all of itself
+    assert 24 <= level.week[7] <= 44
+    spread = 1.25 * level.week[7] / 32
+    for days in (1, 4, 9):
+        assert near(forecast.lead_days(level, days), days + 0.5 + spread * (1, 2, 3)[(1, 4, 9).index(days)], 0.001)
 
 
 def test_a_year_of_chance_leaves_numbers_that_are_numbers():

@@ -68,6 +68,18 @@ def test_a_hold_from_before_ends_at_its_own_time_and_one_from_since_is_as_long()
         assert order.since == before and order.missing_since == now + 1 + 5 * HOUR
 
 
+def test_the_wait_for_a_refill_is_not_shortened():
+    """When it began is not kept, so it may last longer."""
+    appliance, _, _ = late_appliance(5 * HOUR)
+    agent = appliance.agent
+    order = agent.slots[0].order
+    now = agent.tell_time()
+    order.since, order.asked_at, order.next_try, order.state = now - DAY, now - DAY, now + DAY, 6
+    agent.time.late, agent.time.late_since = 5 * HOUR, now + 1
+    postpone(agent)
+    assert order.next_try == now + DAY + 5 * HOUR
+
+
 def test_an_attempt_of_unknown_outcome_is_not_made_younger():
     """When exactly the clock was how late is not known; a call may be repeated only while the attempt is surely fresh (law 3)."""
     appliance, _, _ = late_appliance(5 * HOUR)

@@ -188,6 +188,23 @@ def test_gaussian_noise_is_no_use_no_refill_and_no_need():
     assert bench.use() < 5, "at most what the noise is wide, once"
 
 
+def test_noise_between_rare_readings_is_no_refill():
+    """A reading an hour: two in a row that are high are not rare, after two that were low."""
+    dice = chance.Random(11)
+
+    def noisy():
+        return level + sum([dice.fraction() - 0.5 for _ in range(12)]) * 2  # a sigma of 2 % of the capacity
+
+    level = 60
+    bench = Bench(noisy, sensor={"period_s": HOUR})
+    bench.live(60 * DAY)
+    assert max(bench.shown) - min(bench.shown) > 10, "it was noisy"
+    assert bench.level.refills == 0
+    level = 90
+    bench.live(3 * HOUR)
+    assert bench.level.refills == 1 and 22 < bench.level.refill_amount < 42
+
+
 def test_a_coarse_sensor_is_counted_by_its_steps():
     bench = Bench(100)
     began = bench.now
@@ -308,6 +325,46 @@ def test_a_partial_refill_counts_above_the_threshold():
     assert bench.level.refills == 1 and bench.level.refill_amount == 80, "both parts of it"
     bench.live(HOUR, 80)
     bench.check(80, 10, 1)
+
+
+def test_what_is_used_around_a_refill_is_use_and_no_smaller_refill():
+    bench = Bench(50)
+    bench.live(2 * MINUTE, 46)
+    bench.live(3 * MINUTE, 96)
+    bench.live(HOUR, 90)
+    assert bench.level.refill_amount == 50
+    bench.check(90, 10, 1)
+
+
+def test_a_container_that_was_lifted_to_be_filled_was_not_empty():
+    bench = Bench(50)
+    bench.live(3 * MINUTE, 0)
+    assert bench.level.value == 0
+    bench.live(HOUR, 96)
+    assert bench.level.refill_amount == 46
+    bench.check(96, 0, 1)
+
+
+def test_a_rest_of_a_pack_leaves_the_stock_though_it_is_no_refill():
+    bench = Bench(2, pack=100)
+    slot = bench.slot
+    slot.stock_by_person(15, bench.now)
+    bench.live(9 * MINUTE, 12)
+    assert slot.at_home() == 15, "not confirmed"
+    bench.live(HOUR)
+    assert slot.at_home() == 5 and slot.need(bench.now) == "low", "as much as before"
+    bench.check(12, 0)
+    bench.live(HOUR, 4)
+    bench.check(4, 8)
+    bench.live(HOUR, 99)
+    bench.check(99, 8, 1)
+    assert slot.apply_refill(bench.now) and bench.level.refill_amount == 95 and slot.at_home() == 0
+    for given in ({}, {"pack": 100}):
+        bench = Bench(2, **given)
+        bench.slot.order.on_hand = 0.0 if given else 15.0
+        bench.live(HOUR, 12)
+        bench.live(HOUR, 99)
+        assert bench.level.refill_amount == 97, "where one refill is all, or nothing was at home, both loads are one"
 
 
 def test_a_refill_while_an_order_is_out_is_kept_in_mind():

@@ -362,12 +362,48 @@ def test_a_refill_takes_from_what_is_at_home():
 
 def test_stock_at_home_is_loaded_before_an_open_orders_pack():
     order = accepted()
-    order.on_hand = 6.0
+    order.on_hand = 7.0
     order.refill(START + DAY, 4, 20)
-    order.refill(START + 2 * DAY, 4, 20)
-    assert (order.on_hand, order.drawn) == (0, 2)
+    order.refill(START + 2 * DAY, 6, 20)
+    assert (order.on_hand, order.drawn) == (0, 3)
     order.deliver(START + 3 * DAY, 20, 10)
-    assert order.on_hand == 18
+    assert order.on_hand == 17
+
+
+def test_a_delivery_ends_every_wait_of_before():
+    order = blocked()
+    order.limit(START, START + 9 * DAY)
+    assert order.next_try
+    order.deliver(START + DAY, 20, 10)
+    assert order.next_try == 0 and state(order) == "awaiting_refill"
+
+
+def check_rest(on_hand, elsewhere, left, drawn):
+    """20 at a time, of which 10 are loaded."""
+    order = accepted()
+    order.on_hand = on_hand
+    order.refill(START + DAY, 10, 20, elsewhere)
+    assert (order.on_hand, order.drawn) == (left, drawn)
+
+
+def test_a_tenth_of_a_pack_is_no_stock_and_no_draw():
+    cases(check_rest, [(13, 0, 3, 0), (12, 0, 0, 0), (8, 0, 0, 0), (7, 0, 0, 3), (9, 4, 0 - 1, 0), (9, 3, 0 - 3, 0), (0, 7, -7, 3)])
+
+
+def test_a_refill_after_the_extra_order_is_of_the_pack_that_stood_there():
+    order = accepted()
+    order.deliver(START, 20, 10)
+    order.expect(START + 14 * DAY)
+    order.intend(START + 14 * DAY, True)
+    order.accept(START + 14 * DAY, "id-2", 0)
+    order.refill(START + 15 * DAY, 10, 20)
+    order.deliver(START + 17 * DAY, 20, 10)
+    assert order.on_hand == 20 and state(order) == "idle", "the second pack is there, whole"
+    order.intend(START + 40 * DAY, True)
+    order.accept(START + 40 * DAY, "id-3", 0)
+    order.on_hand = 0.0
+    order.refill(START + 41 * DAY, 10, 20)
+    assert order.drawn == 10, "once"
 
 
 def check_refill_ends(prepare, expected):
@@ -518,6 +554,11 @@ def test_a_cancellation_after_the_delivery_takes_the_pack_back():
     order.on_hand = 4.0
     cancelled(order, DAY)
     assert order.on_hand == 4, "a pack that never came is not taken back"
+    order = accepted()
+    order.deliver(START + DAY, 10, 10)
+    order.on_hand = 3.0
+    order.cancel(START + 2 * DAY, START + 2 * DAY, 10, 5 * DAY, 5.0)
+    assert order.on_hand == -5, "what the slots that share the stock brought goes back as well, and no more than there is"
 
 
 # Holds that a person ends

@@ -109,6 +109,7 @@ def at_home():
     slot = ordered()
     news.learn(slot, DELIVERED, START, START, 0)
     slot.measure(2, START)
+    assert policy.advance(slot, START) and slot.order.next_try == START + 14 * DAY, "durable"
     return slot
 
 
@@ -170,6 +171,59 @@ def test_each_thing_that_time_brings_has_its_second():
     assert not policy.advance(slot, START + HOUR), "the poll comes first"
     slot.order.next_poll = START + 7 * HOUR
     assert policy.advance(slot, START + HOUR) and state(slot) == "awaiting_customer"
+
+
+def test_a_pack_that_came_early_is_waited_for_from_when_there_is_room():
+    slot = ordered()
+    slot.measure(8, START)
+    news.learn(slot, DELIVERED, START + DAY, START + DAY, 0)
+    for day in range(1, 21):
+        assert not policy.advance(slot, START + day * DAY) and not slot.order.next_try
+    slot.measure(2, START + 20 * DAY)
+    assert not policy.advance(slot, START + 20 * DAY + 599) and policy.advance(slot, START + 20 * DAY + 600)
+    assert slot.order.next_try == START + 34 * DAY + 600
+    assert not policy.advance(slot, START + 34 * DAY + 599) and policy.advance(slot, START + 34 * DAY + 600)
+    assert slot.order.names() == ("idle", "hold over")
+
+
+def slow(per_day):
+    """Low since START, 20 used up `per_day`, a pack of 100 at home, and 14 days over."""
+    slot = new_slot(capacity=100, reorder_at=20, pack=100, lead_days=7)
+    now = START - 40 * DAY
+    while now <= START + 14 * DAY + 2 * HOUR:
+        slot.measure(max(0.0, 20 - per_day * (now - START) / DAY), now)
+        if now == START - DAY:
+            slot.order.intend(now, True)
+            slot.order.accept(now, "id-1", now)
+            news.learn(slot, DELIVERED, now, now, 0)
+        policy.advance(slot, now)
+        now += HOUR
+    return slot, now
+
+
+def test_who_loads_when_the_slot_is_empty_gets_no_pack_more():
+    slot, now = slow(0.5)
+    assert state(slot) == "awaiting_refill" and slot.level.value > 12
+    order = slot.order
+    assert START + 35 * DAY < order.next_try < START + 45 * DAY, "when it is empty"
+    assert policy.advance(slot, order.next_try + 1) and state(slot) == "awaiting_refill", "nothing was used meanwhile"
+    assert policy.advance(slot, START + 57 * DAY) and order.names() == ("idle", "hold over"), "four times 14 days are enough"
+    slot, now = slow(1.5)
+    assert slot.order.names() == ("idle", "hold over"), "it is empty, and the pack is not loaded"
+
+
+def test_a_rest_that_is_too_little_is_not_waited_for():
+    slot = stocked()
+    policy.advance(slot, START + 600)
+    assert state(slot) == "awaiting_refill"
+    slot.order.on_hand = 0.5
+    slot.review(START + HOUR)
+    assert not policy.advance(slot, START + HOUR + 599)
+    assert policy.advance(slot, START + HOUR + 600) and slot.order.names() == ("idle", "hold over")
+    pack = at_home()
+    pack.order.on_hand = 0.5
+    pack.review(START + HOUR)
+    assert not policy.advance(pack, START + 2 * HOUR), "law 4: a delivered pack is"
 
 
 def test_an_intent_whose_need_went_away_is_withdrawn():
@@ -544,4 +598,5 @@ def test_what_slot_status_is_told_of_the_end():
         slot.measure(100 - 5 * hour / 24, START + hour * HOUR)
     days = (reports.runs_out(slot, START + 10 * DAY) - START) / DAY
     assert 19 < days < 21
+    assert reports.runs_out(slot, START + 30 * DAY) < START + 46 * DAY, "an absence"
     assert reports.runs_out(slot, START + 9000 * DAY) == START + (9000 + 3650) * DAY, "at most ten years"

@@ -215,7 +215,7 @@ class Bench:
             "the id was unknown for 72 hours": ("missing_since", 3 * DAY),
             "the delivery date has passed": ("delivery_at", 1),
             "the hold of blocked is over": ("sign_at", 15 * DAY),
-            "the hold of awaiting_refill is over": ("since", 15 * DAY),
+            "the hold of awaiting_refill is over": ("next_try", 1),
             "the doubt is over": ("since", 15 * DAY),
             "the hold is over": ("next_try", 0),
         }

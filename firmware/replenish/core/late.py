@@ -3,6 +3,8 @@
 In memory only while it is needed, which is seldom: a board that sets its clock before the agent starts never needs it.
 """
 
+from . import order as o
+
 # `unknown_at` stays: an attempt that is taken for older than it is may be repeated for less long (law 3).
 _BEGINNINGS = "since asked_at accepted_at sign_at missing_since"
 
@@ -14,7 +16,8 @@ def postpone(agent):
     agent.device.first_call_at += by
     for slot in agent.slots:
         order, level = slot.order, slot.level
-        if order.next_try and max(order.since, order.asked_at) >= since:
+        # The wait for a refill may have begun since then too: it lasts longer, then, but not shorter.
+        if order.next_try and (max(order.since, order.asked_at) >= since or order.state == o.AWAITING_REFILL):
             order.next_try += by
         _move(order, _BEGINNINGS, since, by)
         _move(level, "low_since rise_since installed_at", since, by)

@@ -9,6 +9,8 @@ from micropython import const
 from .errors import SensorFault
 
 _STEP = 0.05  # of the capacity: a smaller rise is noise, not a refill; a larger step of a sensor is looked at again
+_NOISE_READINGS = const(16)  # a sensor's noise is the mean of its last steps upward, for use makes none
+_ABOVE_NOISE = const(8)  # so many of them a refill must rise: 4.5 standard deviations, for `base` is a low reading
 _CREEP = 0.02  # of the capacity a day: what rises so slowly is drift; a refill comes at once
 _LOOK_AGAIN_S = const(60)
 _SAME_USE_S = const(600)  # a count that comes so soon after a measured fall, or up to twice as late, tells of the same use
@@ -98,11 +100,12 @@ def see(slot, value, now, sure):
     _see_fall(slot, before - value, now)
     if before < level.base and now - slot.measured_at > _COUNT_STANDS_S and value > (level.base + before) / 2:
         level.base = before  # it was counted down, and what is above that by more than counts are wrong was refilled
+    last = level.base if slot.measured is None else slot.measured
     slot.measured = value
     slot.measured_at = now
     _fall(slot, value, now, sure)
     if slot.mode == "sensor":
-        _rise(slot, value, passed, now)
+        _rise(slot, last, value, passed, now)
     slot.review(now)
 
 
@@ -150,17 +153,38 @@ def _count_down_to(slot, value, now):
         level.low_water = value
 
 
-def _rise(slot, value, passed, now):
-    level = slot.level
-    rise = value - level.base
-    if rise >= _STEP * slot.capacity:
-        level.rise_since = (level.rise_since or now) if value > slot.reorder_at else 0
-        if slot.lasted(level.rise_since, now):
-            slot.refilled(value, rise, now)
+def _rise(slot, last, value, passed, now):
+    """A rise that lasts is a refill: from the level just before, `last`, to the highest since. People refill to use some: what was
+    used so shortly before that it has not lasted below `base`, and what was used since, is use, and not a smaller refill."""
+    level, base, step = slot.level, slot.level.base, _STEP * slot.capacity
+    rise = value - base
+    slot.noise += (min(max(value - last, 0.0), step) - slot.noise) / _NOISE_READINGS
+    if rise < max(step, _ABOVE_NOISE * slot.noise):
+        level.rise_since = 0
+        slot.rise = None
+        if rise > 0:
+            level.base += min(rise, _CREEP * slot.capacity * min(max(passed, 0), _DAY_S) / _DAY_S)
         return
-    level.rise_since = 0
-    if rise > 0:
-        level.base += min(rise, _CREEP * slot.capacity * min(max(passed, 0), _DAY_S) / _DAY_S)
+    # A last level far below `base` was a lifted container's.
+    lowest, highest, since = slot.rise or (last if base - step < last < base else base, value, now)
+    slot.rise = lowest, max(highest, value), since
+    level.rise_since = (level.rise_since or now) if value > slot.reorder_at else 0
+    if slot.lasted(level.rise_since or slot.pack and slot.at_home() and since, now):
+        _load(slot, value, now)
+
+
+def _load(slot, value, now):
+    """A rise has lasted. Up to `reorder_at` it is no refill (law 4), but a rest of a pack: with it the stock is less all the same."""
+    lowest, highest, _ = slot.rise
+    _count_down_to(slot, lowest, now)
+    if value > slot.reorder_at:
+        slot.refilled(highest, highest - lowest, now)
+    else:
+        slot.order.on_hand -= min(slot.at_home(), highest - lowest)
+        slot.level.base = slot.level.low_water = highest
+        slot.rise = None
+    slot.level.value = value
+    _lower(slot, value, now)
 
 
 def worth_saving(slot, now):

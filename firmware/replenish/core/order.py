@@ -124,6 +124,7 @@ DOUBTED = const(128)  # `own_id` belongs to an order whose end was never seen
 
 RESOLUTION_S = const(259200)  # 72 hours for the customer to resolve (Amazon, "Order Resolution Flow")
 _MONTH_DAYS = const(31)  # whole days that surely cover any 30 days
+_REST = 0.1  # of a pack: less is no stock. Use that no sensor sees, around each refill, would add up in it
 _DAY_FULL = const(15)  # a day's count of orders has four bits
 
 
@@ -328,7 +329,7 @@ class Order:
             self.on_hand += capacity
         self.flags |= STOCK_ADDED | SEEN_PLACED
         self.drawn = 0.0
-        self.delivery_at = 0
+        self.delivery_at = self.next_try = 0
         if self.flags & SEEN_REFILL:
             self._finish(now)
 
@@ -344,12 +345,14 @@ class Order:
         share the stock brought home, less what they loaded; the stock is the sum of both, so a refill takes from either, and one
         record says so.
         """
-        missing = max(0.0, amount - max(0.0, self.on_hand + elsewhere))
-        self.on_hand = 0.0 if pack is None else max(0.0 - elsewhere, self.on_hand - amount)
-        self.flags &= ~EXTRA
+        least = _REST * (pack or 0.0)
+        rest = max(0.0, self.on_hand + elsewhere) - amount
+        self.on_hand = 0.0 if pack is None else (rest if rest > least else 0.0) - elsewhere
         if ACCEPTED <= self.state <= SHIPPED or self.state == BLOCKED:
-            self.drawn += missing
+            if rest < -least and not self.flags & EXTRA:  # else it came of the pack before, of what was no stock any more
+                self.drawn -= rest
             self.flags |= SEEN_REFILL
+        self.flags &= ~EXTRA
         if self.state in (AWAITING_REFILL, IN_DOUBT):
             self._finish(now)
         elif self.state == HELD and self.reason == REFILL_EXPECTED:

@@ -11,6 +11,7 @@ from . import reports
 from .slot import FULL
 
 DAY_S = const(86400)
+_LONGEST_HOLDS = const(4)  # `delivered_hold_days` so many times, while a slot that is low lasts by its forecast
 _MISSING_S = const(259200)  # an id that the service has not known for 72 hours is in doubt (law 12)
 NEVER = const(0xFFFFFFFF)
 
@@ -46,19 +47,35 @@ def _due(slot, order, rules, now):
     elif o.ACCEPTED <= state <= o.SHIPPED:
         return _due_open(slot, order, rules["resolution_grace_s"], now)
     elif state == o.AWAITING_REFILL:
-        if not slot.at_home() and slot.lasted(slot.level.low_since, now):
-            order.release(now)  # a person's word, or the slots that share the stock used it up
-        elif now < order.since + rules["delivered_hold_days"] * DAY_S or not slot.lasted(slot.short_since, now):
-            return False
+        if not (slot.at_home() and order.flags & o.STOCK_ADDED) and slot.lasted(slot.level.low_since, now):
+            order.release(now)  # used up, by a person's word or by the slots that share it, or what was left of a pack is too little
         else:
-            order.expect(now, slot.elsewhere())
-            slot.review(now)
+            return slot.lasted(slot.short_since, now) and _due_at_home(slot, order, rules["delivered_hold_days"] * DAY_S, now)
     elif state == o.IN_DOUBT and now >= order.since + rules["in_doubt_days"] * DAY_S or state == o.HELD and _hold_over(slot, now):
         order.release(now)
     elif state == o.IDLE and slot.at_home() > 0 and not slot.level.low_since and slot.lasted(slot.short_since, now):
         order.on(o.STOCKED, now, o.AT_HOME)
     else:
         return False
+    return True
+
+
+def _due_at_home(slot, order, hold_s, now):
+    """The slot is low and a pack at home. One that came early waits for room: the days count from when there is some. Many load when
+    the slot is empty, or are away: while by the forecast there is something left in it, it is waited longer."""
+    if order.next_try > now:
+        return False
+    if not order.next_try:
+        order.next_try = now + hold_s
+        return True
+    days = slot.days_left(now)
+    days = int(days * slot.level.value / (slot.level.value + slot.at_home())) if days else 0
+    longest = order.since + _LONGEST_HOLDS * hold_s
+    if days and now < longest:
+        order.next_try = min(longest, now + days * DAY_S)
+    else:
+        order.expect(now, slot.elsewhere())
+        slot.review(now)
     return True
 
 
@@ -104,8 +121,6 @@ def due_at(slot, now):
         times.append(order.missing_since and order.missing_since + _MISSING_S)
     elif state == o.BLOCKED:
         times.append(_probe_at(slot))
-    elif state == o.AWAITING_REFILL:
-        times.append(order.since + rules["delivered_hold_days"] * DAY_S)
     elif state == o.IN_DOUBT:
         times.append(order.since + rules["in_doubt_days"] * DAY_S)
     due = NEVER

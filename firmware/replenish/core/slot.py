@@ -9,6 +9,7 @@ from micropython import const
 from . import order as o
 
 _RANGE = 1.2  # a level above so many capacities is a fault of the sensor (law 7)
+_STOCK_LIMIT = const(1000000000)  # as of every amount in a configuration
 FULL = 0.9  # of the capacity: full again (law 5)
 _DAY_S = const(86400)
 _LOOK_AHEAD_S = const(3600)  # so old may a forecast be, if the amount is what it was; its code is in memory only when it is made
@@ -81,8 +82,10 @@ class Slot:
         # What level.py keeps between two levels.
         self.measured = None  # the last measurement since the start, whatever was counted since, ...
         self.measured_at = 0
+        self.noise = 0.0  # how far a reading is above the last one, on average: use only lowers it
         self.doubt = None  # a reading that jumped, and waits for another one that agrees
         self.fall = None  # (highest level, since, readings) of a fall that does not count yet
+        self.rise = None  # (level just before, highest level, since) of a rise that does not count yet
         self.seen = 0.0  # what measurements fell below the level since `seen_at`: the appliance may yet count it, ...
         self.seen_before = 0.0  # ... and in the ten minutes before
         self.seen_at = 0
@@ -132,8 +135,8 @@ class Slot:
 
     def stock_by_person(self, on_hand, now):
         """A person's word what is at home and not loaded. Raises ValueError."""
-        if not on_hand >= 0:
-            raise ValueError("on_hand %s: allowed: 0 or more" % on_hand)
+        if not 0 <= on_hand <= _STOCK_LIMIT:
+            raise ValueError("on_hand %s: allowed: a number from 0 to %d" % (on_hand, _STOCK_LIMIT))
         self.order.on_hand = on_hand - self.elsewhere()
         self.review(now)
         return True
@@ -169,7 +172,7 @@ class Slot:
         level.rise_since = level.low_since = 0
         level.refills = level.refills + 1 & 0xFFFF
         level.refill_amount = self.capacity if self.whole else amount
-        self.fall = None
+        self.fall = self.rise = None
         self.seen = self.seen_before = 0.0
 
     def fill(self, value, now):
@@ -230,7 +233,7 @@ class Slot:
         self.looked_at = now
         self._looked_for = amount
         days = self.days_left(now)
-        self.order_by = 0 if days is None else now + int((days - lead_days(self.level, self.lead_days, now)) * _DAY_S)
+        self.order_by = 0 if days is None else now + int((days - lead_days(self.level, self.lead_days)) * _DAY_S)
 
     def lasted(self, since, now):
         """Whether what began at `since` has lasted for the confirmation time."""
