@@ -345,6 +345,14 @@ def test_a_container_that_was_lifted_to_be_filled_was_not_empty():
     bench.check(96, 0, 1)
 
 
+def test_a_refill_that_a_person_told_in_the_middle_is_not_counted_again():
+    bench = Bench(10)
+    bench.live(2 * MINUTE, 90)
+    bench.slot.refill_by_person(50, bench.now)
+    bench.live(HOUR)
+    assert (bench.level.refills, bench.level.refill_amount) == (2, 40)
+
+
 def test_a_rest_of_a_pack_leaves_the_stock_though_it_is_no_refill():
     bench = Bench(2, pack=100)
     slot = bench.slot
