@@ -69,15 +69,17 @@ def test_a_hold_from_before_ends_at_its_own_time_and_one_from_since_is_as_long()
 
 
 def test_the_wait_for_a_refill_is_not_shortened():
-    """When it began is not kept, so it may last longer."""
+    """It began `delivered_hold_days` before it ends."""
     appliance, _, _ = late_appliance(5 * HOUR)
     agent = appliance.agent
     order = agent.slots[0].order
     now = agent.tell_time()
-    order.since, order.asked_at, order.next_try, order.state = now - DAY, now - DAY, now + DAY, 6
-    agent.time.late, agent.time.late_since = 5 * HOUR, now + 1
-    postpone(agent)
-    assert order.next_try == now + DAY + 5 * HOUR
+    order.since, order.asked_at, order.state = now - DAY, now - DAY, 6
+    for began, moved in ((now + 60, 5 * HOUR), (now - 60, 0)):
+        order.next_try = began + 14 * DAY
+        agent.time.late, agent.time.late_since = 5 * HOUR, now + 1
+        postpone(agent)
+        assert order.next_try == began + 14 * DAY + moved
 
 
 def test_an_attempt_of_unknown_outcome_is_not_made_younger():

@@ -206,8 +206,15 @@ def test_who_loads_when_the_slot_is_empty_gets_no_pack_more():
     assert state(slot) == "awaiting_refill" and slot.level.value > 12
     order = slot.order
     assert START + 35 * DAY < order.next_try < START + 45 * DAY, "when it is empty"
-    assert policy.advance(slot, order.next_try + 1) and state(slot) == "awaiting_refill", "nothing was used meanwhile"
+    now = order.next_try + 1
+    slot.level.last_use = now - 6 * DAY
+    assert policy.advance(slot, now) and state(slot) == "awaiting_refill", "less was used than was expected"
+    slot.level.last_use = START + 56 * DAY
     assert policy.advance(slot, START + 57 * DAY) and order.names() == ("idle", "hold over"), "four times 14 days are enough"
+    slot, now = slow(0.5)
+    slot.order.next_try = now
+    slot.level.last_use = now - 8 * DAY
+    assert policy.advance(slot, now) and slot.order.names() == ("idle", "hold over"), "it is not in use"
     slot, now = slow(1.5)
     assert slot.order.names() == ("idle", "hold over"), "it is empty, and the pack is not loaded"
 

@@ -3,7 +3,11 @@
 In memory only while it is needed, which is seldom: a board that sets its clock before the agent starts never needs it.
 """
 
+from micropython import const
+
 from . import order as o
+
+_DAY_S = const(86400)
 
 # `unknown_at` stays: an attempt that is taken for older than it is may be repeated for less long (law 3).
 _BEGINNINGS = "since asked_at accepted_at sign_at missing_since"
@@ -16,8 +20,10 @@ def postpone(agent):
     agent.device.first_call_at += by
     for slot in agent.slots:
         order, level = slot.order, slot.level
-        # The wait for a refill may have begun since then too: it lasts longer, then, but not shorter.
-        if order.next_try and (max(order.since, order.asked_at) >= since or order.state == o.AWAITING_REFILL):
+        began = max(order.since, order.asked_at)
+        if order.state == o.AWAITING_REFILL:  # ... for a refill since the slot was low
+            began = order.next_try - slot.rules["delivered_hold_days"] * _DAY_S
+        if order.next_try and began >= since:
             order.next_try += by
         _move(order, _BEGINNINGS, since, by)
         _move(level, "low_since rise_since installed_at", since, by)

@@ -62,13 +62,13 @@ def _due(slot, order, rules, now):
 
 def _due_at_home(slot, order, hold_s, now):
     """The slot is low and a pack at home. One that came early waits for room: the days count from when there is some. Many load when
-    the slot is empty, or are away: while by the forecast there is something left in it, it is waited longer."""
+    the slot is empty: while it is in use, and by the forecast something is left in it, it is waited longer."""
     if order.next_try > now:
         return False
     if not order.next_try:
         order.next_try = now + hold_s
         return True
-    days = slot.days_left(now)
+    days = slot.days_left(now) if now - slot.level.last_use < hold_s // 2 else None
     days = int(days * slot.level.value / (slot.level.value + slot.at_home())) if days else 0
     longest = order.since + _LONGEST_HOLDS * hold_s
     if days and now < longest:
