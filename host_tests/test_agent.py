@@ -291,6 +291,19 @@ def test_law_4_delivered_is_not_refilled():
     assert appliance.state() == "idle" and appliance.agent.slot("A").fault is None
 
 
+def test_law_4_a_board_that_sleeps_waits_for_a_refill_no_longer_than_one_that_stays_up():
+    appliance = Appliance()
+    appliance.sensors["A"].value = 2
+    appliance.until_state("accepted")
+    appliance.service.end("A", "Closed")
+    appliance.until_state("awaiting_refill")
+    for _ in range(15 * DAY // HOUR):
+        appliance.start(cold=False)
+        appliance.agent.once()
+        appliance.clock.pass_s(HOUR)
+    assert appliance.service.count("replenish") == 2, appliance.state()
+
+
 def test_law_4_a_refill_before_the_news_of_the_delivery_counts():
     appliance = ordered()
     appliance.service.ship("A", text(appliance.clock.seconds + 3 * DAY))
@@ -533,6 +546,18 @@ def test_law_10_a_bad_token_is_refreshed_once():
     assert appliance.service.count("replenish") < 12, "a token that stays bad backs off"
 
 
+def test_law_10_a_wrong_client_shows_itself_until_the_configuration_is_changed():
+    appliance = Appliance()
+    appliance.service.next("token", (401, {}, b'{"error":"invalid_client"}'))
+    appliance.sensors["A"].value = 2
+    appliance.live(2 * HOUR)
+    assert appliance.agent.fault == "client_refused" and appliance.service.count("replenish") == 0
+    appliance.config["lwa"]["client_id"] = "c2"
+    appliance.restart()
+    appliance.live(2 * HOUR)
+    assert appliance.agent.fault is None and appliance.service.count("replenish") == 1
+
+
 def test_law_10_invalid_grant_is_silence_until_linked_again():
     appliance = Appliance()
     appliance.service.next("token", (400, {}, b'{"error":"invalid_grant"}'))
@@ -711,6 +736,15 @@ def test_law_13_a_person_may_say_so():
     appliance.until_state("held", DAY)
     appliance.agent.resume()
     appliance.until_state("accepted", HOUR)
+
+
+def test_law_13_a_persons_word_is_acted_on_at_once():
+    appliance = Appliance()
+    agent = appliance.agent
+    agent.hold()
+    agent.due_ticks = later = agent.due_ticks + 3600000
+    agent.resume()
+    assert agent.due_ticks != later, "a step is due now"
 
 
 def test_law_13_hold_stops_within_one_step_and_survives():

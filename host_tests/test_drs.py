@@ -230,6 +230,8 @@ def test_an_order_is_as_far_as_its_slowest_item():
             (({"status": "Unknown"}, {"status": "Shipped"}), "Shipped", 0),
             (({"status": "Shipped"}, {"status": "Unknown"}), "Shipped", 0),
             (({"status": "Shipped", "slotId": "S"}, other), "Shipped", 0),
+            (({"status": "Unknown"}, {"status": "Closed"}), "Unknown", 0),
+            (({"status": "Cancelled"}, {"status": "Unknown"}), "Unknown", 0),
             ((other,), "Unknown", 0),
             (({"status": 5}, {"status": None}, {}, None, "x", 7, [], {"status": ["Shipped"]}), "Unknown", 0),
             (

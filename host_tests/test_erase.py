@@ -187,3 +187,11 @@ def test_erasing_that_cannot_be_finished_at_the_next_start_either():
     device.live(86400)
     assert device.agent.fault == "store_failed" and "erasing is not over" in device.agent.store_error
     assert len(device.service.calls) == asked
+
+
+def test_a_service_that_refuses_version_2_by_name_is_asked_in_version_1():
+    device = accepted()
+    device.service.next("deregister", (400, {}, b'{"message":"unsupported version"}'))
+    assert device.agent.deregister() is None
+    assert device.service.count("deregister") == 2
+    check_deregistered(device)

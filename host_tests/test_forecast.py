@@ -170,6 +170,13 @@ def test_a_week_that_is_forgotten_is_flat_again():
 # Confidence
 
 
+def test_there_is_no_confidence_where_there_is_no_forecast():
+    level = Level()
+    assert forecast.confidence(level, START + 40 * DAY) == 0, "it was never dated"
+    level.first_at = level.rate_at = START
+    assert forecast.confidence(level, START + 40 * DAY) == 0, "nothing was ever used"
+
+
 def check_confidence(days, daily, expected):
     level, now = lived(daily, days)
     assert forecast.confidence(level, now) == expected, level.week[7]

@@ -262,7 +262,7 @@ def check_driver_fault(error, fault):
 
 def test_what_a_driver_reports_is_a_fault_and_no_level():
     cases(check_driver_fault, [(SensorFault("stuck"), "sensor_stuck"), (SensorFault("lifted"), "sensor_lifted")])
-    cases(check_driver_fault, [(OSError(5), "sensor_silent"), (ValueError("x"), "sensor_range")])
+    cases(check_driver_fault, [(OSError(5), "sensor_silent"), (SensorFault(), "sensor_silent"), (ValueError("x"), "sensor_range")])
     cases(check_driver_fault, [(value, "sensor_range") for value in (float("nan"), -0.1, 120.1)])
 
 

@@ -157,6 +157,18 @@ def test_a_medium_that_takes_no_token():
     assert appliance.service.count("replenish") == 0, "nothing is called with a token that is not durable"
 
 
+def test_a_token_that_was_not_kept_is_forgotten_and_the_old_link_stands():
+    appliance = Appliance()
+    appliance.sensors["A"].value = 1
+    appliance.until_state("accepted")
+    appliance.store.full_for = ["token"]
+    assert link(appliance) == "store_failed"
+    appliance.store.full_for = []
+    appliance.live(7200)
+    assert appliance.agent.token == "Atzr|r" and "token" not in appliance.store.records and appliance.agent.fault is None
+    assert appliance.agent.slots[0].order.own_id, "the old customer's order goes on"
+
+
 def test_without_a_valid_time_nothing_is_exchanged():
     appliance = unlinked()
     appliance.store = Store()  # a new device, whose clock was never set

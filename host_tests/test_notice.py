@@ -238,6 +238,7 @@ def test_a_registration_wants_a_fresh_look_at_the_subscription():
 def test_a_deregistration_ends_the_link_unless_the_service_answered_since():
     device = devices()
     assert notice.deregistered(device, "Atzr|r", START - 1) == OLD and device.linked
-    assert notice.deregistered(device, "Atzr|r", START) == APPLIED
+    device.link_fault = 5  # of an attempt to link it anew, some time ago
+    assert notice.deregistered(device, "Atzr|r", START) == APPLIED and device.why_unlinked() == "not_linked"
     assert not device.linked and device.refused_token == crc32(b"Atzr|r")
     assert notice.deregistered(device, "Atzr|r", START + 1) == OLD

@@ -7,7 +7,7 @@ import json
 
 from host_tests.expect import cases
 from host_tests.fakes.appliance import Appliance
-from host_tests.fakes.board import DAY, PowerCut
+from host_tests.fakes.board import DAY, START, PowerCut, Store
 from host_tests.fakes.chance import Random
 from host_tests.fakes.service import Service
 
@@ -348,3 +348,18 @@ def test_the_request_id_is_told_of_good_and_bad_answers():
         appliance.live(HOUR)
     said = [(call["request_id"], call["detail"]) for call in told if call["call"] == "replenish" and call["request_id"]]
     assert said == [("id-200", "ORDER_PLACED"), ("id-400", "status 400 Odd"), ("id-500", "status 500 Odd")]
+
+
+def test_a_level_that_was_told_before_there_was_a_time_has_a_date_by_the_first_report():
+    appliance = Appliance(slots=(BIG,), trusted=False)
+    appliance.clock.seconds = 0
+    appliance.store = Store()
+    appliance.start()
+    appliance.sensors.clear()
+    appliance.agent.slot("A").level(700)
+    appliance.clock.seconds = START
+    appliance.clock.trusted = True
+    service = posted(appliance)
+    appliance.live(2 * DAY)
+    said = [body for _, name, body in service.bodies if name == "slotStatus"]
+    assert said and all([body["lastUseDate"] is not None and body["lastUseDate"] != "None" for body in said]), said

@@ -173,6 +173,16 @@ def test_nothing_is_asked_without_a_link_or_time_or_a_sound_store():
     assert unlinked.service.calls == timeless.service.calls == [] and lost.service.count("test_orders") == 0
 
 
+def test_nothing_is_asked_with_a_rotated_token_that_is_not_durable():
+    appliance = ordered()
+    appliance.service.rotate = "Atzr|new"
+    appliance.store.full_for = ["token"]
+    appliance.agent.access = ""
+    before = appliance.service.count("test_orders")
+    assert appliance.agent.cancel_test_orders() is not None
+    assert appliance.agent.unsaved == ["Atzr|new"] and appliance.service.count("test_orders") == before
+
+
 def test_only_a_test_device_and_a_slot_that_is_there():
     appliance = ordered()
     raises(KeyError, appliance.agent.cancel_test_orders, "Z")

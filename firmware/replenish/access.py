@@ -44,5 +44,5 @@ def fetch(agent, slot, now):
         device.link_fault = d.LINK_REVOKED if said[4].endswith("revoked") else d.LINK_REFUSED
         agent.save_device()
     else:
-        calls.failed(agent, outcome, answer, now)
+        calls.failed(agent, outcome, answer, now, 1)
     calls.note(agent, "token", None, answer, said)

@@ -36,6 +36,7 @@ _FOR_CALLS = (
     "services.registration",
     "services.drs",
     "services.drs_answers",
+    "services.lwa",
     "core.strictjson",
 )
 _FOR_CONNECTION = "io.http", "io.stream", "services.call"
@@ -51,7 +52,7 @@ def forget(name):
 
 
 def load_policy():
-    """The module of this name: not one of the agent's names, because a call has its room."""
+    """core/policy.py: not a name of this module, which would keep it in memory while a call has its room."""
     from .core import policy
 
     return policy
@@ -164,6 +165,7 @@ class Agent:
         for slot in self.slots:
             if slot.order.resume(self.tell_time()):
                 self.ledger.save_order(slot)
+        self.due_ticks = time.ticks_ms()
 
     def notice(self, payload):
         """Take one notification of the Dash Replenishment Service: the JSON (bytes or str) that SNS carries as `Message`.
@@ -179,7 +181,7 @@ class Agent:
         if self._spoiled:
             return "busy"
         self._spoiled = True
-        needed = "inbox", "services.notification", "core.notice", "core.strictjson"
+        needed = "inbox", "services.notification", "services.drs_answers", "core.notice", "core.strictjson"
         for name in needed:
             forget(name)  # as in `_reload`
         from .inbox import take
@@ -329,7 +331,8 @@ class Agent:
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
-        reading = "store.recovery", "store.reading"
+        reading = "store.recovery", "store.reading", "core.late"
+        self._hang_up()
         for name in reading + _BETWEEN_CALLS + _FOR_CALLS:
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload

@@ -76,8 +76,8 @@ def note(agent, name, slot, answer, said):
     agent.tell("call", slot, *(pairs + more))
 
 
-def failed(agent, outcome, answer, now):
-    """The device's share of a failed call. Returns when the next call may leave."""
+def failed(agent, outcome, answer, now, refused=2):
+    """The device's share of a failed call; refused: by whom, see `Device.refused`. Returns when the next call may leave."""
     device = agent.device
     if outcome == call.BAD_TOKEN:
         agent.access = ""
@@ -85,7 +85,7 @@ def failed(agent, outcome, answer, now):
             agent.token_retried = True  # once; a second one in a row is a failure like any other
             return now
     if outcome == call.REFUSED:
-        device.refused = 2
+        device.refused = refused
         device.next_try = now + agent.rules["probe_interval_s"]
     else:
         device.retired |= outcome == call.GONE

@@ -53,9 +53,13 @@ def _call(agent):
     """(outcome, phrase) of one DELETE."""
     from .manual import ask, settle
     from .services import registration
+    from .services.drs_answers import is_version_refused
 
     answer, _ = ask(agent, registration.deregister)
     said = registration.read_deregister(answer)
+    if said[0] == call.REFUSED and is_version_refused(answer):
+        answer, _ = ask(agent, registration.deregister_1, agent.model, agent.device.serial)
+        said = registration.read_deregister(answer)
     settle(agent, "deregister", answer, said)
     forget_calls()
     return said

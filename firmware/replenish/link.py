@@ -83,11 +83,14 @@ def accept(agent, token, now):
 
     Should the power fail in between, the service does not know those ids, and they are in doubt after 72 hours.
     """
+    before = agent.token
     agent.token = token
-    agent.access = ""
     agent.save(token)
-    if token in agent.unsaved:
+    if token in agent.unsaved:  # the old link stands
+        agent.unsaved.remove(token)
+        agent.token = before
         return "store_failed"
+    agent.access = ""
     linked(agent.device)
     agent.save_device()
     drop_orders(agent, now)

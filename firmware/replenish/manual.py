@@ -21,7 +21,7 @@ def ask(agent, build, *args):
             fetch(agent, None, now)
             fetch = None
             forget("access")
-        if agent.access and agent.time.now < agent.access_until:
+        if agent.access and agent.time.now < agent.access_until and not agent.unsaved:
             from .services.drs import Drs
 
             request = build(Drs(agent.endpoint), agent.access, *args)

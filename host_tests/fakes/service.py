@@ -146,5 +146,6 @@ def _route(request):
         "deviceStatus": "device_status",
         "testOrders": "test_orders",
         "registration": "deregister",
+        "deviceModels": "deregister",  # version 1.0 names the device
     }
     return names[head], argument

@@ -138,7 +138,7 @@ def _present(level, today):
 
 def confidence(level, now):
     """LOW, MEDIUM or HIGH; 0 when there is no forecast."""
-    if now - level.first_at < _OBSERVED_S:
+    if not level.rate or now - level.first_at < _OBSERVED_S:
         return 0
     weeks = (now - level.first_at) // _WEEK_S
     if weeks < 2 or level.week[7] > _UNIT:

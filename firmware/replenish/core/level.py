@@ -33,7 +33,7 @@ def sample(slot, sensor, now):
         else:
             see(slot, value, now, sure)
     except SensorFault as fault:
-        slot.sensor_fault = "sensor_" + fault.args[0]
+        slot.sensor_fault = "sensor_" + (fault.args[0] if fault.args in (("stuck",), ("lifted",)) else "silent")
     except OSError:
         slot.sensor_fault = "sensor_silent"
     except ValueError:

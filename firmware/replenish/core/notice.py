@@ -106,5 +106,6 @@ def deregistered(device, token, at):
     if not device.linked or at < device.subscriptions_at:
         return STALE
     device.linked = False
+    device.link_fault = 0
     device.refused_token = crc32(token.encode())
     return APPLIED

@@ -69,7 +69,7 @@ def _due_at_home(slot, order, hold_s, now):
         order.next_try = now + hold_s
         return True
     days = slot.days_left(now) if now - slot.level.last_use < hold_s // 2 else None
-    days = int(days * slot.level.value / (slot.level.value + slot.at_home())) if days else 0
+    days = int(days * slot.level.value / (slot.level.value + slot.at_home())) if days and slot.level.value else 0
     longest = order.since + _LONGEST_HOLDS * hold_s
     if days and now < longest:
         order.next_try = min(longest, now + days * DAY_S)

@@ -192,6 +192,8 @@ class Slot:
 
     def pass_time(self, now):
         """What time alone does: a need may begin by the forecast."""
+        if self.level.value is not None:
+            self.begin(self.level.value, now)  # it may have been told before there was a time
         self.review(now)
 
     def days_left(self, now):

@@ -49,9 +49,14 @@ class Drs:
             '"totalQuantityOnHand":%s,"lastUseDate":"%s"}'
         ) % (
             isotime.text(runs_out),
-            level.value,
-            slot.capacity,
-            slot.at_home(),
+            _number(level.value),
+            _number(slot.capacity),
+            _number(slot.at_home()),
             isotime.text(level.last_use or level.first_at),
         )
         return self.request(token, "POST", "/slotStatus/" + call.quote(slot.id), "SlotStatus", body.encode())
+
+
+def _number(value):
+    """Without a fraction where there is none: Amazon's examples have whole numbers, and take fractions."""
+    return int(value) if value == int(value) else value

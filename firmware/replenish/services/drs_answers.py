@@ -47,7 +47,7 @@ def read_replenish(answer):
 
 
 def read_order_info(answer, event_instance_id, slot_id):
-    """(outcome, what `policy.learn` is to learn, expected delivery in Unix seconds or 0, detail) of a getOrderInfo call."""
+    """(outcome, what `news.learn` is to learn, expected delivery in Unix seconds or 0, detail) of a getOrderInfo call."""
     outcome, data, detail = read_body(answer, "OrderInfo", "orderInfoData", dict)
     if outcome == call.REFUSED:
         return call.MISSING, o.MISSING, 0, detail
@@ -61,8 +61,9 @@ def read_order_info(answer, event_instance_id, slot_id):
 
 
 def _furthest_behind(items, slot_id):
-    """The order is as far as its item that is furthest behind; a cancelled one counts only when there is no other."""
-    event, delivery_at, detail = 0, 0, "no status"
+    """The order is as far as its item that is furthest behind; a cancelled one counts only when there is no other. It has not ended
+    while the status of one is unknown."""
+    event, delivery_at, detail, unknown = 0, 0, "no status", False
     for item in items:
         if not isinstance(item, dict) or item.get("slotId", slot_id) != slot_id:
             continue
@@ -72,9 +73,10 @@ def _furthest_behind(items, slot_id):
             pass
         status = item.get("status")
         found = _STATUS.get(status.lower(), 0) if isinstance(status, str) else None
+        unknown |= found == 0
         if found is not None and (not event or found and found < event):
             event, detail = found, call.phrase(status)
-    return call.OK, event, delivery_at, detail
+    return call.OK, 0 if unknown and event >= o.DELIVERED else event, delivery_at, detail
 
 
 def read_subscription_info(answer):
@@ -109,7 +111,8 @@ def read_status(answer, name):
 
 
 def judge(answer, name):
-    """The outcome by the status; UNKNOWN for a 200 that says of itself that it answers a call of another type."""
+    """The outcome by the status; UNKNOWN for a 200 that says of itself that it answers a call of another type. Another version of
+    the same type is read like ours: what is missing of it is found out by the fields."""
     kind = answer.headers.get("x-amzn-type-version")
     return call.UNKNOWN if answer.status == 200 and kind and ".Drs%sResult@" % name not in kind else call.judge(answer)
 

@@ -155,6 +155,8 @@ def _take_level(slot, level):
         slot.sensor_fault = "sensor_range"
         return
     slot.measured_at = level.at
+    if level.value <= slot.reorder_at:
+        slot.short_since = level.at  # a board that sleeps begins here at each wake
     if level.value < level.base:
         slot.fall = (level.value, level.at, 1)
 
