@@ -6,11 +6,6 @@ from host_tests import shim
 
 shim.install()
 
-from replenish import app  # noqa: E402  (the firmware wants the shim)
-
-# Loading modules anew around each call would be most of the work here. The dual suites on MicroPython do it, and all scenarios.
-app.forget = lambda name: None
-
 
 def pytest_collection_finish() -> None:
     """The agent collects garbage around each call; all that pytest and the tests' modules made need not be looked at each time."""

@@ -104,7 +104,7 @@ def test_the_same_media_and_life_unspoilt_are_green() -> None:
 
 
 def test_a_double_cut_repeats_by_its_path() -> None:
-    tally = line.run(LIFE, media.Posix(), 2, [(200, "-"), (4, "-")])
+    tally = line.run(LIFE, media.Posix(), 2, [(100, "-"), (4, "-")])
     assert tally.failures == []
     assert (sum(tally.cuts.values()), tally.double) == (2, 1)
 

@@ -31,6 +31,10 @@ class _Gc:
         pass
 
 
+def _keep(name):
+    """Instead of `app.forget`."""
+
+
 def install():
     """Make `replenish` importable, with MicroPython's modules and functions beneath it."""
     for name, function in (("ticks_ms", _ticks_ms), ("ticks_add", _ticks_add), ("ticks_diff", _ticks_diff)):
@@ -47,5 +51,9 @@ def install():
     if theirs:
         sys.modules["requests"] = theirs
     # A collection is a millisecond on the device and 50 of them in a process as large as a test run.
-    for module in (http, importlib.import_module("replenish.app")):
-        setattr(module, "gc", _Gc)  # noqa: B010  (a module has no such attribute for the type checker)
+    app = importlib.import_module("replenish.app")
+    # There is room for all modules, and loading some anew around each call would be most of the work of a test. On MicroPython
+    # the dual suites and all scenarios do it.
+    setattr(app, "forget", _keep)  # noqa: B010  (a module has no such attribute for the type checker)
+    for module in (http, app, importlib.import_module("replenish.calls")):
+        setattr(module, "gc", _Gc)  # noqa: B010
