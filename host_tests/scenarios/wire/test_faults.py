@@ -122,7 +122,7 @@ class Bench:
         ledger = server.ledgers[0]
         check_happened(case, ledger)
         check_report(case, report)
-        check_outcome(report, [case.expected] if case.expected else lawful(case.fault, ledger, self.shape), ledger)
+        check_outcome(report, case.expected.split("|") if case.expected else lawful(case.fault, ledger, self.shape), ledger)
         check_next_call(after)
         outcome: str = report["outcome"]
         return outcome
