@@ -18,7 +18,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +33,8 @@ REDIRECT = "http://localhost:8914/"
 CONSENT_S = 600
 # A call's total deadline on the device is 20 s; a board starts, joins its network and loads the agent before.
 DEVICE_S = 120
-SAYS = "link: "  # what the lines begin with that are for this program
+SAYS = "link: "  # what the lines begin with that are for this program ...
+FAILS = "link! "  # ... and the last one, of a statement that raised an error
 
 # What to do about each fault; firmware/README.md has the same table.
 REMEDIES = {
@@ -65,7 +66,15 @@ class Device(Protocol):
 class UnixDevice:
     """The agent of a configuration on this PC: statements go in by the interpreter's standard input."""
 
-    _LOOP = f"import sys\nfor line in sys.stdin:\n exec(line)\n print({SAYS + '.'!r})\n"
+    _LOOP = f"""import sys
+for line in sys.stdin:
+ try:
+  exec(line)
+ except Exception as error:
+  print({FAILS!r} + repr(error))
+  raise
+ print({SAYS + "."!r})
+"""
 
     def __init__(self, lock: int) -> None:
         command = [interpreter(os.environ.get("MICROPYTHON")), *heap_option(os.environ.get("HEAP")), "-c", self._LOOP]
@@ -90,12 +99,15 @@ class UnixDevice:
         for line in self._process.stdout:
             if line == SAYS + ".\n":
                 return said
+            if line.startswith(FAILS):
+                raise LinkError(line[len(FAILS) :].rstrip("\n"))
             _sort(line, said)
         raise LinkError("the agent ended")
 
     def end(self) -> None:
         assert self._process.stdin and self._process.stdout  # noqa: S101
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # what it did not live to read
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 
@@ -212,7 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Listener(HTTPServer):
-    """Waits on this machine for the browser. `take(answer)` returns the sentence that the browser then shows."""
+    """Waits on this machine for the browser, at `redirect_uri`, whose port 0 becomes a free one. `take(answer)` returns the sentence
+    that the browser then shows."""
 
     def __init__(self, redirect_uri: str, take: Callable[[dict[str, str]], str]) -> None:
         place = urlsplit(redirect_uri)
@@ -225,6 +238,7 @@ class Listener(HTTPServer):
             super().__init__(("127.0.0.1", place.port), _Handler)
         except OSError as error:
             raise UsageError(f"--redirect {redirect_uri}: {error.strerror}.") from None
+        self.redirect_uri = place._replace(netloc=f"{place.hostname}:{self.server_port}").geturl()
         self.timeout = 1.0  # how often `wait` looks at the time
 
     def take(self, answer: dict[str, str]) -> str:
@@ -249,21 +263,23 @@ def told(fault: str | None) -> str:
 
 def link(device: Device, path: str, redirect_uri: str, show: Callable[[str], object]) -> str | None:
     """The whole flow: None when the device is linked, else the fault. `show` opens the consent page. Raises LinkError, UsageError."""
-    ended: list[str | None] = []
+    ended: list[str | LinkError | None] = []
 
     def take(answer: dict[str, str]) -> str:
         try:
-            ended.append(finish(device, path, answer))
+            fault = finish(device, path, answer)
         except LinkError as error:
-            return f"Not linked: {error}."
-        return told(ended[0])
+            ended.append(error)
+            return f"Not linked: {error}"
+        ended.append(fault)
+        return told(fault)
 
     with Listener(redirect_uri, take) as listener:
-        show(begin(device, path, redirect_uri))
+        show(begin(device, path, listener.redirect_uri))
         if not listener.wait(CONSENT_S):
             raise LinkError(f"nobody decided within {CONSENT_S} s")
-    if not ended:
-        raise LinkError("the device did not say what came of it")
+    if isinstance(ended[0], LinkError):  # the browser has shown it; the terminal is to say it, too
+        raise ended[0]
     return ended[0]
 
 

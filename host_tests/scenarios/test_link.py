@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import html
-import http.client
 import os
 import re
-import socket
-import ssl
+import signal
 import subprocess
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from host_tests.scenarios.appliance import DEADLINE_S, LOW, REFUSED, SLOT, Appliance, contains_part
 from host_tests.scenarios.interpreters import ROOT, Interpreter
 from tools.link import told
+from tools.simulator.browser import follow, press
 from tools.simulator.lwa import CODE_LIFE_S
 
 NewAppliance = Callable[..., Appliance]
@@ -46,19 +42,13 @@ def new_appliance(interpreter: Interpreter, tmp_path: Path) -> Iterator[NewAppli
             appliance.check()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Linking:
     """The program, started; `url` is the consent page that it printed."""
 
     def __init__(self, appliance: Appliance, interpreter: Interpreter) -> None:
         self._appliance = appliance
-        self._redirect = f"http://localhost:{free_port()}/linked"
-        command = [sys.executable, "-m", "tools.link", "--no-browser", "--redirect", self._redirect, "--config", str(appliance.config)]
+        redirect = "http://localhost:0/linked"
+        command = [sys.executable, "-m", "tools.link", "--no-browser", "--redirect", redirect, "--config", str(appliance.config)]
         environment = {**os.environ, "MICROPYTHON": str(interpreter.path), "HEAP": HEAPS[interpreter.name], "PYTHONUNBUFFERED": "1"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
@@ -73,22 +63,12 @@ class Linking:
 
     def press(self, decision: str) -> str:
         """Open the page as a browser does, and press a button: where it then goes."""
-        context = ssl.create_default_context(cafile=str(self._appliance.service.ca_pem))
-        with urllib.request.urlopen(self.url, context=context) as answer:
-            page = answer.read().decode()
-        fields = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page)
-        form = {html.unescape(name): html.unescape(value) for name, value in fields} | {"decision": decision}
-        place = urlsplit(self.url)
-        connection = http.client.HTTPSConnection(place.netloc, context=context)
-        connection.request("POST", place.path, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
-        location = connection.getresponse().headers["Location"]
-        connection.close()
-        return str(location)
+        return press(self.url, decision, self._appliance.service.ca_pem)
 
-    def follow(self, location: str) -> str:
-        """Go where the page sent the browser: what the program answers there."""
-        with urllib.request.urlopen(location.replace("localhost", "127.0.0.1"), timeout=DEADLINE_S) as answer:
-            return str(answer.read().decode())
+    def kill_device(self) -> None:
+        """The interpreter dies, which waits for what the page sends back."""
+        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
 
     def ended(self) -> int:
         out, errors = self.process.communicate(timeout=DEADLINE_S)
@@ -98,7 +78,7 @@ class Linking:
 
 def link(appliance: Appliance, interpreter: Interpreter) -> None:
     linking = Linking(appliance, interpreter)
-    assert told(None) in linking.follow(linking.press("allow"))
+    assert told(None) in follow(linking.press("allow"))
     assert linking.ended() == 0, linking.output
     check_secrecy(appliance, linking)
 
@@ -136,18 +116,27 @@ def test_a_fresh_device_is_linked_and_orders(new_appliance: NewAppliance, interp
 def test_a_customer_who_says_no(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
     appliance = new_appliance()
     linking = Linking(appliance, interpreter)
-    assert "consent_denied" in linking.follow(linking.press("deny"))
+    assert "consent_denied" in follow(linking.press("deny"))
     assert linking.ended() == 1 and "consent_denied" in linking.output
     agent = appliance.start()
     agent.expect(event="fault", fault="consent_denied")
     assert appliance.calls("token") == [] and agent.stop() == 0
 
 
+def test_a_device_that_goes_away_meanwhile(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
+    linking = Linking(new_appliance(), interpreter)
+    location = linking.press("allow")
+    linking.kill_device()
+    assert "Not linked: the agent ended" in follow(location)
+    assert linking.ended() == 1 and "Not linked: the agent ended" in linking.output, "the terminal says what the browser showed"
+    assert "Traceback" not in linking.output
+
+
 def test_an_answer_to_another_attempt(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
     appliance = new_appliance()
     linking = Linking(appliance, interpreter)
     location = linking.press("allow")
-    assert "state_mismatch" in linking.follow(location.replace("state=", "state=x"))
+    assert "state_mismatch" in follow(location.replace("state=", "state=x"))
     assert linking.ended() == 1 and appliance.calls("token") == []
 
 
@@ -156,7 +145,7 @@ def test_a_code_that_came_too_late(new_appliance: NewAppliance, interpreter: Int
     linking = Linking(appliance, interpreter)
     location = linking.press("allow")
     appliance.service.advance(CODE_LIFE_S + 1)
-    assert "code_expired" in linking.follow(location)
+    assert "code_expired" in follow(location)
     assert linking.ended() == 1 and "run `make link` again" in linking.output
 
 
@@ -166,8 +155,8 @@ def test_pages_that_are_not_the_answer_are_passed_over(new_appliance: NewApplian
     location = linking.press("allow")
     for other in (location.partition("?")[0], location.replace("/linked", "/favicon.ico")):
         with pytest.raises(urllib.error.HTTPError):
-            linking.follow(other)
-    assert told(None) in linking.follow(location)
+            follow(other)
+    assert told(None) in follow(location)
     assert linking.ended() == 0
 
 
