@@ -1,11 +1,13 @@
 """The self-test of a test device, one call at a time, on the agent's own modules. In memory only meanwhile.
 
-`make selftest` runs the steps in their order and judges nothing itself. No step touches the order machine or the levels; what the
-agent knows of a test order that is cancelled here it learns by its next poll.
+`make selftest` runs the steps in their order and judges no call itself. No step touches the levels. What it orders and cancels the
+order machine is told, when it is free for it, as after a call of the agent's own; but the fuse does not count a test order.
 """
 
 from micropython import const
 
+from . import testorders
+from .core import order as o
 from .manual import ask, converse
 from .services import call, drs, drs_answers, lwa, registration
 
@@ -13,7 +15,11 @@ _WEEK_S = const(604800)  # slotStatus must be told of some day on which the slot
 
 
 class SelfTest:
-    """Each step makes one or two calls (20 s each at the most) and returns (passed, what happened, the service's request id)."""
+    """Each step returns (passed, what happened, the service's request id).
+
+    Most make one call, `tokens_invalid` two, `slot_status` one for each slot; and any makes one more when there is no access token
+    yet, or it has died of age. 20 s each at the most.
+    """
 
     def __init__(self, agent, path):
         """path: of the agent's configuration. Raises ValueError unless it says that the device is a test device: a step would buy."""
@@ -28,6 +34,7 @@ class SelfTest:
         self._agent = agent
         self.slot = agent.slots[0].id
         self._tokens = "", ""
+        self._event_id = ""  # of the latest test order
         self._request_id = None  # of the agent's latest call
         agent.on(self._hear)
 
@@ -38,10 +45,12 @@ class SelfTest:
                     self._request_id = value
 
     def registered(self):
-        """An access token for the refresh token, which subscriptionInfo then takes."""
+        """An access token for the refresh token, and subscriptionInfo, which takes it."""
         answer, _ = ask(self._agent, self._remember)
-        access = self._tokens[0]
-        return access != "", "an access token" if access else answer.error, self._request_id
+        outcome, detail = drs_answers.read_status(answer, "SubscriptionInfo")
+        passed = outcome == call.OK
+        request_id = answer.headers.get("x-amzn-requestid", self._request_id)  # without an answer there was no token either
+        return passed, "an access token, and it is taken" if passed else detail, request_id
 
     def _remember(self, service, access):
         self._tokens = access, self._agent.token
@@ -76,26 +85,55 @@ class SelfTest:
         return row
 
     def order_placed(self):
-        return self._order(call.ACCEPTED, "testorderplaced")
+        row, outcome, event_id, now = self._order(call.ACCEPTED, "testorderplaced")
+        self._event_id = event_id
+        if outcome == call.ACCEPTED:
+            self._tell_machine(event_id, row[0], now)
+        return row
+
+    def _tell_machine(self, event_id, is_test, now):
+        """The order is known as one of the agent's own, so that its notices are."""
+        slot = self._agent.slots[0]
+        order = slot.order
+        if order.state == o.IDLE:
+            fuse = order.fuse_day, order.fuse[:]
+            order.intend(now, False)
+            order.accept(now, event_id, now)
+            if is_test:
+                order.fuse_day, order.fuse = fuse
+            self._agent.save(slot)
+
+    def order_info(self):
+        """getOrderInfo of the latest test order, whose status is to be one that the agent knows."""
+        event_id = self._event_id
+        answer, _ = ask(self._agent, drs.Drs.order_info, event_id)
+        outcome, event, _, detail = drs_answers.read_order_info(answer, event_id, self.slot)
+        return _row(outcome == call.OK and event != 0, answer, detail)
 
     def order_in_progress(self):
-        return self._order(call.IN_PROGRESS, "orderinprogress")
+        return self._order(call.IN_PROGRESS, "orderinprogress")[0]
 
     def unsubscribed(self):
-        return self._order(call.UNSUBSCRIBED, "")
+        return self._order(call.UNSUBSCRIBED, "")[0]
 
     def _order(self, expected, code):
-        answer, _ = ask(self._agent, drs.Drs.replenish, self.slot)
+        """The row of a replenish call, its outcome, the order's id and the time."""
+        answer, now = ask(self._agent, drs.Drs.replenish, self.slot)
         outcome, event_id, detail = drs_answers.read_replenish(answer)
-        passed = outcome == expected and (not code or event_id != "" and detail.replace("_", "").lower() == code)
-        if outcome == call.ACCEPTED and detail.replace("_", "").lower() != "testorderplaced":
+        said = detail.replace("_", "").lower()
+        passed = outcome == expected and (not code or event_id != "" and said == code)
+        if outcome == call.ACCEPTED and said != "testorderplaced":
             detail += ": a REAL order, to be cancelled at Amazon within 24 hours"
-        return _row(passed, answer, detail)
+        return _row(passed, answer, detail), outcome, event_id, now
 
     def cancel_test_order(self):
-        answer, _ = ask(self._agent, registration.cancel_test_orders, self.slot)
+        agent = self._agent
+        answer, now = ask(agent, registration.cancel_test_orders, self.slot)
         _, free, detail = registration.read_test_orders(answer)
-        return _row(self.slot in free, answer, "NO_ORDER_IN_PROGRESS" if self.slot in free else detail)
+        passed = self.slot in free
+        if passed and testorders.free(agent.slots[0], now):
+            agent.save(agent.slots[0])
+        return _row(passed, answer, "NO_ORDER_IN_PROGRESS" if passed else detail)
 
     def deregister(self):
         why = self._agent.deregister()

@@ -16,12 +16,12 @@ def cancel(agent, slot_id):
     answer, now = ask(agent, registration.cancel_test_orders, slot_id)
     said = registration.read_test_orders(answer)
     for slot in slots:
-        if slot.id in said[1] and _free(slot, now):
+        if slot.id in said[1] and free(slot, now):
             agent.save(slot)
     return settle(agent, "cancel_test_orders", answer, said)
 
 
-def _free(slot, now):
+def free(slot, now):
     """No order of this slot is in progress any more: a cancellation that does not count. Returns whether there was one."""
     order = slot.order
     at_home = order.state == o.AWAITING_REFILL and order.flags & o.STOCK_ADDED
