@@ -26,7 +26,7 @@ link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 .PHONY: selftest
-selftest: unix $(if $(PORT),venv-all) ## The self-test of a test device, at the simulator; CONFIG= or PORT=: at its own service. ARGS="--report FILE.md"
+selftest: unix $(if $(PORT),venv-all) ## Self-test of a test device, from linking on, at the simulator; CONFIG= or PORT=: of a linked one. ARGS="--report FILE.md"
 	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 ##@ Parts
