@@ -6,10 +6,11 @@ order machine is told, when it is free for it, as after a call of the agent's ow
 
 from micropython import const
 
-from . import testorders
+from . import calls
+from .app import forget
 from .core import order as o
 from .manual import ask, converse
-from .services import call, drs, drs_answers, lwa, registration
+from .services import call, registration
 
 _WEEK_S = const(604800)  # slotStatus must be told of some day on which the slot runs out
 
@@ -47,7 +48,7 @@ class SelfTest:
     def registered(self):
         """An access token for the refresh token, and subscriptionInfo, which takes it."""
         answer, _ = ask(self._agent, self._remember)
-        outcome, detail = drs_answers.read_status(answer, "SubscriptionInfo")
+        outcome, detail = _read_subscription(answer)
         passed = outcome == call.OK
         request_id = answer.headers.get("x-amzn-requestid", self._request_id)  # without an answer there was no token either
         return passed, "an access token, and it is taken" if passed else detail, request_id
@@ -57,16 +58,19 @@ class SelfTest:
         return service.subscription_info(access)
 
     def subscription_info(self):
-        answer, _ = ask(self._agent, drs.Drs.subscription_info)
-        outcome, found, detail = drs_answers.read_subscription_info(answer)
+        answer, _ = self._ask("subscription_info")
+        outcome, found, detail = calls.read("read_subscription_info", answer)
         missing = [slot.id for slot in self._agent.slots if not found.get(slot.id)]
         if outcome == call.OK and missing:
             detail = "not subscribed: " + ", ".join(missing)
         return _row(outcome == call.OK and not missing, answer, detail)
 
+    def _ask(self, name, *args):
+        """(answer, the time afterwards) of a call. name: of the method that makes the request, whose module nobody holds meanwhile."""
+        return ask(self._agent, lambda service, access: getattr(service, name)(access, *args))
+
     def device_status(self):
-        agent = self._agent
-        answer, _ = ask(agent, drs.Drs.device_status, agent.time.now)
+        answer, _ = self._ask("device_status", self._agent.time.now)
         return _status(answer, "DeviceStatus")
 
     def slot_status(self):
@@ -77,7 +81,7 @@ class SelfTest:
             kept = level.value, level.first_at
             if level.value is None:
                 level.value, level.first_at = slot.capacity, agent.time.now
-            answer, _ = ask(agent, drs.Drs.slot_status, slot, agent.time.now + _WEEK_S)
+            answer, _ = self._ask("slot_status", slot, agent.time.now + _WEEK_S)
             level.value, level.first_at = kept
             row = _status(answer, "SlotStatus")
             if not row[0]:
@@ -106,8 +110,8 @@ class SelfTest:
     def order_info(self):
         """getOrderInfo of the latest test order, whose status is to be one that the agent knows."""
         event_id = self._event_id
-        answer, _ = ask(self._agent, drs.Drs.order_info, event_id)
-        outcome, event, _, detail = drs_answers.read_order_info(answer, event_id, self.slot)
+        answer, _ = self._ask("order_info", event_id)
+        outcome, event, _, detail = calls.read("read_order_info", answer, event_id, self.slot)
         return _row(outcome == call.OK and event != 0, answer, detail)
 
     def order_in_progress(self):
@@ -118,8 +122,8 @@ class SelfTest:
 
     def _order(self, expected, code):
         """The row of a replenish call, its outcome, the order's id and the time."""
-        answer, now = ask(self._agent, drs.Drs.replenish, self.slot)
-        outcome, event_id, detail = drs_answers.read_replenish(answer)
+        answer, now = self._ask("replenish", self.slot)
+        outcome, event_id, detail = calls.read("read_replenish", answer)
         said = detail.replace("_", "").lower()
         passed = outcome == expected and (not code or event_id != "" and said == code)
         if outcome == call.ACCEPTED and said != "testorderplaced":
@@ -131,8 +135,12 @@ class SelfTest:
         answer, now = ask(agent, registration.cancel_test_orders, self.slot)
         _, free, detail = registration.read_test_orders(answer)
         passed = self.slot in free
-        if passed and testorders.free(agent.slots[0], now):
+        from .testorders import free as free_slot
+
+        if passed and free_slot(agent.slots[0], now):
             agent.save(agent.slots[0])
+        free_slot = None
+        forget("testorders")
         return _row(passed, answer, "NO_ORDER_IN_PROGRESS" if passed else detail)
 
     def deregister(self):
@@ -141,15 +149,18 @@ class SelfTest:
 
     def tokens_invalid(self):
         """Neither the access token nor the refresh token from before works any more."""
+        from .services import lwa
+        from .services.drs import Drs
+
         access, refresh = self._tokens
-        request = drs.Drs(self._endpoint).subscription_info(access)
-        dead = converse(self._agent, "subscription_info", request, _read_dead)
+        request = Drs(self._endpoint).subscription_info(access)
+        dead = converse(self._agent, "subscription_info", request, _read_subscription)
         said = converse(self._agent, "token", lwa.refresh(*(self._client + (refresh,))), lwa.read)
         return dead[0] == call.BAD_TOKEN and said[0] == call.UNLINKED, dead[1] + "; refresh: " + said[4], self._request_id
 
 
-def _read_dead(answer):
-    return drs_answers.read_status(answer, "SubscriptionInfo")
+def _read_subscription(answer):
+    return calls.read("read_status", answer, "SubscriptionInfo")
 
 
 def _row(passed, answer, detail):
@@ -158,5 +169,5 @@ def _row(passed, answer, detail):
 
 
 def _status(answer, name):
-    outcome, detail = drs_answers.read_status(answer, name)
+    outcome, detail = calls.read("read_status", answer, name)
     return _row(outcome == call.OK, answer, detail)
