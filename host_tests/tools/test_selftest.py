@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.tools import unix_ports
 from tools import selftest
 from tools.link import SAYS, LinkError, UnixDevice, open_device
 from tools.selftest import SLOT, STEPS, Row, Simulated
@@ -46,6 +47,13 @@ def test_all_steps_pass_at_the_simulator(tmp_path: Path) -> None:
     assert from_step(rows, "order_placed")[0].happened == "status 200 TEST_ORDER_PLACED"
     assert json.loads((config.parent / "secrets.json").read_text()) == {}
     assert not (config.parent / "state" / "token").exists(), "deregistration takes the token along"
+
+
+def test_it_fits_the_heap_that_linking_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICROPYTHON", unix_ports.program("micropython32"))
+    monkeypatch.setenv("HEAP", "80k")
+    rows, _, _ = run(tmp_path / "a")
+    assert failed(rows) == []
 
 
 def test_it_begins_with_consent(tmp_path: Path) -> None:
