@@ -1,5 +1,6 @@
 """What stops orders when all else fails (laws 10 and 13), on the whole agent: the fuse, a person's hold, a service that is gone."""
 
+from replenish import app
 from replenish.core import policy
 from replenish.core.isotime import text
 from replenish.services.call import Answer
@@ -114,27 +115,47 @@ def reckless(slot, device, now):
     return "" if slot.order.names()[0] in ("idle", "asking", "blocked", "held") else policy.BY_STATE
 
 
+def under(order_wait, live):
+    """Do `live` under a policy with this gate. It is loaded anew around each call, and is broken anew then."""
+    load = app.load_policy
+
+    def broken():
+        module = load()
+        module.order_wait = order_wait
+        return module
+
+    with Replaced(policy, order_wait=order_wait), Replaced(app, load_policy=broken):
+        live()
+    app.forget("core.policy")
+
+
 def test_a_policy_that_orders_without_a_need():
     appliance = with_liar("Cancelled", reorder_after_cancel_days=0)
     appliance.live(HOUR)
-    with Replaced(policy, order_wait=reckless):
+
+    def live():
         appliance.live(20 * DAY)
         assert appliance.agent.slot("A").level() == 10
         check_blown(appliance)
+
+    under(reckless, live)
 
 
 def test_a_policy_that_always_says_yes():
     """The machine refuses what it may not do, which ends the step: the appliance starts anew each time."""
     appliance = with_liar("Cancelled", reorder_after_cancel_days=0)
     appliance.live(HOUR)
-    refused = 0
-    with Replaced(policy, order_wait=lambda slot, device, now: ""):
+    refused = []
+
+    def live():
         for _ in range(20 * DAY // HOUR):
             try:
                 appliance.live(HOUR)
-            except ValueError:
-                refused += 1
+            except ValueError as error:
+                refused.append(error)
                 restart(appliance, HOUR)
+
+    under(lambda slot, device, now: "", live)
     assert refused and len(appliance.service.orders) == 1
 
 
