@@ -13,7 +13,7 @@ from tools import toolchain
 LEAST = {
     ("memory", "littlefs", "once", "8", "9"): (3000, 2000),
     ("memory", "flashlog", "lasting", "8", "8"): (2000, 2000),
-    ("memory", "folder", "once", "28", "28"): (2000, 2000),
+    ("memory", "folder", "once", "27", "27"): (2000, 2000),
     ("memory", "flashlog", "once", "30", "30"): (800, 700),  # a notice of a cancellation
     ("memory", "littlefs", "once", "35", "35"): (700, 600),  # a notice that answers a lost call
     ("world", "littlefs", "once"): (3000, 700),

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,14 +62,19 @@ def tell(options: argparse.Namespace) -> int:
     """Run the story and show it; returns the exit status."""
     scale = time_scale(options.days, options.speed)
     seconds = options.days * 86_400 / scale
+    asked: list[int] = []
+    # Not KeyboardInterrupt: what is imported below has places in which one gets lost.
+    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
     print(f"replenish: one appliance, two slots, {options.days} days in about {seconds:.0f} seconds. Ctrl-C ends it.", flush=True)
     # Imported after the first line is out: the web server's libraries take longer than all before.
     from tools.run.runner import Options, run
     from tools.run.screen import Screen, make_console
 
+    if asked:  # before there was anything to end
+        return 0
     chosen = Options(options.days, scale, options.seed, options.folder)
     with Screen(make_console(), chosen) as screen:
-        ended = asyncio.run(run(chosen, screen))
+        ended = asyncio.run(run(chosen, screen, asked))
         screen.finish(ended)
     return 1 if ended.report["verdict"] else 0
 
@@ -79,10 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     if lock(options.folder) is None:
         print(f"Another run writes to {options.folder}.", file=sys.stderr)
         return 2
-    try:
-        return tell(options)
-    except KeyboardInterrupt:  # before there was anything to end
-        return 0
+    return tell(options)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -161,11 +161,13 @@ def prepare_folder(folder: Path) -> None:
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
 
 
-async def run(options: Options, listener: Listener) -> Ended:
-    """Run the story to its end, or until a signal asks for the end."""
+async def run(options: Options, listener: Listener, asked: Sequence[int] = ()) -> Ended:
+    """Run the story to its end, or until a signal asks for the end; asked: the signals that did before this began."""
     stop = asyncio.Event()
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if asked:
+        stop.set()
     prepare_folder(options.folder)
     started = time.monotonic()
     clock = Clock(int(time.time()), options.time_scale)
