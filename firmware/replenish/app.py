@@ -39,7 +39,7 @@ _FOR_CALLS = (
     "services.lwa",
     "core.strictjson",
 )
-_FOR_CONNECTION = "io.http", "io.stream", "services.call"
+_FOR_CONNECTION = "io.http", "io.stream", "services.call"  # ... and the connection, from a wake's first call to its last
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -286,8 +286,9 @@ class Agent:
 
     def _hang_up(self):
         """Close the connection: no more is due for now. What makes one is let go of, if it can be made anew."""
-        if self.client:
-            self.client.close()
+        if not self.client:
+            return
+        self.client.close()
         if self.trust:
             self.client = None
             for name in _FOR_CONNECTION:
@@ -324,16 +325,17 @@ class Agent:
         self._hang_up()
         if not now:
             return _NO_TIME_S * 1000
-        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), load_policy().call_at(self.slots, self.device, now))
+        core = load_policy()
+        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
         for slot in self.slots:
-            at = min(at, load_policy().due_at(slot, now), slot.sample_at or at)
+            at = min(at, core.due_at(slot, now), slot.sample_at or at)
         return self.clock.real_ms(max(1, at - now))
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
         reading = "store.recovery", "store.reading", "core.late"
         self._hang_up()
-        for name in reading + _BETWEEN_CALLS + _FOR_CALLS:
+        for name in reading + _BETWEEN_CALLS + _FOR_CALLS + (_FOR_CONNECTION if self.trust else ()):
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload
 

@@ -6,6 +6,7 @@ from .services import call
 
 
 def order_info(agent, slot):
+    """Ask how far the order is whose id the slot holds, and make durable what that changes."""
     order = slot.order
     held_id = order.held_id()
     answer, now = calls.send(agent, calls.request(agent, "order_info", held_id))
@@ -24,6 +25,7 @@ def order_info(agent, slot):
 
 
 def subscription_info(agent):
+    """Ask which slots are subscribed. A service that refuses version 2.0 by name is asked in 1.0 from then on."""
     answer, now = calls.send(agent, calls.request(agent, "subscription_info"))
     said = calls.read("read_subscription_info", answer)
     if said[0] == call.REFUSED and not agent.older_subscriptions and calls.read("is_version_refused", answer):

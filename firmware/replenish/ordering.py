@@ -9,6 +9,7 @@ _NO_STORE_S = const(60)  # how long a call waits whose intent could not be made 
 
 
 def replenish(agent, slot, now):
+    """Order for a slot, if the fuse lets it. Returns True when that stopped it."""
     order = slot.order
     free_at = order.fuse_free_at(now, agent.rules["max_orders_30_days"])
     if free_at:

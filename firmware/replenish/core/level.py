@@ -22,7 +22,7 @@ _DAY_S = const(86400)
 
 
 def sample(slot, sensor, now):
-    """Read the sensor. A reading that jumps is taken when the next one, a minute later, agrees."""
+    """See `Slot.sample`."""
     pause = slot.period_s
     try:
         value = slot.check(sensor.read())
@@ -63,10 +63,7 @@ def _judged(slot, value):
 
 
 def use(slot, amount, now):
-    """Counted use: `amount`, 0 or more, was taken out; else ValueError. From full when no level was told; stops at 0.
-
-    What a sensor saw just before is not taken out again.
-    """
+    """See `Slot.use`."""
     if not amount >= 0:
         raise ValueError("amount %s: allowed: 0 or more" % amount)
     level = slot.level
