@@ -76,6 +76,7 @@ class Agent:
 
     # Set by `startup.begin`.
     clock: "Clock"
+    uptime_s: int  # of the clock's seconds since this start, on ticks
     rules: "dict"  # the section `policy` of the configuration
     model: str
     lwa: "dict"  # ... the section of that name
@@ -352,7 +353,9 @@ class Agent:
     def tell_time(self, answer=None):
         """The time for holds, after looking at the clock and, when there is one, at the Date of a verified peer."""
         clock = self.clock
-        now = self.time.update(clock.now(), 0 if clock.trusted else clock.elapsed_s(), clock.trusted)
+        elapsed_s = clock.elapsed_s()
+        self.uptime_s += elapsed_s
+        now = self.time.update(clock.now(), 0 if clock.trusted else elapsed_s, clock.trusted)
         if answer and answer.date():
             now = self.time.confirm(answer.date())
         self.device.time_sure = self.time.sure

@@ -12,7 +12,9 @@ class SlotFace:
     @property
     def order(self):
         """The order as a picture of this moment: `state` and the other names of the state topic's `order`."""
-        return OrderView(self._slot.order)
+        from .core.view import of_order
+
+        return OrderView(*of_order(self._slot, self._agent.device, self._agent.time.now))
 
     @property
     def fault(self):
@@ -58,9 +60,9 @@ class SlotFace:
     @property
     def run_out(self):
         """When level and stock will be used up, Unix seconds; None while too little was seen to say."""
-        now = self._agent.time.now
-        days = self._slot.days_left(now)
-        return None if days is None or not now else now + int(days * 86400)
+        from .core.view import run_out
+
+        return run_out(self._slot, self._agent.time.now)
 
     @property
     def confidence(self):
@@ -76,13 +78,14 @@ class SlotFace:
 
 
 class OrderView:
-    """An order as others see it; the names are those of the state topic. Times are Unix seconds or None."""
+    """An order as others see it; the names and their meaning are those of the state topic. Times are Unix seconds or None."""
 
-    def __init__(self, order):
-        self.state, self.reason = order.names()
-        self.event_instance_id = order.own_id or order.progress_id or None
-        self.since = order.since or None
-        self.next_try = order.next_try or None
-        self.deadline = order.deadline() or None
-        self.attempts = order.attempts
-        self.cancels = order.cancels
+    def __init__(self, state, event_instance_id, since, next_try, deadline, attempts, cancels, reason):
+        self.state = state
+        self.event_instance_id = event_instance_id
+        self.since = since
+        self.next_try = next_try
+        self.deadline = deadline
+        self.attempts = attempts
+        self.cancels = cancels
+        self.reason = reason

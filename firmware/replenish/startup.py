@@ -110,7 +110,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.client_secret = secrets.get("client_secret")
     agent.secrets_path = config.get("secrets", "")
     agent.access = ""
-    agent.access_until = agent.heap_peak = 0
+    agent.access_until = agent.heap_peak = agent.uptime_s = 0
     agent.older_subscriptions = agent.token_retried = False
     agent.cold = cold
     agent.dropped = {}

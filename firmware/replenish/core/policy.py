@@ -120,7 +120,7 @@ def due_at(slot, now):
         times.append(order.delivery_at and order.delivery_at + 1)
         times.append(order.missing_since and order.missing_since + _MISSING_S)
     elif state == o.BLOCKED:
-        times.append(_probe_at(slot))
+        times.append(probe_at(slot))
     elif state == o.IN_DOUBT:
         times.append(order.since + rules["in_doubt_days"] * DAY_S)
     due = NEVER
@@ -133,7 +133,7 @@ def due_at(slot, now):
 # Ordering
 
 
-def _probe_at(slot):
+def probe_at(slot):
     """When a blocked slot may ask whether the block ended, which is an order call (law 2); NEVER while the order answers."""
     order, rules = slot.order, slot.rules
     if order.held_id() and order.flags & o.ALIVE:
@@ -153,7 +153,7 @@ def order_wait(slot, device, now):
     state = order.state
     if not slot.level.low_since:
         return None
-    if state == o.BLOCKED and now < _probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
+    if state == o.BLOCKED and now < probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
         return BY_STATE
     if not slot.lasted(slot.level.low_since, now) or slot.doubt is not None:
         return "confirming the need"
