@@ -20,16 +20,29 @@ _SLOT = (
 
 
 def document(agent):
-    """The state as it is by the last step, as bytes: some 300 for the device and 350 for each slot."""
+    """The state as it is by the last step, as a bytearray: 250 bytes for the device and 350 to 550 for each slot.
+
+    Made twice, first for its length: so its one piece is found in the heap before small ones lie everywhere.
+    """
+    said = bytearray(sum([len(piece) for piece in _pieces(agent)]))
+    at = 0
+    for piece in _pieces(agent):
+        said[at : at + len(piece)] = piece
+        at += len(piece)
+    return said[:at] if at < len(said) else said  # a thread of the appliance's program may have told something meanwhile
+
+
+def _pieces(agent):
     device, now = agent.device, agent.time.now
     about = device.serial, agent.model, VERSION, text(now)
     wrong = bool(device.linked), bool(device.held), agent.fault
-    pieces = [(_DEVICE % (_quoted(about) + (agent.uptime_s,) + _quoted(wrong))).encode()]
+    yield (_DEVICE % (_quoted(about) + (agent.uptime_s,) + _quoted(wrong))).encode()
+    separator = b""
     for slot in agent.slots:
-        pieces.append(_slot(slot, device, now))
-        pieces.append(b",")
-    pieces[-1] = b"}}"  # instead of the last comma: there is always a slot
-    return b"".join(pieces)
+        yield separator
+        yield _slot(slot, device, now)
+        separator = b","
+    yield b"}}"
 
 
 def _slot(slot, device, now):
