@@ -423,7 +423,7 @@ def test_sizes():
 def test_it_is_whole_when_another_thread_changes_it_meanwhile():
     appliance = idle()
     for faults in (["order_limit", None], [None, "order_limit"]):
-        appliance.agent.slots[0].fault = lambda: faults.pop(0)
+        appliance.agent.slots[0].fault = lambda faults=faults: faults.pop(0)
         assert slot_of(appliance)["fault"] in (None, "order_limit") and not faults
 
 

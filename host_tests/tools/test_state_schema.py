@@ -1,4 +1,4 @@
-"""The state topic's schema, the reference for whoever reads the topic, against documents of the agent in every state."""
+"""The schemas of the topics: the state's against documents of the agent in every state, the commands' and results' against examples."""
 
 import json
 from pathlib import Path
@@ -53,3 +53,44 @@ def test_the_schema_names_the_states_and_faults_of_the_firmware():
     readme = (SCHEMAS.parent / "README.md").read_text().split("Faults of a slot:")[1].split("`store_damaged`")[0]
     for fault in of_device[1:] + defs["slot"]["properties"]["fault"]["enum"][1:]:
         assert fault in readme or fault in device._LINK_FAULTS, fault
+
+
+COMMANDS = [
+    ("status", {}, True),
+    ("status", {"slot": "A"}, False),
+    ("consume", {"slot": "A", "amount": 0.5}, True),
+    ("consume", {"slot": "A"}, False),
+    ("consume", {"slot": "A", "amount": -1}, False),
+    ("consume", {"slot": "A", "amount": "1"}, False),
+    ("refill", {"slot": "A"}, True),
+    ("refill", {"slot": "A", "level": 9}, True),
+    ("refill", {"level": 9}, False),
+    ("stock", {"slot": "A", "on_hand": 3}, True),
+    ("stock", {"slot": "A"}, False),
+    ("hold", {}, True),
+    ("resume", {}, True),
+    ("cancel_test_orders", {}, True),
+    ("cancel_test_orders", {"slot": "A"}, True),
+    ("cancel_test_orders", {"slots": ["A"]}, False),
+    ("deregister", {}, True),
+    ("order", {"slot": "A"}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "good"), COMMANDS)
+def test_a_command_has_its_own_arguments_and_no_other(name, args, good):
+    assert Draft202012Validator(load("command")).is_valid({"id": "c1", "name": name, "args": args}) is good
+
+
+def test_a_command_has_an_id_of_up_to_64_characters():
+    judge = Draft202012Validator(load("command")).is_valid
+    assert judge({"id": "x" * 64, "name": "hold", "args": {}})
+    for bad in ({}, {"id": ""}, {"id": "x" * 65}, {"id": 7}, {"id": "c1", "url": "x"}):
+        assert not judge(bad | {"name": "hold", "args": {}}), bad
+
+
+def test_a_result_says_why_not_if_and_only_if_it_was_not_done():
+    judge = Draft202012Validator(load("result")).is_valid
+    assert judge({"id": "c1", "ok": True}) and judge({"id": "c1", "ok": False, "error": "unknown slot"})
+    for bad in ({"ok": True, "error": "x"}, {"ok": False}, {"ok": False, "error": ""}, {"ok": None}):
+        assert not judge({"id": "c1"} | bad), bad
