@@ -129,7 +129,7 @@ def everything():
     """(name, appliance) for each of them and for what else the topic has to say; host_tests/tools/ judges them by the schema."""
     for make in MAKERS:
         yield make.__name__, make()
-    for make in (unlinked, without_time, sick, odd_names, of_many):
+    for make in (unlinked, without_time, sick, odd_names, used, of_many):
         yield make.__name__, make()
 
 
@@ -160,6 +160,17 @@ ODD = 'Kaffee "stark" \\ äöü', "コーヒー豆", "🧻" * 64, "a/b#+$", "{%s
 def odd_names():
     appliance = Appliance([{"id": name, "unit": name[:16]} for name in ODD])
     appliance.live(HOUR)
+    return appliance
+
+
+def used():
+    """For four weeks, with something at home."""
+    appliance = Appliance([{"id": "A", "pack": 4, "unit": "kg"}])
+    for _ in range(28):
+        appliance.live(DAY)
+        appliance.agent.slot("A").consume(0.25)
+        appliance.agent.slot("A").refilled(8.1)
+    appliance.agent.slot("A").stock(2.5)
     return appliance
 
 
@@ -206,12 +217,7 @@ def test_uptime_is_since_this_start_whatever_the_clock_does():
 
 
 def test_a_slot_that_knows_all_of_it():
-    appliance = Appliance([{"id": "A", "pack": 4, "unit": "kg"}])
-    for _ in range(28):
-        appliance.live(DAY)
-        appliance.agent.slot("A").consume(0.25)
-        appliance.agent.slot("A").refilled(8.1)
-    appliance.agent.slot("A").stock(2.5)
+    appliance = used()
     said = slot_of(appliance)
     order = said.pop("order")
     assert (order["state"], order["reason"], order["next_try"]) == ("idle", None, None)
