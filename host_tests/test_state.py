@@ -154,7 +154,7 @@ def sick():
     return appliance
 
 
-ODD = 'Kaffee "stark" \\ äöü', "コーヒー豆", "🧻" * 64, "a/b#+$", "{%s}"
+ODD = 'Kaffee "stark" \\ äöü', "コーヒー豆", "🧻" * 64, "a/b#+$", "it's {%s}"
 
 
 def odd_names():
