@@ -22,7 +22,6 @@ def steps() -> list[tuple[str, list[str]]]:
         ("types, tools and tests", ["mypy", "tools", "host_tests"]),
         ("types, firmware", [*FIRMWARE_CHECK, "-p", "replenish"]),
         ("board facts", ["tools.boards"]),
-        ("the relay's template", ["cfnlint", "tools/cloud/template.yaml"]),
         ("the order machine's drawing", ["tools.diagram", "--check"]),
     ]
     starters = [f"firmware/{name}" for name in build.STARTERS if (build.FIRMWARE / name).exists()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from tools.cloud.outcomes import NotRelayed, Outcome, Verdict
 from tools.cloud.seen import Seen
 
 LOG = logging.getLogger("relay")
+
+# Real seconds.
+TOLD_EVERY_S = 60
 
 _Key = tuple[str, str]
 
@@ -50,6 +54,7 @@ class Handler:
         self._limit = limit
         self._in_hand: dict[_Key, asyncio.Task[Outcome]] = {}
         self._waiting = 0
+        self._tell_from: dict[tuple[str, Outcome], float] = {}
 
     async def signed(self, way: str, given: Mapping[str, Any], max_age_s: float) -> tuple[Outcome, str]:
         """A message of SNS that has to prove itself; the outcome, and why if it is not published."""
@@ -74,9 +79,16 @@ class Handler:
     def refuse(self, way: str, error: NotRelayed) -> tuple[Outcome, str]:
         """Count and log a message that got no further than the transport."""
         self._count(way, error.outcome)
-        level = logging.WARNING if error.outcome.verdict is not Verdict.DONE else logging.INFO
-        LOG.log(level, "%s: %s: %s", way, error.outcome.word, error)
+        self._tell(way, error)
         return error.outcome, str(error)
+
+    def _tell(self, way: str, error: NotRelayed) -> None:
+        """One line of the log for each kind in TOLD_EVERY_S, for anyone may post anything; the metrics count all."""
+        key, now = (way, error.outcome), time.monotonic()
+        if now >= self._tell_from.get(key, now):
+            self._tell_from[key] = now + TOLD_EVERY_S
+            level = logging.INFO if error.outcome.verdict is Verdict.DONE else logging.WARNING
+            LOG.log(level, "%s: %s: %s", way, error.outcome.word, error)
 
     async def drained(self) -> None:
         """Returns when no message is in hand."""
