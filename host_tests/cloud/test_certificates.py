@@ -161,7 +161,9 @@ def test_certificate_that_is_kept_ends_too() -> None:
     assert refusal(lambda: asyncio.run(story())) is Outcome.CERTIFICATE
 
 
-@pytest.mark.parametrize(("away", "outcome", "result"), [(True, Outcome.UNREACHABLE, "unreachable"), (False, Outcome.CERTIFICATE, "refused")])
+@pytest.mark.parametrize(
+    ("away", "outcome", "result"), [(True, Outcome.UNREACHABLE, "unreachable"), (False, Outcome.CERTIFICATE, "refused")]
+)
 def test_failure_is_not_asked_for_again_at_once(
     away: bool, outcome: Outcome, result: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -218,7 +218,9 @@ def test_serial_that_no_topic_can_have(serial: object) -> None:
     assert world.broker.asked == 0
 
 
-@pytest.mark.parametrize("message", ["", "hello", "[]", "{}", '{"deviceInfo": null}', '{"deviceInfo": {"deviceIdentifier": []}}', "[" * 99_999])
+@pytest.mark.parametrize(
+    "message", ["", "hello", "[]", "{}", '{"deviceInfo": null}', '{"deviceInfo": {"deviceIdentifier": []}}', "[" * 99_999]
+)
 def test_message_for_no_device_is_done(message: str) -> None:
     world, outcomes = post(SENDER.notification(message))
     assert outcomes == [Outcome.NOT_FOR_A_DEVICE]

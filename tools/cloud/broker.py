@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import secrets
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -65,6 +66,8 @@ class Broker:
         self._context = context
         self._on_change = on_change
         self._on_acknowledged = on_acknowledged
+        # Two clients of one name would throw each other out for ever.
+        self._client_id = settings.client_id or f"relay-{secrets.token_hex(6)}"
         self._slots = asyncio.Semaphore(settings.in_flight)
         self._session: _Session | None = None
         self._up = asyncio.Event()
@@ -144,7 +147,7 @@ class Broker:
             given.port,
             username=given.user,
             password=given.password,
-            identifier=given.client_id,
+            identifier=self._client_id,
             tls_context=self._context,
             clean_session=True,  # there is nothing to hear, and what was not acknowledged comes again from AWS
             keepalive=KEEPALIVE_S,

@@ -14,6 +14,8 @@ from tools.cloud.settings import HTTPSettings
 WAY = "https"
 # A body comes whole within this, or not at all. SNS gives up after 15 s.
 READ_LIMIT_S = 10
+# How long the rest of a body that was refused is still read, so that its sender gets to see the answer.
+LINGER_S = 1
 # The headers of SNS that repeat what the body says, which is what is signed.
 _REPEATED = {
     "x-amz-sns-message-type": "Type",

@@ -118,7 +118,7 @@ class Relay:
         """The port that it came to listen at; when the stack is left, no more is accepted and what came in is answered."""
         # Twice publish_limit_s: waiting for a connection, then for PUBACK; and a little for what is around it.
         longest_s = 2 * self.settings.mqtt.publish_limit_s + https.READ_LIMIT_S
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, bind, port, ssl_context=context).start()

@@ -246,9 +246,11 @@ def _judge_ways_in(data: dict[str, Any], faults: Faults) -> None:
         faults.add("http", configuration.MISSING, "http or sqs, or both: without them nothing comes in")
     http = data.get("http", {})
     allowed = "a file, or plain = true where a load balancer ends TLS; not both"
-    for key in ("certificate", "key"):
-        if "http" in data and (key in http) == http.get("plain", False):
-            faults.add(f"http.{key}", http.get(key, configuration.MISSING), allowed)
+    for key in ("certificate", "key") if "http" in data else ():
+        if http.get("plain", False) and key in http:
+            faults.add_value(f"http.{key}", http[key], allowed)
+        elif not http.get("plain", False) and key not in http:
+            faults.add(f"http.{key}", configuration.MISSING, allowed)
 
 
 def _judge_broker(mqtt: dict[str, Any], faults: Faults) -> None:
