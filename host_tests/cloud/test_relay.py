@@ -190,7 +190,7 @@ def test_body_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     async def story(world: World) -> None:
         answer = await _send_raw(world, b"POST /sns HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 500\r\n\r\n{")
-        assert answer.startswith(b"HTTP/1.1 408")
+        assert answer.startswith(b"HTTP/1.1 503")
 
     run(story, tmp_path)
 

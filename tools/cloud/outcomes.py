@@ -33,12 +33,12 @@ class Outcome(Enum):
     SIGNATURE = ("signature", Verdict.NEVER, 403)
     TOO_LARGE = ("too_large", Verdict.NEVER, 413)
 
-    # Another clock than ours: either is put right some time.
+    # SNS posts again after a 5xx and after no 4xx but 429.
     AHEAD = ("ahead", Verdict.LATER, 503)
     UNREACHABLE = ("unreachable", Verdict.LATER, 503)
     BROKER = ("broker", Verdict.LATER, 503)
     BUSY = ("busy", Verdict.LATER, 503)
-    SLOW = ("slow", Verdict.LATER, 408)
+    SLOW = ("slow", Verdict.LATER, 503)
     FAILED = ("failed", Verdict.LATER, 500)
 
     def __init__(self, word: str, verdict: Verdict, status: int) -> None:
