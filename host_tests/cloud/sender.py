@@ -133,6 +133,7 @@ class Host:
         self.key = key
         self.asked: list[str] = []
         self.status = 200
+        self.padding = b""
 
     @property
     def sender(self) -> Sender:
@@ -154,7 +155,8 @@ class Host:
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
         if request.path.endswith(".pem"):
-            return web.Response(body=self.signing.cert_chain_pems[0].bytes(), status=self.status)
+            pem = self.signing.cert_chain_pems[0].bytes() + self.padding
+            return web.Response(body=pem, status=self.status, headers={"Location": "/other.pem"})
         return web.Response(text="<ConfirmSubscriptionResponse/>", status=self.status)
 
     async def __aenter__(self) -> Host:

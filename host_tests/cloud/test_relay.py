@@ -110,10 +110,14 @@ def test_subscription_is_confirmed(tmp_path: Path) -> None:
     run(story, tmp_path)
 
 
-def test_what_sns_says_no_to_is_asked_for_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "padding"), [(500, 0), (404, 0), (302, 0), (200, 65_536)])
+def test_certificate_that_sns_does_not_give(status: int, padding: int, tmp_path: Path) -> None:
+    """An error, a redirect, which is not followed, and a body without end."""
+
     async def story(world: World) -> None:
-        world.host.status = 500
+        world.host.status, world.host.padding = status, b"\n" * padding
         assert await world.post(world.sender.notification()) == (503, "unreachable")
+        assert len(world.host.asked) == 1
         assert world.broker.published == []
 
     run(story, tmp_path)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ import trustme
 
 from host_tests.cloud.broker import FakeBroker
 from tools.cloud import settings
+from tools.cloud.clock import scaled
 from tools.cloud.settings import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,12 @@ def test_defaults(tmp_path: Path) -> None:
     assert found.mqtt == settings.MQTTSettings("localhost")
     assert found.http == settings.HTTPSettings(plain=True)
     assert (found.sqs, found.admin, found.clock) == (None, settings.AdminSettings(), settings.ClockSettings())
+
+
+def test_clock_of_the_settings() -> None:
+    now = scaled(1_700_000_000, 43_200, lambda: 1_700_000_000_250_000_000)
+    assert now() == 1_700_000_000 + 10_800
+    assert abs(scaled()() - time.time()) < 1
 
 
 def test_every_fault_has_a_line(tmp_path: Path) -> None:

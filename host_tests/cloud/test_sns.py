@@ -82,7 +82,7 @@ def test_signature_of_one_version_said_to_be_the_other() -> None:
     assert refusal(sns.verify, sns.read(given), KEY.public_key()) is Outcome.SIGNATURE
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "not base64", "é"])
+@pytest.mark.parametrize("text", ["", "AAAA", "not base64", "é", SENDER.notification()["Signature"] + "!"])
 def test_signature_that_is_none(text: str) -> None:
     given = {**SENDER.notification(), "Signature": text}
     assert refusal(sns.verify, sns.read(given), KEY.public_key()) is Outcome.SIGNATURE

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -24,6 +25,11 @@ _Key = tuple[str, str]
 class Keys(Protocol):
     async def key(self, url: str) -> rsa.RSAPublicKey:
         """The key of the certificate at `url`. Raises NotRelayed."""
+
+
+def _key(envelope: sns.Envelope) -> _Key:
+    # The topic is one of the few that are trusted, so one copy of it does for all.
+    return sys.intern(envelope.topic), envelope.message_id
 
 
 class Handler:
@@ -121,12 +127,12 @@ class Handler:
         url = self._trust.check_certificate_url(envelope)
         self._trust.check_time(envelope, self._now(), max_age_s)
         sns.verify(envelope, await self._keys.key(url))
-        return await self._once((envelope.topic, envelope.message_id), lambda: self._act(envelope))
+        return await self._once(_key(envelope), lambda: self._act(envelope))
 
     async def _vouched(self, given: Mapping[str, Any]) -> Outcome:
         envelope = sns.read_of_lambda(given)
         self._trust.check_topic(envelope)
-        return await self._once((envelope.topic, envelope.message_id), lambda: self._act(envelope))
+        return await self._once(_key(envelope), lambda: self._act(envelope))
 
     async def _event(self, given: Mapping[str, Any]) -> Outcome:
         return await self._once(("event", events.identity(given)), lambda: self._send(events.read(given)))

@@ -64,7 +64,7 @@ class Relay:
         self._fetcher = Fetcher(ssl.create_default_context(cafile=trusted.ca))
         self._seen = Seen(trusted.remember, self._longest_age_s() + trusted.max_ahead_s)
         self.handler = Handler(
-            sns.Trust(frozenset(trusted.topics), frozenset(trusted.hosts), trusted.max_ahead_s),
+            sns.Trust(frozenset(trusted.topics), frozenset(host.removesuffix(":443") for host in trusted.hosts), trusted.max_ahead_s),
             Certificates(self._fetcher.get, authorities(trusted.ca), lambda result: self.metrics.fetches.labels(result).inc()),
             self.broker.publish,
             self._fetcher.get,
@@ -116,8 +116,8 @@ class Relay:
         self, stack: contextlib.AsyncExitStack, app: web.Application, bind: str, port: int, context: ssl.SSLContext | None
     ) -> int:
         """The port that it came to listen at; when the stack is left, no more is accepted and what came in is answered."""
-        # Twice publish_limit_s: waiting for a connection, then for PUBACK; and a little for what is around it.
-        longest_s = 2 * self.settings.mqtt.publish_limit_s + https.READ_LIMIT_S
+        # Thrice publish_limit_s: waiting for a place, for a connection and for PUBACK; and the body before it.
+        longest_s = 3 * self.settings.mqtt.publish_limit_s + https.READ_LIMIT_S
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
