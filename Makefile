@@ -39,6 +39,14 @@ unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHO
 sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
 	@$(PY) -m tools.simulator $(ARGS)
 
+.PHONY: relay
+relay: venv-run ## The relay of the service's notifications to MQTT: ARGS="--config relay.toml"
+	@$(PY) -m tools.cloud $(ARGS)
+
+.PHONY: lambda
+lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/cloud/template.yaml
+	@$(PY) -m tools.cloud.package
+
 .PHONY: test-pc
 test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)

@@ -13,9 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.8"
 
-# group in pyproject.toml -> lock file; `all` contains `run`, so it is resolved within run's versions.
+# group in pyproject.toml -> lock file; those after `run` have packages in common with it, so they are resolved within its versions.
 LOCKS = {
     "run": "tools/requirements-run.lock",
+    "relay-sqs": "tools/requirements-relay.lock",
+    "lambda": "tools/requirements-lambda.lock",
     "all": "tools/requirements.lock",
     "stubs": "tools/requirements-stubs.lock",
 }
@@ -26,7 +28,7 @@ def compile_command(uv: Path, group: str) -> list[str]:
     command = [str(uv), "pip", "compile", "--quiet", "--group", group, "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
     command += ["--custom-compile-command", "make lock", "--upgrade"]
-    if group == "all":
+    if group in ("relay-sqs", "lambda", "all"):
         command += ["--constraints", LOCKS["run"]]
     return [*command, "--output-file", LOCKS[group]]
 

@@ -1,0 +1,325 @@
+"""The relay's configuration: a TOML file, judged whole, every fault on its own line.
+
+A fault reads `FILE: KEY: VALUE: allowed: WHAT`, as those of a device's configuration do. What a key may be stands in _RULES, what
+a missing key is worth in the classes; a key of a class without a default is required.
+"""
+
+import os
+import re
+import ssl
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from tools import configuration
+from tools.configuration import Faults, Rule, list_of, matching, or_null, text, whole
+
+PASSWORD_VARIABLE = "RELAY_MQTT_PASSWORD"
+# SNS gives up retrying after an hour (SNS developer guide, "Amazon SNS message delivery retries").
+_HTTPS_MAX_AGE_S = 3_900
+# SNS tries a queue for 23 days, and a queue keeps a message for 14 (same page; SQS, MessageRetentionPeriod).
+_QUEUE_MAX_AGE_S = 38 * 86_400
+_DAY_S = 86_400
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class SNSSettings:
+    """Which messages are believed."""
+
+    topics: list[str]
+    hosts: list[str] = field(default_factory=list)
+    ca: str | None = None
+    max_age_s: int = _HTTPS_MAX_AGE_S
+    max_ahead_s: int = 300
+    remember: int = 100_000
+    max_in_hand: int = 2_000
+
+
+@dataclass(frozen=True)
+class MQTTSettings:
+    """The broker. `password` is a secret and stands elsewhere."""
+
+    host: str
+    port: int = 8883
+    tls: bool = True
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    prefix: str = "replenish"
+    in_flight: int = 100
+    publish_limit_s: int = 5
+
+
+@dataclass(frozen=True)
+class HTTPSettings:
+    """The way in by HTTPS, or by HTTP behind a load balancer that ends TLS."""
+
+    bind: str = "0.0.0.0"
+    port: int = 8443
+    path: str = "/sns"
+    certificate: str | None = None
+    key: str | None = None
+    plain: bool = False
+    max_body_bytes: int = 262_144
+
+
+@dataclass(frozen=True)
+class SQSSettings:
+    """The way in through a queue that the SNS topic feeds."""
+
+    queue_url: str
+    region: str
+    endpoint_url: str | None = None
+    receivers: int = 2
+    visibility_s: int = 60
+    max_age_s: int = _QUEUE_MAX_AGE_S
+
+
+@dataclass(frozen=True)
+class AdminSettings:
+    """Health and metrics."""
+
+    bind: str = "127.0.0.1"
+    port: int = 9464
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """Accelerated time, for simulations."""
+
+    scale_from: int = 0
+    time_scale: int = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it. Without `http` or `sqs` that way in is closed."""
+
+    sns: SNSSettings
+    mqtt: MQTTSettings
+    http: HTTPSettings | None = None
+    sqs: SQSSettings | None = None
+    admin: AdminSettings = AdminSettings()
+    clock: ClockSettings = ClockSettings()
+
+
+_BOOLEAN = Rule(lambda v: isinstance(v, bool), "true or false")
+_FILE = text(255)
+_URL = matching(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?", "a URL http[s]://HOST[:PORT][/PATH]")
+_ADDRESS = matching(r"[0-9A-Za-z.:-]{1,253}", "an address or host name of this machine")
+_TOPIC_ARN = matching(
+    r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}[a-z0-9-]{1,30}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", "arn:aws:sns:REGION:ACCOUNT:NAME"
+)
+_HOST_PORT = matching(r"([a-z0-9.-]{1,253}|\[[0-9a-f:]+\])(:[0-9]{1,5})?", "HOST or HOST:PORT in small letters")
+# MQTT 3.1.1, 4.7: no wildcards and no empty level; "$" begins topics that are the broker's own.
+_PREFIX = matching(r"(?!\$)[^\s+#/]+(/[^\s+#/]+)*", "levels with / between them, without + # and blanks")
+
+_RULES: dict[str, dict[str, Rule]] = {
+    "sns": {
+        "topics": list_of(_TOPIC_ARN, 100, "topics, arn:aws:sns:REGION:ACCOUNT:NAME"),
+        "hosts": list_of(_HOST_PORT, 16, "times HOST or HOST:PORT in small letters"),
+        "ca": _FILE,
+        "max_age_s": whole(60, 366 * _DAY_S),
+        "max_ahead_s": whole(0, 366 * _DAY_S),
+        "remember": whole(1, 10_000_000),
+        "max_in_hand": whole(1, 100_000),
+    },
+    "mqtt": {
+        "host": configuration.SECTIONS["mqtt"]["host"],
+        "port": whole(1, 65_535),
+        "tls": _BOOLEAN,
+        "ca": _FILE,
+        "certificate": _FILE,
+        "key": _FILE,
+        "user": text(128),
+        "client_id": text(128),
+        "prefix": _PREFIX,
+        "in_flight": whole(1, 1_000),
+        "publish_limit_s": whole(1, 60),
+    },
+    "http": {
+        "bind": _ADDRESS,
+        "port": whole(0, 65_535),
+        "path": matching(r"(/[A-Za-z0-9._~-]+)+", "a path like /sns"),
+        "certificate": _FILE,
+        "key": _FILE,
+        "plain": _BOOLEAN,
+        "max_body_bytes": whole(4_096, 1_048_576),
+    },
+    "sqs": {
+        "queue_url": _URL,
+        "region": matching(r"[a-z]{2}[a-z0-9-]{1,30}", "a region like eu-west-1"),
+        "endpoint_url": _URL,
+        "receivers": whole(1, 16),
+        "visibility_s": whole(30, 43_200),
+        "max_age_s": whole(60, 366 * _DAY_S),
+    },
+    "admin": {"bind": _ADDRESS, "port": whole(0, 65_535)},
+    "clock": {"scale_from": whole(0, 2**32 - 1), "time_scale": whole(1, 1_000_000)},
+}
+_CLASSES: dict[str, type[Any]] = {
+    "sns": SNSSettings,
+    "mqtt": MQTTSettings,
+    "http": HTTPSettings,
+    "sqs": SQSSettings,
+    "admin": AdminSettings,
+    "clock": ClockSettings,
+}
+_REQUIRED = {"sns", "mqtt"}
+_TABLE = Rule(lambda v: isinstance(v, dict), "a table")
+_TOP: dict[str, Rule] = {**dict.fromkeys(_RULES, _TABLE), "secrets": _FILE}
+_SECRETS: dict[str, Rule] = {"mqtt_password": or_null(text(512))}
+# The files that a section may name, each made a path that does not depend on where the relay is started.
+_FILES = {("sns", "ca"), ("mqtt", "ca"), ("mqtt", "certificate"), ("mqtt", "key"), ("http", "certificate"), ("http", "key")}
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `lines` has a sentence for each fault."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in a file, with the password from the environment or the file that `secrets` names. Raises SettingsError."""
+    faults = Faults(str(path))
+    data = _parse(path, faults)
+    _judge(data, path.parent, faults)
+    password = environment.get(PASSWORD_VARIABLE) or _password(data, path.parent, faults)
+    _judge_password(data, password, faults)
+    if faults.lines:
+        raise SettingsError(faults.lines)
+    return _settings(data, path.parent, password)
+
+
+def _parse(path: Path, faults: Faults) -> dict[str, Any]:
+    """The file's tables, or none after adding why."""
+    allowed = "TOML"
+    try:
+        return _without_dates(tomllib.loads(configuration.read_file(path).decode()))
+    except UnicodeDecodeError as error:
+        faults.add(f"byte {error.start}", "not UTF-8", allowed)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        # Its message quotes no value, but may be of several lines.
+        faults.add("(file)", "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0], allowed)
+    except OSError as error:
+        faults.add("(file)", error.strerror or str(error), configuration.READABLE)
+    raise SettingsError(faults.lines)
+
+
+def _without_dates(value: Any) -> Any:
+    """TOML has dates, which no key here takes and JSON, in which a fault shows its value, cannot say."""
+    if isinstance(value, dict):
+        return {key: _without_dates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_dates(item) for item in value]
+    return value if isinstance(value, (str, int, float)) else {"a date": str(value)}
+
+
+def _judge(data: dict[str, Any], folder: Path, faults: Faults) -> None:
+    before = len(faults.lines)
+    faults.judge("", data, _TOP, _TOP.keys() - _REQUIRED)
+    for name, rules in _RULES.items():
+        if isinstance(data.get(name), dict):
+            faults.judge(name, data[name], rules, _optional(name))
+    if len(faults.lines) == before:  # what is said below of two keys together presumes that each is right
+        _judge_ways_in(data, faults)
+        _judge_broker(data["mqtt"], faults)
+        _judge_files(data, folder, faults)
+
+
+def _optional(name: str) -> set[str]:
+    return {f.name for f in fields(_CLASSES[name]) if f.default is not MISSING or f.default_factory is not MISSING}
+
+
+def _judge_ways_in(data: dict[str, Any], faults: Faults) -> None:
+    if "http" not in data and "sqs" not in data:
+        faults.add("http", configuration.MISSING, "http or sqs, or both: without them nothing comes in")
+    http = data.get("http", {})
+    allowed = "a file, or plain = true where a load balancer ends TLS; not both"
+    for key in ("certificate", "key") if "http" in data else ():
+        if http.get("plain", False) and key in http:
+            faults.add_value(f"http.{key}", http[key], allowed)
+        elif not http.get("plain", False) and key not in http:
+            faults.add(f"http.{key}", configuration.MISSING, allowed)
+
+
+def _judge_broker(mqtt: dict[str, Any], faults: Faults) -> None:
+    tls = mqtt.get("tls", True)
+    if not tls and mqtt["host"] not in _LOOPBACK:
+        faults.add_value("mqtt.tls", tls, "true; false only for a broker on the loopback, " + ", ".join(_LOOPBACK))
+    for key in ("ca", "certificate", "key"):
+        if not tls and key in mqtt:
+            faults.add_value(f"mqtt.{key}", mqtt[key], "nothing, because mqtt.tls is false")
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if key in mqtt and other not in mqtt:
+            faults.add(f"mqtt.{other}", configuration.MISSING, f"a file, because there is mqtt.{key}")
+
+
+def _judge_password(data: dict[str, Any], password: str | None, faults: Faults) -> None:
+    mqtt = data.get("mqtt")
+    if isinstance(mqtt, dict) and ("user" in mqtt) != (password is not None):
+        if password is None:
+            faults.add("mqtt.user", "without a password", f"mqtt_password in the file `secrets`, or {PASSWORD_VARIABLE}")
+        else:
+            faults.add("mqtt.user", configuration.MISSING, "the user that the password is for")
+
+
+def _password(data: dict[str, Any], folder: Path, faults: Faults) -> str | None:
+    name = data.get("secrets")
+    if not isinstance(name, str):
+        return None
+    inside = Faults(name, secret=True)
+    try:
+        secrets = _parse(folder / name, inside)
+    except SettingsError:
+        faults.lines.extend(inside.lines)
+        return None
+    inside.judge("", secrets, _SECRETS, _SECRETS)
+    faults.lines.extend(inside.lines)
+    found = secrets.get("mqtt_password")
+    return found if isinstance(found, str) else None
+
+
+def _judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
+    """Certificates and keys have to be ones, before anything listens or connects."""
+    for section, key in sorted(_FILES - {("mqtt", "key"), ("http", "key")}):
+        name = data.get(section, {}).get(key)
+        if name is None:
+            continue
+        try:
+            if key == "ca":
+                x509.load_pem_x509_certificates(configuration.read_file(folder / name))
+            else:
+                partner = data[section].get("key")
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(folder / name, folder / partner, password=_no_password)
+        except (OSError, ValueError) as error:
+            allowed = "PEM certificates" if key == "ca" else f"a PEM certificate, and its key without a password in {section}.key"
+            faults.add(f"{section}.{key}", f"{configuration.shown(name)} ({_reason(error)})", allowed)
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    found = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    return re.sub(r"\s+", " ", str(found))
+
+
+def _settings(data: dict[str, Any], folder: Path, password: str | None) -> Settings:
+    given = {name: dict(data[name]) for name in _RULES if name in data}
+    for section, key in _FILES:
+        if key in given.get(section, {}):
+            given[section][key] = str(folder / given[section][key])
+    given["mqtt"]["password"] = password
+    return Settings(**{name: _CLASSES[name](**values) for name, values in given.items()})
