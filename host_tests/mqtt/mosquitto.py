@@ -21,13 +21,11 @@ acknowledges to a 3.1.1 client and then closes the connection; what they forbid 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
 import re
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -43,6 +41,7 @@ import trustme
 
 from host_tests.mqtt.client import Client
 from tools import toolchain
+from tools.ports import free_port
 
 PROGRAM = toolchain.ROOT / "build" / "bin" / "mosquitto"
 PREFIX = "replenish"
@@ -50,8 +49,6 @@ DISCOVERY = "homeassistant"
 OPERATOR = "operator"
 RELAY = "relay"
 DEADLINE_S = 20.0
-# Linux gives ports from 32,768 on to outgoing connections: one of those could be taken while the broker is down.
-PORTS = range(20_000, 32_000)
 
 
 def require_program() -> None:
@@ -60,15 +57,6 @@ def require_program() -> None:
         if not toolchain.must_have_all():
             pytest.skip(f"{PROGRAM} is missing (make mosquitto)")
         pytest.fail(f"{PROGRAM} is missing (make mosquitto)", pytrace=False)
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on, and that no outgoing connection will be given."""
-    while True:
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def password_line(user: str, password: str) -> str:
