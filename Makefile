@@ -48,7 +48,7 @@ lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/clou
 	@$(PY) -m tools.cloud.package
 
 .PHONY: test-pc
-test-pc: venv-all unix micropython32 ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
+test-pc: venv-all unix micropython32 mosquitto ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
 
 .PHONY: test-unix
@@ -119,7 +119,7 @@ help: ## This list
 	@echo
 
 # Set-up, called by the targets above. Each step knows by itself when there is nothing to do.
-.PHONY: venv-run venv-all venv-stubs toolchain micropython32
+.PHONY: venv-run venv-all venv-stubs toolchain micropython32 mosquitto
 venv-run venv-all venv-stubs:
 	@$(PYTHON) tools/environment.py $(@:venv-%=%)
 
@@ -128,3 +128,6 @@ toolchain: venv-run
 
 micropython32: venv-run
 	@$(PY) -m tools.toolchain micropython32
+
+mosquitto: venv-run
+	@$(PY) -m tools.toolchain mosquitto

@@ -1,10 +1,29 @@
 """What all tests on the PC need: the firmware importable on CPython, and the paths of the interpreters."""
 
 import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from host_tests import shim
 
+if TYPE_CHECKING:
+    from host_tests.mqtt.mosquitto import Mosquitto
+
 shim.install()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> "Iterator[Mosquitto]":
+    """A running broker that knows the appliance of `tools.run`. Skipped where there is none, and not where CI runs everything."""
+    from host_tests.mqtt.mosquitto import Mosquitto, require_program
+    from tools.run.appliance import SERIAL
+
+    require_program()
+    with Mosquitto(tmp_path / "mosquitto", {SERIAL: "a-device's-password"}) as broker:
+        yield broker
 
 
 def pytest_collection_finish() -> None:

@@ -2,9 +2,7 @@
 
 Its objects have the size of the ESP32's and its floats are single, so heap limits and rounding seen here are the
 board's. The same objects are linked a second time with tools/faults/, for the tests that want allocations to fail: that
-costs a second, and the plain interpreter stays plain. apt fetches and verifies the sources (signed release file, then
-hashes) with a configuration of its own under build/, so the machine's package lists stay as they are and no root is
-needed.
+costs a second, and the plain interpreter stays plain. No root is needed.
 """
 
 from __future__ import annotations
@@ -13,19 +11,18 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
+
+from tools import apt
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "build" / "bin" / "micropython32"
 FAULTS_SOURCE = ROOT / "tools" / "faults" / "faults.c"
 WORK = ROOT / "build" / "debian"
 LOG = ROOT / "build" / "log" / "micropython32.log"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 SUITE = "trixie"
 # The upstream versions this recipe was written for; another version is tried, and named.
@@ -51,14 +48,6 @@ PROGRAMS = ("gcc", "make", "patch", "apt-get", "dpkg-source")
 PACKAGES = "build-essential gcc-multilib dpkg-dev patch"
 
 
-class Unavailable(Exception):
-    """This machine cannot build it; the message says why, without a full stop."""
-
-
-class BuildError(Exception):
-    """A step of the build failed; the message is the log's end and one sentence."""
-
-
 def recipe() -> str:
     """A hash of everything that decides what comes out, so that a changed recipe is built again."""
     parts = [SUITE, EXPECTED, SYSTEM_TLS_PATCH, MAKE_OPTIONS, C_OPTIONS, platform.machine(), FAULTS_WRAPPED, FAULTS_SOURCE.read_text()]
@@ -75,36 +64,6 @@ def is_current() -> bool:
     return RESULT.exists() and faults_program().exists() and stamp.exists() and stamp.read_text() == recipe()
 
 
-def entries(text: str) -> Iterator[dict[str, str]]:
-    """The stanzas of a deb822 `.sources` file, with lower-case keys; comments and disabled stanzas left out."""
-    for stanza in re.split(r"\n\s*\n", text):
-        lines = [line for line in stanza.splitlines() if not line.startswith("#")]
-        fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t].*)*)", "\n".join(lines), re.MULTILINE))
-        entry = {key.lower(): " ".join(value.split()) for key, value in fields.items()}
-        if entry.get("uris") and entry.get("enabled", "yes").lower() != "no":
-            yield entry
-
-
-def mirrors_in(name: str, text: str) -> Iterator[str]:
-    """The repository addresses named in one apt source file, in both of apt's formats."""
-    if name.endswith(".sources"):
-        for entry in entries(text):
-            yield from entry["uris"].split()
-    else:
-        yield from re.findall(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s*)?(\S+)", text, re.MULTILINE)
-
-
-def mirror(apt: Path = Path("/etc/apt")) -> str:
-    """This machine's Debian archive, from its own apt settings. Raises Unavailable."""
-    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
-    for file in files:
-        if file.suffix in (".list", ".sources") and file.is_file():
-            for address in mirrors_in(file.name, file.read_text()):
-                if address.rstrip("/").endswith("/debian"):
-                    return address
-    raise Unavailable("apt on this machine names no Debian archive")
-
-
 def missing_programs() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name) is None]
 
@@ -119,49 +78,20 @@ def compiles_32bit() -> bool:
 def check_machine() -> None:
     """Raises Unavailable naming the first thing that is missing."""
     if missing := missing_programs():
-        raise Unavailable(f"{', '.join(missing)} not found (apt install {PACKAGES})")
+        raise apt.Unavailable(f"{', '.join(missing)} not found (apt install {PACKAGES})")
     if not compiles_32bit():
-        raise Unavailable(f"gcc makes no 32-bit programs here (apt install {PACKAGES})")
-    if not KEYRING.exists():
-        raise Unavailable(f"{KEYRING} not found (apt install debian-archive-keyring)")
+        raise apt.Unavailable(f"gcc makes no 32-bit programs here (apt install {PACKAGES})")
+    apt.check_keyring()
 
 
 def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> None:
     """Run one step quietly into the log. Raises BuildError with the log's end."""
-    with LOG.open("ab") as log:
-        log.write(f"\n$ {' '.join(command)}\n".encode())
-        log.flush()
-        done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-    if done.returncode:
-        tail = LOG.read_text(errors="replace").splitlines()[-20:]
-        sentence = f"The 32-bit MicroPython could not be built: `{command[0]}` failed; the whole log is {LOG}."
-        raise BuildError("\n".join([*tail, sentence]))
-
-
-def write_apt_settings() -> Path:
-    """An apt of our own under build/: one signed source, no share in the system's lists, cache or locks."""
-    apt = WORK / "apt"
-    for folder in ("parts", "lists/partial", "cache/archives/partial"):
-        (apt / folder).mkdir(parents=True)
-    source = f"Types: deb-src\nURIs: {mirror()}\nSuites: {SUITE}\nComponents: main\nSigned-By: {KEYRING}\n"
-    (apt / "parts" / "source.sources").write_text(source)
-    settings = {
-        "Dir::Etc::sourcelist": "/dev/null",
-        "Dir::Etc::sourceparts": str(apt / "parts"),
-        "Dir::State::lists": str(apt / "lists"),
-        "Dir::Cache": str(apt / "cache"),
-        # apt drops to a user who may not read this folder; as an ordinary user it changes nothing.
-        "APT::Sandbox::User": "",
-        "APT::Get::Assume-Yes": "true",
-    }
-    file = apt / "apt.conf"
-    file.write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
-    return file
+    apt.run(command, cwd, LOG, "The 32-bit MicroPython could not be built", env)
 
 
 def fetch() -> Path:
     """Download and verify the two source packages; returns their folder."""
-    env = {**os.environ, "APT_CONFIG": str(write_apt_settings()), "LC_ALL": "C"}
+    env = apt.environment(WORK / "apt", "deb-src", SUITE)
     folder = WORK / "source"
     folder.mkdir()
     run(["apt-get", "update"], folder, env)

@@ -1,11 +1,12 @@
-"""The interpreters and the cross compiler, as build/bin/{micropython,micropython32,micropython32-faults,mpy-cross}.
+"""The programs in build/bin: both interpreters (and micropython32-faults), the cross compiler, the tests' MQTT broker.
 
     python -m tools.toolchain micropython mpy-cross     within a second
     python -m tools.toolchain micropython32             about a minute, once; skipped in one line without a compiler;
                                                         with it comes micropython32-faults (tools/faults/)
+    python -m tools.toolchain mosquitto                 some seconds, once; skipped in one line where it cannot be had
 
-MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true or REQUIRE_32=1 makes a missing
-32-bit interpreter an error.
+MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true makes a missing 32-bit interpreter or
+mosquitto an error, REQUIRE_32=1 the interpreter alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import debian
+from tools import apt, debian
+from tools import mosquitto as broker
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -86,8 +88,13 @@ def micropython() -> Path:
     return link("micropython", packaged)
 
 
+def must_have_all() -> bool:
+    """Whether nothing may be skipped."""
+    return os.environ.get("CI") == "true"
+
+
 def must_have_32bit() -> bool:
-    return os.environ.get("CI") == "true" or os.environ.get("REQUIRE_32") == "1"
+    return must_have_all() or os.environ.get("REQUIRE_32") == "1"
 
 
 def micropython32() -> Path | None:
@@ -96,14 +103,27 @@ def micropython32() -> Path | None:
         return debian.RESULT
     try:
         debian.build()
-    except debian.Unavailable as reason:
+    except apt.Unavailable as reason:
         if must_have_32bit():
             raise ToolchainError(f"The 32-bit MicroPython is required here: {reason}.") from None
         print(f"skipped: the 32-bit MicroPython and its tests: {reason}")
         return None
-    except debian.BuildError as error:
+    except apt.BuildError as error:
         raise ToolchainError(f"\n{error}") from None
     return debian.RESULT
+
+
+def mosquitto() -> Path | None:
+    """The tests' MQTT broker, fetched if needed; None, after one line, where this machine cannot have it."""
+    try:
+        return link("mosquitto", broker.build())
+    except apt.Unavailable as reason:
+        if must_have_all():
+            raise ToolchainError(f"mosquitto is required here: {reason}.") from None
+        print(f"skipped: the tests with a real MQTT broker: {reason}")
+        return None
+    except apt.BuildError as error:
+        raise ToolchainError(f"\n{error}") from None
 
 
 def mpy_cross() -> Path:
@@ -117,7 +137,7 @@ def mpy_cross() -> Path:
     return link("mpy-cross", program)
 
 
-TOOLS = {"micropython": micropython, "micropython32": micropython32, "mpy-cross": mpy_cross}
+TOOLS = {"micropython": micropython, "micropython32": micropython32, "mpy-cross": mpy_cross, "mosquitto": mosquitto}
 
 
 def main(argv: list[str]) -> int:

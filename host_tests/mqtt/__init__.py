@@ -1,0 +1,1 @@
+"""A real MQTT broker for tests, and a client that a test can wait on."""
