@@ -112,7 +112,7 @@ class SNS:
     def confirm(self, token: str) -> Subscription:
         """The subscriber confirms. Raises ValueError for a token that is wrong or too old."""
         for subscription in self._subscriptions.values():
-            if token and token == subscription.token and self._clock.now() < subscription.token_until:
+            if self._is_good(token, subscription):
                 subscription.state = SubscriptionState.CONFIRMED
                 self.wake()
                 return subscription
@@ -212,8 +212,13 @@ class SNS:
     def _has_room(self, subscription: Subscription) -> bool:
         return subscription.in_flight < self._settings.sns_parallel
 
+    def _is_good(self, token: str, subscription: Subscription) -> bool:
+        return bool(token) and token == subscription.token and self._clock.now() < subscription.token_until
+
     def _ask(self, subscription: Subscription, type_: str) -> None:
-        subscription.token = self._identifiers.token("", _TOKEN_LENGTH)
+        if subscription.state is SubscriptionState.UNSUBSCRIBED or not self._is_good(subscription.token, subscription):
+            # One that was asked before keeps its token, because that message may still be on its way.
+            subscription.token = self._identifiers.token("", _TOKEN_LENGTH)
         subscription.token_until = self._clock.now() + self._settings.sns_token_s
         fields = {
             "Token": subscription.token,

@@ -85,7 +85,8 @@ def _answer(action: str, request_id: str, arn: str | None = None) -> Response:
 def _error(refusal: _Refused, request_id: str) -> Response:
     lines = ("<Type>Sender</Type>", f"<Code>{refusal.code}</Code>", f"<Message>{escape(str(refusal))}</Message>")
     error = "".join(f"    {line}\n" for line in lines)
-    body = f'<ErrorResponse xmlns="{_NAMESPACE}">\n  <Error>\n{error}  </Error>\n  <RequestId>{request_id}</RequestId>\n</ErrorResponse>\n'
+    inner = f"  <Error>\n{error}  </Error>\n  <RequestId>{request_id}</RequestId>\n"
+    body = f'<ErrorResponse xmlns="{_NAMESPACE}">\n{inner}</ErrorResponse>\n'
     return _xml(refusal.status, body, "refused")
 
 
