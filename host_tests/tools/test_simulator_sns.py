@@ -154,6 +154,7 @@ class TestSubscribing:
         registered(sim, "SN-unheard")
         assert fetch(sim, url)[0] == 200
         sim.advance(3600)
+        sim.wait_until(lambda sim: sim.sns.settled)
         assert subscriber.types() == ["Notification", "UnsubscribeConfirmation"]
         last = subscriber.got[1]
         assert last.envelope["Message"].startswith(f"You have chosen to deactivate subscription {sim.sns.subscriptions[0].arn}.\n")

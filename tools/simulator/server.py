@@ -189,10 +189,6 @@ class Simulator(World):
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._listener.release()
-        if self._delivering is not None:
-            self._delivering.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._delivering
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()
@@ -200,6 +196,11 @@ class Simulator(World):
             self._log.close()
         if self._temporary is not None:
             self._temporary.cleanup()
+        # Last, because a courier that broke raises here.
+        if self._delivering is not None:
+            self._delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._delivering
 
     async def wait_until(self, condition: Callable[["Simulator"], Found], timeout_s: float = 10.0) -> Found:
         """Wait until `condition(self)` is true and return its value; TimeoutError after real `timeout_s`."""

@@ -32,6 +32,8 @@ _TOKEN_LENGTH = 222
 # However many retries a policy has, together they wait no longer than this (the delivery retry page of SNS's guide).
 _LONGEST_RETRYING_S = 3600
 _KEPT_DEAD_LETTERS = 1000
+# A record is about three kilobytes.
+_KEPT_DELIVERIES = 20_000
 # How SNS lays out its JSON.
 _FORM: dict[str, Any] = {"indent": 2, "separators": (",", " : ")}
 _ASKED = {
@@ -49,7 +51,7 @@ class SNS:
         self, clock: Clock, settings: Settings, identifiers: Identifiers, registry: Registry, book: OrderBook, seed: int
     ) -> None:
         self.faults = FaultQueue(parse, seed)
-        self.deliveries: Journal[TopicDelivery] = Journal()
+        self.deliveries: Journal[TopicDelivery] = Journal(_KEPT_DELIVERIES)
         self.dead_letters: deque[TopicDelivery] = deque(maxlen=_KEPT_DEAD_LETTERS)
         self.counts: Counter[str] = Counter()
         self.wake: Callable[[], None] = lambda: None
@@ -159,6 +161,13 @@ class SNS:
         self.wake()
         return now
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that is due by now was sent and answered. What waits for a retry, or is late, is not due."""
+        now = self.advance()
+        entries = self._subscriptions.values()
+        return not any(entry.in_flight or (entry.queue and entry.queue[0][0] <= now) for entry in entries)
+
     def next_due(self) -> int | None:
         """When there is something to do next, if no attempt ends before, in virtual Unix seconds; None if nothing."""
         dues = [entry.queue[0][0] for entry in self._subscriptions.values() if entry.queue and self._has_room(entry)]
@@ -200,7 +209,7 @@ class SNS:
             "counts": dict(self.counts),
             "late": len(self._late),
             "held": len(self._held),
-            "dead_letters": [entry.as_json() for entry in self.dead_letters],
+            "dead_letters": [entry.brief() for entry in self.dead_letters],
         }
 
     def _known(self, endpoint: str) -> Subscription | None:

@@ -69,6 +69,10 @@ class TopicDelivery:
         """The record as plain data."""
         return asdict(self)
 
+    def brief(self) -> dict[str, object]:
+        """The record without what was sent."""
+        return {name: value for name, value in self.as_json().items() if name not in ("headers", "body")}
+
 
 @dataclass
 class Subscription:
