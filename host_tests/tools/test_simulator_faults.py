@@ -345,7 +345,7 @@ class TestBadFaults:
         ],
     )
     def test_each_is_named(self, form: dict[str, Any]) -> None:
-        queue = FaultQueue()
+        queue = FaultQueue(parse)
         name = next(iter(form))
         with pytest.raises(ValueError, match=name):
             queue.add(**form)

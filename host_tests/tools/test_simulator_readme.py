@@ -13,6 +13,8 @@ from host_tests.tools.simulator_client import over_tls, request, send
 from tools.simulator import Clock, SimulatorThread, Timings, __main__
 from tools.simulator.control import OPERATIONS
 from tools.simulator.faults import ENDPOINT_NAMES, KINDS, Fault
+from tools.simulator.notice_faults import KINDS as NOTICE_KINDS
+from tools.simulator.notice_faults import NoticeFault
 from tools.simulator.orders import ScenarioKind
 from tools.simulator.settings import CHECKS
 
@@ -28,7 +30,9 @@ def test_every_operation_has_its_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [list(KINDS), list(CHECKS), list(vars(Timings())), list(ScenarioKind)], ids=["faults", "settings", "timings", "scenarios"]
+    "names",
+    [list(KINDS), list(NOTICE_KINDS), list(CHECKS), list(vars(Timings())), list(ScenarioKind)],
+    ids=["faults", "notice faults", "settings", "timings", "scenarios"],
 )
 def test_every_name_has_its_row(names: list[str]) -> None:
     in_rows = {name for row in ROWS for name in re.findall(r"`(\w+)`", row)}
@@ -36,7 +40,7 @@ def test_every_name_has_its_row(names: list[str]) -> None:
 
 
 def test_every_field_of_a_fault_and_every_endpoint_is_named() -> None:
-    assert {entry.name for entry in fields(Fault)} - INTERNAL <= NAMED
+    assert {entry.name for entry in (*fields(Fault), *fields(NoticeFault))} - INTERNAL <= NAMED
     assert set(ENDPOINT_NAMES) <= NAMED
 
 
@@ -54,18 +58,22 @@ def order_twice(sim: SimulatorThread) -> None:
     assert send(over_tls(sim), order).status == 200
 
 
-def test_the_first_try_and_the_control_samples_work(tmp_path: Path) -> None:
+def test_the_first_try_and_the_control_samples_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    first, samples = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    samples = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    monkeypatch.chdir(tmp_path)
     with SimulatorThread(clock=Clock.manual()) as sim:
         token = sim.add_device(slots={"PaperTowel": True, "Coffee": True})
         __main__.write_env(tmp_path, sim.do(lambda sim: __main__.facts(sim, token)))
-        script = (first + samples).replace("build/sim/env", str(tmp_path / "env"))
+        (tmp_path / "relay-ca.pem").write_bytes(sim.ca_pem.read_bytes())
+        script = samples.replace("build/sim/env", str(tmp_path / "env"))
         done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert '{"detailCode":"STANDARD_ORDER_PLACED","eventInstanceId":"amzn1.dash.v2.o.' in done.stdout
         assert [(call.endpoint, call.outcome) for call in sim.calls] == [("token", "ok"), ("replenish", "accepted")]
         assert [fault.kind for fault in sim.faults.pending()] == ["refuse", "drop_after"]
         assert sim.settings.status_generation == "older"
+        assert [entry.endpoint for entry in sim.sns.subscriptions] == ["https://localhost:8443/sns"]
+        assert [fault.kind for fault in sim.sns.faults.pending()] == ["duplicate"]
         assert '"error"' not in done.stdout

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from host_tests.tools.simulator_client import as_bytes, over_tls, raw_socket, refresh_request, request, send, trusting, until_end
+from host_tests.tools.sns_subscriber import Subscriber
 from tools.simulator import Authority, Clock, Simulator, SimulatorThread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -253,7 +255,37 @@ def test_the_command_tells_where_it_is_and_ends_cleanly(tmp_path: Path, number: 
     assert (command.process.returncode, errors) == (0, "")
 
 
-@pytest.mark.parametrize("options", [[], ["--port", "70000"], ["--time-scale", "-1"]])
+def test_the_command_subscribes_an_address(tmp_path: Path) -> None:
+    asked = threading.Event()
+    with Subscriber(tmp_path / "subscriber") as subscriber:
+        subscriber.before = asked.set
+        options = ["--subscribe", subscriber.url, "--subscribe-ca", str(subscriber.ca), "--set", "signature_version=2"]
+        command = Command(tmp_path, *options, "--set", "notification_version=1.0")
+        try:
+            command.until("curl")
+            assert asked.wait(10)
+        finally:
+            command.process.terminate()
+            _, errors = command.process.communicate(timeout=10)
+    assert (command.process.returncode, errors) == (0, "")
+    facts = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    envelope = subscriber.got[0].envelope
+    assert (envelope["Type"], envelope["SignatureVersion"]) == ("SubscriptionConfirmation", "2")
+    assert (envelope["TopicArn"], envelope["SigningCertURL"]) == (facts["SNS_TOPIC_ARN"], facts["SNS_CERTIFICATE_URL"])
+
+
+BAD_OPTIONS = (
+    [],
+    ["--port", "70000"],
+    ["--time-scale", "-1"],
+    ["--set", "colour=1"],
+    ["--set", "chunked=perhaps"],
+    ["--set", "sns_retries=many"],
+    ["--subscribe", "http://localhost/"],
+)
+
+
+@pytest.mark.parametrize("options", BAD_OPTIONS)
 def test_a_command_that_cannot_run_says_why(tmp_path: Path, options: list[str]) -> None:
     folder = tmp_path / "folder"
     if not options:

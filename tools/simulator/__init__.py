@@ -1,4 +1,4 @@
-"""A simulator of the Dash Replenishment Service and of Login with Amazon's token endpoint.
+"""A simulator of the Dash Replenishment Service, its notifications, and Login with Amazon's token endpoint.
 
 Documented in README.md. `python -m tools.simulator` runs it; tests use `Simulator` or `SimulatorThread`.
 """

@@ -15,6 +15,8 @@ from tools.simulator.clock import Clock
 from tools.simulator.consent import CONSENT_PATH
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
 from tools.simulator.server import Simulator
+from tools.simulator.settings import from_text
+from tools.simulator.sns import TOPIC_ARN
 from tools.simulator.world import DEFAULT_SERIAL
 
 _SLOTS = {"PaperTowel": True, "Coffee": True}
@@ -31,6 +33,9 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--time-scale", type=int, default=1, help="virtual seconds per real one; 0: frozen")
     parser.add_argument("--seed", type=int, default=1, help="for ids and tokens")
     parser.add_argument("--log", type=Path, help="append every call to this file, one JSON line each")
+    parser.add_argument("--subscribe", metavar="URL", action="append", default=[], help="notify this https address of what happens")
+    parser.add_argument("--subscribe-ca", metavar="FILE", help="PEM authorities of those addresses (default: the system's)")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a setting, see tools/simulator/README.md")
     parser.add_argument("--test-device", action="store_true", help="the device's orders are test orders")
     return parser.parse_args(argv)
 
@@ -61,6 +66,8 @@ def facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
         "DRS_CLIENT_SECRET": CLIENT_SECRET,
         "DRS_SERIAL": DEFAULT_SERIAL,
         "DRS_REFRESH_TOKEN": refresh_token,
+        "SNS_TOPIC_ARN": TOPIC_ARN,
+        "SNS_CERTIFICATE_URL": sim.sns.certificate_url,
     }
 
 
@@ -90,6 +97,9 @@ async def _run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _simulator(options) as sim:
         sim.consent.slots = _SLOTS
+        sim.settings.change(**dict(from_text(entry) for entry in options.set))
+        for endpoint in options.subscribe:
+            sim.sns.subscribe(endpoint, options.subscribe_ca)
         variables = facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
         _show(Console(), variables, write_env(options.ca_dir, variables))
         await stop.wait()

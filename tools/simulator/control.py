@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tools.simulator.faults import as_json as fault_as_json
 from tools.simulator.orders import OrderRefused
+from tools.simulator.subscriptions import Notice
 from tools.simulator.world import BLIND_INTERVAL_S, DEFAULT_MODEL, World, order_state
 
 
@@ -147,6 +148,43 @@ def _clear_faults(world: World, given: Input) -> object:
     return {}
 
 
+def _subscriptions(world: World, given: Input) -> object:
+    return [subscription.as_json() for subscription in world.sns.subscriptions]
+
+
+def _subscribe(world: World, given: Input) -> object:
+    return world.sns.subscribe(**given.fields("endpoint", endpoint=str, ca=str, raw=bool)).as_json()
+
+
+def _unsubscribe(world: World, given: Input) -> object:
+    return world.sns.unsubscribe(given.path["arn"]).as_json()
+
+
+def _publish(world: World, given: Input) -> object:
+    fields = given.fields("message", message=str, subject=str, version=str, type=str, serial=str, slot=str)
+    text, version = fields.pop("message"), fields.pop("version", None)
+    attributes = {"version": {"Type": "String", "Value": version}} if version else {}
+    world.sns.publish(Notice(text, attributes=attributes, **fields))
+    return {}
+
+
+def _deliveries(world: World, given: Input) -> object:
+    return [delivery.as_json() for delivery in world.deliveries.after(given.number("after"))]
+
+
+def _notice_faults(world: World, given: Input) -> object:
+    return [fault_as_json(fault) for fault in world.sns.faults.pending()]
+
+
+def _add_notice_fault(world: World, given: Input) -> object:
+    return fault_as_json(world.sns.faults.add(**given.body))
+
+
+def _clear_notice_faults(world: World, given: Input) -> object:
+    world.sns.faults.clear()
+    return {}
+
+
 Operation = Callable[[World, Input], object]
 
 _DEVICE = "/control/devices/{serial}"
@@ -173,6 +211,14 @@ OPERATIONS: tuple[tuple[str, str, Operation, str], ...] = (
     ("GET", "/control/faults", _faults, "the faults that wait"),
     ("POST", "/control/faults", _add_fault, "queue a fault"),
     ("DELETE", "/control/faults", _clear_faults, "forget all faults"),
+    ("GET", "/control/subscriptions", _subscriptions, "who is subscribed to the notifications"),
+    ("POST", "/control/subscriptions", _subscribe, "endpoint, ca, raw: subscribe an https address"),
+    ("DELETE", "/control/subscriptions/{arn}", _unsubscribe, "end a subscription"),
+    ("POST", "/control/notices", _publish, "message, subject, version, type, serial, slot: publish any text"),
+    ("GET", "/control/deliveries", _deliveries, "every message sent to a subscriber (?after=NUMBER)"),
+    ("GET", "/control/notice_faults", _notice_faults, "the faults that wait for notifications"),
+    ("POST", "/control/notice_faults", _add_notice_fault, "queue a fault of notifications"),
+    ("DELETE", "/control/notice_faults", _clear_notice_faults, "forget all faults of notifications"),
 )
 
 

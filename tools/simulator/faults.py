@@ -1,8 +1,10 @@
 """Faults to order: what goes wrong with which call, how often, and on which side of acting."""
 
 import base64
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any, Generic, Protocol, TypeVar
 
 from tools.simulator.drs import ENDPOINTS
 from tools.simulator.lwa import ERRORS
@@ -27,7 +29,7 @@ KINDS: dict[str, dict[str, object]] = {
     "redirect": {"act": False, "status": 302, "location": "https://localhost:1/"},
     "close": {"close": True},
 }
-ENDPOINT_NAMES = ("token", "consent", *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS), "unknown")
+ENDPOINT_NAMES = ("token", "consent", *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS), "sns", "signing_certificate", "unknown")
 FOREVER = 0
 _MAX_BODY_BYTES = 1 << 28
 
@@ -36,9 +38,9 @@ _MAX_BODY_BYTES = 1 << 28
 class Fault:
     """One thing that goes wrong. Every field is documented in README.md, under Faults.
 
-    `endpoint`, `slot` and `serial` choose the calls (None: any); the first `skip` of them pass, then
-    `count` are hit (0: for ever). `act` says whether the service does what was asked. The other
-    fields change the answer, and compose.
+    `endpoint`, `slot` and `serial` choose the calls (None: any); the first `skip` of them pass, then each is hit
+    with `probability` until `count` were (0: for ever). `act` says whether the service does what was asked. The
+    other fields change the answer, and compose.
     """
 
     kind: str = "custom"
@@ -47,6 +49,7 @@ class Fault:
     serial: str | None = None
     skip: int = 0
     count: int = 1
+    probability: float = 1.0
     act: bool = True
     delay_s: float = 0.0
     status: int | None = None
@@ -69,24 +72,20 @@ class Fault:
     hits: int = 0
 
     @property
-    def spent(self) -> bool:
-        """Whether it will hit no more calls."""
-        return self.count != FOREVER and self.hits >= self.count
-
-    @property
     def raw_bytes(self) -> bytes | None:
         """The bytes to answer with instead of an answer; None to answer properly."""
         if self.raw_base64 is not None:
             return base64.b64decode(self.raw_base64)
         return None if self.raw is None else self.raw.encode()
 
-    def matches(self, endpoint: str, slot: str | None, serial: str | None) -> bool:
+    def matches(self, endpoint: str | None, slot: str | None, serial: str | None) -> bool:
         """Whether such a call is one of those that it is meant for."""
         wanted = (self.endpoint, self.slot, self.serial)
         return all(want in (None, have) for want, have in zip(wanted, (endpoint, slot, serial), strict=True))
 
 
-def _number(low: float, high: float, kinds: type | tuple[type, ...] = int) -> Callable[[object], bool]:
+def is_number(low: float, high: float, kinds: type | tuple[type, ...] = int) -> Callable[[object], bool]:
+    """A check that a value is a number of one of these kinds, between the two."""
     return lambda value: isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high  # type: ignore[operator]
 
 
@@ -114,86 +113,114 @@ def _is_headers(value: object) -> bool:
     return isinstance(value, dict) and all(_is_text(text) for pair in value.items() for text in pair)
 
 
-_SECONDS = (_number(0, 86_400, (int, float)), "a number of real seconds from 0 to 86400")
-_COUNT = (_number(0, 1_000_000), "a whole number from 0 to 1000000")
-_TEXT = (_is_text, "a text")
-_TRUTH = (_is_truth, "true or false")
-_CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
+# Whether a value is allowed, and what is, in words.
+Check = tuple[Callable[[object], bool], str]
+_SECONDS = (is_number(0, 86_400, (int, float)), "a number of real seconds from 0 to 86400")
+COUNT = (is_number(0, 1_000_000), "a whole number from 0 to 1000000")
+SHARE = (is_number(0, 1, (int, float)), "a number from 0 to 1")
+TEXT = (_is_text, "a text")
+TRUTH = (_is_truth, "true or false")
+_CHECKS: dict[str, Check] = {
     "endpoint": (lambda value: value in ENDPOINT_NAMES, f"one of {', '.join(ENDPOINT_NAMES)}"),
-    "slot": _TEXT,
-    "serial": _TEXT,
-    "skip": _COUNT,
-    "count": (_COUNT[0], f"{_COUNT[1]}; 0 is for ever"),
-    "act": _TRUTH,
+    "slot": TEXT,
+    "serial": TEXT,
+    "skip": COUNT,
+    "count": (COUNT[0], f"{COUNT[1]}; 0 is for ever"),
+    "probability": SHARE,
+    "act": TRUTH,
     "delay_s": _SECONDS,
-    "status": (_number(100, 999), "a whole number from 100 to 999"),
+    "status": (is_number(100, 999), "a whole number from 100 to 999"),
     "error": (lambda value: value in ERRORS, f"one of {', '.join(ERRORS)}"),
     "headers": (_is_headers, "an object of texts"),
-    "retry_after": (_number(0, 10_000_000), "a whole number of seconds, 0 or more"),
-    "retry_after_date": _TRUTH,
-    "location": _TEXT,
-    "body": _TEXT,
-    "body_bytes": (_number(0, _MAX_BODY_BYTES), f"a whole number from 0 to {_MAX_BODY_BYTES}"),
-    "raw": _TEXT,
+    "retry_after": (is_number(0, 10_000_000), "a whole number of seconds, 0 or more"),
+    "retry_after_date": TRUTH,
+    "location": TEXT,
+    "body": TEXT,
+    "body_bytes": (is_number(0, _MAX_BODY_BYTES), f"a whole number from 0 to {_MAX_BODY_BYTES}"),
+    "raw": TEXT,
     "raw_base64": (_is_base64, "base64"),
-    "chunked": _TRUTH,
-    "close": _TRUTH,
-    "cut": (_number(0, _MAX_BODY_BYTES), f"a whole number from 0 to {_MAX_BODY_BYTES}"),
-    "reset": _TRUTH,
-    "stall": _TRUTH,
+    "chunked": TRUTH,
+    "close": TRUTH,
+    "cut": (is_number(0, _MAX_BODY_BYTES), f"a whole number from 0 to {_MAX_BODY_BYTES}"),
+    "reset": TRUTH,
+    "stall": TRUTH,
     "trickle_s": _SECONDS,
 }
 
 
-def parse(form: Mapping[str, object]) -> Fault:
-    """A fault from its JSON form. Raises ValueError with one sentence for an unknown or bad key."""
+def checked(form: Mapping[str, object], kinds: Mapping[str, Mapping[str, object]], checks: Mapping[str, Check]) -> dict[str, object]:
+    """The fields of a fault from its JSON form. Raises ValueError with one sentence for an unknown or bad key."""
     given = {key: value for key, value in form.items() if value is not None}
     kind = given.pop("kind", "custom")
-    if kind != "custom" and kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}, or custom")
+    if kind != "custom" and kind not in kinds:
+        raise ValueError(f"unknown kind {kind!r}: one of {', '.join(kinds)}, or custom")
     for name, value in given.items():
-        if name not in _CHECKS:
-            raise ValueError(f"unknown key {name!r}: one of kind, {', '.join(_CHECKS)}")
-        good, allowed = _CHECKS[name]
+        if name not in checks:
+            raise ValueError(f"unknown key {name!r}: one of kind, {', '.join(checks)}")
+        good, allowed = checks[name]
         if not good(value):
             raise ValueError(f"{name} is {value!r}: it must be {allowed}")
-    values: dict[str, object] = {"kind": kind, **KINDS.get(str(kind), {}), **given}
-    return Fault(**values)  # type: ignore[arg-type]
+    return {"kind": kind, **kinds.get(str(kind), {}), **given}
 
 
-class FaultQueue:
-    """The faults that wait for their calls. The oldest one that matches a call hits it, alone."""
+def parse(form: Mapping[str, object]) -> Fault:
+    """A fault of a call from its JSON form. Raises ValueError with one sentence for an unknown or bad key."""
+    return Fault(**checked(form, KINDS, _CHECKS))  # type: ignore[arg-type]
 
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
+
+class _Queued(Protocol):
+    """What the queue asks of a fault."""
+
+    number: int
+    skip: int
+    count: int
+    hits: int
+    probability: float
+
+    def matches(self, what: str | None, slot: str | None, serial: str | None, /) -> bool: ...
+
+
+Queued = TypeVar("Queued", bound=_Queued)
+
+
+class FaultQueue(Generic[Queued]):
+    """The faults that wait. The oldest one that matches a call, or a notification, hits it, alone."""
+
+    def __init__(self, parse: Callable[[Mapping[str, object]], Queued], seed: int = 1) -> None:
+        """`parse` makes a fault of its JSON form; `seed` decides what a `probability` leaves open."""
+        self._parse = parse
+        self._random = random.Random(seed)
+        self._faults: list[Queued] = []
         self._added = 0
 
-    def add(self, /, **form: object) -> Fault:
+    def add(self, /, **form: object) -> Queued:
         """Queue a fault: `add(kind="refuse", endpoint="replenish", status=429, retry_after=60)`.
 
         Raises ValueError with one sentence for an unknown or bad value.
         """
-        fault = parse(form)
+        fault = self._parse(form)
         self._added += 1
         fault.number = self._added
         self._faults.append(fault)
         return fault
 
-    def take(self, endpoint: str, slot: str | None, serial: str | None) -> Fault | None:
-        """The fault that hits such a call, counted; None if the call goes well."""
+    def take(self, what: str | None, slot: str | None, serial: str | None) -> Queued | None:
+        """The fault that hits a call of that endpoint, or a notification of that type, counted; None if all goes well."""
         for fault in self._faults:
-            if not fault.matches(endpoint, slot, serial):
+            if not fault.matches(what, slot, serial):
                 continue
             if fault.skip:
                 fault.skip -= 1
                 continue
+            if self._random.random() >= fault.probability:
+                continue
             fault.hits += 1
-            if fault.spent:
+            if fault.count != FOREVER and fault.hits >= fault.count:
                 self._faults.remove(fault)
             return fault
         return None
 
-    def pending(self) -> list[Fault]:
+    def pending(self) -> list[Queued]:
         """The faults that can still hit, oldest first."""
         return list(self._faults)
 
@@ -202,9 +229,9 @@ class FaultQueue:
         self._faults.clear()
 
 
-def as_json(fault: Fault) -> dict[str, object]:
+def as_json(fault: Any) -> dict[str, object]:
     """The fault without the fields that say nothing."""
-    plain = Fault()
+    plain = type(fault)()
     values = {entry.name: getattr(fault, entry.name) for entry in fields(fault)}
     return {
         name: value

@@ -13,7 +13,7 @@ _TOKEN_ALPHABET = string.ascii_letters + string.digits + "-_"
 class Identifiers:
     """Makes names out of one seeded stream."""
 
-    def __init__(self, settings: Settings, seed: int = 1) -> None:
+    def __init__(self, settings: Settings, seed: int | str = 1) -> None:
         self._settings = settings
         self._random = random.Random(seed)
 

@@ -1,6 +1,6 @@
 """Notifications: what SNS would carry as `Message` when something happens to an order or a device of the Dash Replenishment Service.
 
-Only the text is made here; nothing is sent.
+Only the text is made here; `sns.py` publishes it.
 """
 
 import json

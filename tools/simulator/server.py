@@ -17,6 +17,7 @@ from aiohttp import web
 from tools.simulator.calls import Call, Connection
 from tools.simulator.clock import Clock
 from tools.simulator.control import control_application
+from tools.simulator.courier import Courier
 from tools.simulator.journal import Journal
 from tools.simulator.orders import Timings
 from tools.simulator.tls import LOCAL_NAMES, Authority
@@ -148,6 +149,7 @@ class Simulator(World):
         self._log: IO[str] | None = None
         self._runners: list[web.BaseRunner] = []
         self._changed = asyncio.Event()
+        self._delivering: asyncio.Task[None] | None = None
         self.url = self.control_url = ""
         self.ca_pem = self.ca_der = Path()
 
@@ -170,6 +172,8 @@ class Simulator(World):
             raise
         self.url = f"{'https' if context else 'http'}://localhost:{service}"
         self.control_url = f"http://localhost:{control_port}"
+        self.sns.open(self.url, authority)
+        self._delivering = asyncio.create_task(Courier(self.sns, self.book, self.clock, self.settings).run())
         return self
 
     async def _listen(self, runner: web.BaseRunner, host: str, port: int, context: ssl.SSLContext | None) -> int:
@@ -192,6 +196,11 @@ class Simulator(World):
             self._log.close()
         if self._temporary is not None:
             self._temporary.cleanup()
+        # Last, because a courier that broke raises here.
+        if self._delivering is not None:
+            self._delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._delivering
 
     async def wait_until(self, condition: Callable[["Simulator"], Found], timeout_s: float = 10.0) -> Found:
         """Wait until `condition(self)` is true and return its value; TimeoutError after real `timeout_s`."""

@@ -52,6 +52,14 @@ CHECKS: dict[str, _Check] = {
     "refresh_token_length": _whole(350, 2048),
     "access_token_s": _whole(1, 86_400),
     "chunked": _truth,
+    "notification_version": _choice("2.0", "1.0"),
+    "signature_version": _whole(1, 2),
+    "sns_retries": _whole(0, 100),
+    "sns_retry_s": _whole(1, 3600),
+    "sns_retry_real_s": _whole(0, 60),
+    "sns_timeout_s": _whole(1, 15),
+    "sns_parallel": _whole(1, 100),
+    "sns_token_s": _whole(1, 31_536_000),
 }
 
 
@@ -74,6 +82,14 @@ class Settings:
     refresh_token_length: int = 400
     access_token_s: int = 3600
     chunked: bool = False
+    notification_version: str = "2.0"
+    signature_version: int = 1
+    sns_retries: int = 3
+    sns_retry_s: int = 20
+    sns_retry_real_s: int = 1
+    sns_timeout_s: int = 15
+    sns_parallel: int = 1
+    sns_token_s: int = 3 * 86_400
 
     def change(self, /, **changes: object) -> None:
         """Set the named settings, or none at all: ValueError names the first bad one and what is allowed."""
@@ -92,3 +108,12 @@ class Settings:
         longest = int(str(values["id_length"])) - 8
         if len(str(values["id_prefix"])) > longest:
             raise ValueError(f"id_prefix must leave 8 characters of id_length: at most {longest}")
+
+
+def from_text(entry: str) -> tuple[str, object]:
+    """A setting's name and value from the text NAME=VALUE. A value that cannot be is left for `change` to refuse."""
+    name, _, text = entry.partition("=")
+    usual = getattr(Settings, name, "")
+    if isinstance(usual, bool):
+        return name, {"true": True, "false": False}.get(text, text)
+    return name, int(text) if isinstance(usual, int) and text.isdecimal() else text

@@ -16,8 +16,10 @@ from tools.simulator.orders import OrderBook
 from tools.simulator.registry import Registry
 from tools.simulator.server import Simulator
 from tools.simulator.settings import Settings
+from tools.simulator.sns import SNS
+from tools.simulator.subscriptions import TopicDelivery
 
-_PARTS = (Clock, ConsentPage, DRS, FaultQueue, LWA, OrderBook, Registry, Settings)
+_PARTS = (Clock, ConsentPage, DRS, FaultQueue, LWA, OrderBook, Registry, Settings, SNS)
 _START_S = 30
 
 Found = TypeVar("Found")
@@ -46,7 +48,7 @@ class SimulatorThread:
 
     Every attribute and method of the Simulator is there, and of its parts (`sim.faults.add(...)`,
     `sim.book.timings`); each use runs on the simulator's thread and is safe from any other one.
-    `calls`, `events` and `connections` are lists, copied at that moment.
+    `calls`, `events`, `connections` and `deliveries` are lists, copied at that moment.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -86,6 +88,11 @@ class SimulatorThread:
     def connections(self) -> list[Connection]:
         """The recorded connections, oldest first."""
         return self.do(lambda simulator: list(simulator.connections))
+
+    @property
+    def deliveries(self) -> list[TopicDelivery]:
+        """The recorded deliveries of notifications, oldest first."""
+        return self.do(lambda simulator: list(simulator.deliveries))
 
     def do(self, function: Callable[[Simulator], Found]) -> Found:
         """Run `function(simulator)` on the simulator's thread and return, or raise, what it does."""

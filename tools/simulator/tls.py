@@ -6,8 +6,21 @@ from datetime import datetime
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def trusting(ca: Path | None) -> ssl.SSLContext:
+    """A client's TLS context that trusts the authorities in a PEM file (None: the system's). Raises ValueError if there are none."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise ValueError(f"ca is {str(ca)!r}: no file of certificates in PEM form ({error})") from error
 
 
 class Authority:
@@ -41,3 +54,25 @@ class Authority:
         key.touch(mode=0o600)
         key.write_bytes(issued.private_key_pem.bytes())
         return certificate, key
+
+    def certify(self, name: str, key: rsa.RSAPublicKey) -> x509.Certificate:
+        """A certificate for a host name's key.
+
+        Made here because trustme's own have a critical subjectAltName, which strict verifiers refuse beside a subject.
+        """
+        authority = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        authority_key = load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
+            raise TypeError("trustme's authorities have elliptic keys")
+        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        return (
+            x509.CertificateBuilder(authority.subject, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(authority.not_valid_before_utc)
+            .not_valid_after(authority.not_valid_after_utc)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )

@@ -11,12 +11,16 @@ from tools.simulator.clock import Clock
 from tools.simulator.consent import CONSENT_PATH, ConsentPage
 from tools.simulator.drs import DRS, DRSError
 from tools.simulator.faults import Fault, FaultQueue
+from tools.simulator.faults import parse as parse_fault
 from tools.simulator.identifiers import Identifiers
 from tools.simulator.journal import EventJournal, Journal
 from tools.simulator.lwa import LWA, TOKEN_PATH
 from tools.simulator.orders import Order, OrderBook, Scenario, SlotKey, Timings
 from tools.simulator.registry import Registry, Slot
 from tools.simulator.settings import Settings
+from tools.simulator.sns import SNS
+from tools.simulator.sns_api import SNSPages
+from tools.simulator.sns_api import endpoint as sns_endpoint
 from tools.simulator.wire import Request, Response, encode, reason_phrase
 
 DEFAULT_SERIAL = "SN0001"
@@ -44,8 +48,8 @@ class Delivery:
 class World:
     """Devices, tokens, orders, faults and history of one simulated service.
 
-    Its parts may be used directly: `book`, `registry`, `lwa`, `consent`, `drs`, `faults`, `settings`, `clock`,
-    `calls`, `connections`, `events`. Slots are named by the slot's id and, where it is not the default one, the
+    Its parts may be used directly: `book`, `registry`, `lwa`, `consent`, `drs`, `sns`, `faults`, `settings`,
+    `clock`, `calls`, `connections`, `events`, `deliveries`. Slots are named by the slot's id and, where it is not the default one, the
     device's serial. Methods raise ValueError for what cannot be done and LookupError for what is not
     there; the message is one sentence.
     """
@@ -56,13 +60,19 @@ class World:
         self.calls = CallJournal()
         self.connections: Journal[Connection] = Journal()
         self.events = EventJournal()
-        self.faults = FaultQueue()
+        self.faults = FaultQueue(parse_fault, seed)
         self.identifiers = Identifiers(self.settings, seed)
         self.registry = Registry(self.clock, self.events)
         self.lwa = LWA(self.clock, self.identifiers, self.settings)
         self.book = OrderBook(self.clock, self.events, self.identifiers.event_instance_id, timings)
         self.consent = ConsentPage(self.lwa, self.registry, {DEFAULT_SLOT: True})
         self.drs = DRS(self.registry, self.lwa, self.book, self.identifiers, self.settings)
+        # Names of its own: orders and tokens are called the same whether or not anybody is notified of them.
+        names = Identifiers(self.settings, f"sns {seed}")
+        self.sns = SNS(self.clock, self.settings, names, self.registry, self.book, seed)
+        self.deliveries = self.sns.deliveries
+        self._sns_pages = SNSPages(self.sns, names)
+        self.events.subscribe(self.sns.hear)
 
     # What a person, a test or the control interface does.
 
@@ -120,7 +130,8 @@ class World:
     def advance(self, seconds: int) -> int:
         """Let virtual time pass for the service; returns the new time."""
         self.clock.advance(seconds)
-        return self.book.advance()
+        self.book.advance()
+        return self.sns.advance()
 
     def advance_to_next_event(self) -> int:
         """Move the time to the next thing that happens to an order by itself. ValueError if nothing will."""
@@ -188,6 +199,8 @@ class World:
     def _act(self, request: Request) -> Response:
         if request.path == CONSENT_PATH:
             return self.consent.handle(request)
+        if sns_endpoint(request):
+            return self._sns_pages.handle(request)
         return self.lwa.handle(request) if is_token_call(request) else self.drs.handle(request)
 
     def _spoil(self, response: Response, fault: Fault) -> Response:
@@ -218,8 +231,9 @@ class World:
 
     def _complete_headers(self, response: Response) -> None:
         date = formatdate(self.clock.now(), usegmt=True)
-        defaults = {"x-amzn-RequestId": self.identifiers.uuid(), "x-amz-date": date, "Date": date}
-        response.headers = {**defaults, **response.headers}
+        if "x-amzn-RequestId" not in response.headers:
+            response.headers["x-amzn-RequestId"] = self.identifiers.uuid()
+        response.headers = {"x-amz-date": date, "Date": date, **response.headers}
 
     def _delivery(self, request: Request, response: Response, fault: Fault | None) -> Delivery:
         plain = fault or Fault()
@@ -250,6 +264,7 @@ class World:
             "settings": asdict(self.settings),
             "timings": asdict(self.book.timings),
             "devices": {device.serial: self._device_state(device.serial) for device in self.registry},
+            "sns": self.sns.state(),
         }
 
     def _device_state(self, serial: str) -> dict[str, object]:
@@ -316,9 +331,10 @@ class World:
         return totals
 
     def connect_notifier(self, notify: Callable[[object], None]) -> None:
-        """Call `notify` whenever a call or an event is recorded."""
+        """Call `notify` whenever a call, an event or a delivery is recorded, or a delivery has changed."""
         self.calls.subscribe(notify)
         self.events.subscribe(notify)
+        self.deliveries.subscribe(notify)
 
 
 def is_token_call(request: Request) -> bool:
@@ -327,11 +343,13 @@ def is_token_call(request: Request) -> bool:
 
 
 def target(request: Request) -> tuple[str, str | None]:
-    """The endpoint's name ("token", "consent", "unknown", or one of the service's) and the slot in the path."""
+    """The endpoint's name ("token", "consent", "unknown", one of SNS's or of the service's) and the slot in the path."""
     if request.path == CONSENT_PATH:
         return "consent", None
     if is_token_call(request):
         return "token", None
+    if name := sns_endpoint(request):
+        return name, None
     try:
         where = drs_module.route(request)
     except DRSError:
