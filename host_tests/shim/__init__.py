@@ -1,7 +1,10 @@
 """What MicroPython has and CPython lacks, so that the firmware runs on CPython: `install()` once, before it is imported."""
 
+import binascii
 import importlib
 import os
+import socket
+import struct
 import sys
 import time
 
@@ -39,7 +42,8 @@ def install():
     """Make `replenish` importable, with MicroPython's modules and functions beneath it."""
     for name, function in (("ticks_ms", _ticks_ms), ("ticks_add", _ticks_add), ("ticks_diff", _ticks_diff)):
         setattr(time, name, function)
-    firmware = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "firmware")
+    root = os.path.dirname(os.path.dirname(_HERE))
+    firmware = os.path.join(root, "firmware")
     if firmware not in sys.path:
         sys.path.insert(0, firmware)
     # On the path only while the firmware takes its copies: `requests` here must not stand in for the PC's own.
@@ -48,6 +52,11 @@ def install():
     sys.path.insert(0, modules)
     http = importlib.import_module("replenish.io.http")
     sys.path.remove(modules)
+    # The real one: it runs on CPython too, under the names that its imports have on MicroPython.
+    sys.modules.update({"usocket": socket, "ustruct": struct, "ubinascii": binascii})
+    sys.path.insert(0, os.path.join(root, "build", "cache"))
+    importlib.import_module("replenish.io.mqtt")
+    del sys.path[0]
     if theirs:
         sys.modules["requests"] = theirs
     # A collection is a millisecond on the device and 50 of them in a process as large as a test run.

@@ -1,4 +1,4 @@
-"""One verified TLS connection: DNS, TCP, handshake, reading and writing under one deadline for all of it.
+"""One verified TLS connection, or a plain one: DNS, TCP, handshake, reading and writing under one deadline for all of it.
 
 No socket operation blocks for longer than the time that is left. The one exception is the name look-up, for which MicroPython
 has no time limit (micropython#3666): on a board the watchdog is the only guard.
@@ -23,12 +23,17 @@ _LINE_LIMIT = const(8192)  # bytes of one line, stored or not
 _ADDRESSES_LIMIT = const(4)  # of a name, tried in turn
 
 
-def trust(certificates):
-    """A TLS context that trusts these root certificates (DER bytes) and nothing else. Raises ValueError when one is not usable."""
+def trust(certificates, own=None):
+    """A TLS context that trusts these root certificates (DER bytes) and nothing else. Raises ValueError when one is not usable.
+
+    own: (certificate, private key) of the device, DER bytes, for a peer that asks who it is.
+    """
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined]  # the stubs lack it
     for certificate in certificates:
         context.load_verify_locations(certificate)
+    if own:
+        context.load_cert_chain(*own)
     return context
 
 
@@ -36,6 +41,7 @@ class Stream:
     """A connection to `host`:`port`, or none while `host` is ""."""
 
     def __init__(self, context):
+        """context: from `trust`; None: no TLS."""
         self._context = context
         self._poll = None
         self._buffer = bytearray(_BUFFER_SIZE)
@@ -45,7 +51,7 @@ class Stream:
         self.connections = 0  # opened since boot, and the bytes of content on them: figures for `make bench`
         self.written = 0
         self.received = 0
-        self.tls = self._socket = None
+        self.tls = self.socket = None
         self.close()
 
     def set_deadline(self, timeout_ms):
@@ -65,7 +71,9 @@ class Stream:
             self._poll = select.poll()
             self._reach(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[:_ADDRESSES_LIMIT])
             # With a socket that does not block the handshake is done by the first reads and writes, under our deadline.
-            self.tls = self._context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
+            self.tls = self.socket
+            if self._context:
+                self.tls = self._context.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
         except BaseException:  # whatever it is, MemoryError included: no socket stays open
             self.close()
             raise
@@ -80,7 +88,7 @@ class Stream:
             failed = OSError(errno.ECONNREFUSED)
             timeout_ms = self._left()
             try:
-                self._socket = sock = socket.socket(info[0], info[1], info[2])
+                self.socket = sock = socket.socket(info[0], info[1], info[2])
                 sock.setblocking(False)
                 sock.connect(info[-1])
             except OSError as error:
@@ -159,6 +167,22 @@ class Stream:
                 break
         return length
 
+    def has_some(self):
+        """Whether there is something to read, be it the end of the stream. Never waits and makes no garbage. Raises OSError.
+
+        When there is nothing, nothing is left in layers above it either: a poll of `tls` then tells when there is more.
+        """
+        if self._start == self._end:
+            count = self.tls.readinto(self._buffer)
+            if count is None:
+                return False
+            self._start = 0
+            self._end = count
+            self.received += count
+            if not count:
+                raise OSError(errno.ECONNRESET)
+        return True
+
     def is_quiet(self):
         """Whether an idle connection is still usable: nothing unread, and the peer has not closed it."""
         return self.tls is not None and self._start == self._end and not self._wait(self.tls, select.POLLIN, 0)
@@ -170,8 +194,8 @@ class Stream:
         # Both: after a failed handshake MicroPython's TLS socket has let go of the socket below without closing it.
         # Without a loop over both: its tuple would need memory, of which there may be none left.
         _close(self.tls)
-        _close(self._socket)
-        self.tls = self._socket = None
+        _close(self.socket)
+        self.tls = self.socket = None
 
 
 def _close(sock):
