@@ -29,6 +29,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from tools.boards import did_you_mean
 
@@ -39,12 +40,15 @@ FILE_LIMIT_BYTES = 65_536
 # Objects and lists within each other; a configuration has four.
 NESTING_LIMIT = 16
 SLOTS_LIMIT = 64
+# Of mqtt.prefix and device.serial together: 122 bytes less "/" twice and "command".
+TOPIC_LIMIT_BYTES = 113
 # The longest value that a fault shows whole, in characters.
 SHOWN_LIMIT = 60
 
 MISSING = "missing"
 NOT_SHOWN = "(not shown)"
 READABLE = "a file that can be read"
+OWN_KEY = "a file with the private key of tls.certificate, DER or PEM, without a password: RSA of 2048 bits or more or a NIST curve"
 CERTIFICATE = "a file with one certificate, DER or PEM, not expired, its key RSA of 2048 bits or more or of a NIST curve"
 
 
@@ -151,12 +155,19 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     "drs": {"endpoint": _BASE_URL, "test_device": _BOOLEAN, "include_non_live": _BOOLEAN},
     "gateway": {"url": _BASE_URL},
     "lwa": {"token_url": _HTTPS_URL, "consent_url": _HTTPS_URL, "client_id": text(128)},
-    "tls": {"ca": list_of(_PATH, 8, "certificate files")},
+    "tls": {
+        "ca": list_of(_PATH, 8, "certificate files"),
+        "certificate": or_null(_PATH),
+        "key": or_null(_PATH),
+        "sockets": whole(1, 2),
+    },
     "mqtt": {
         "host": _HOST,
         "port": whole(1, 65_535),
         "tls": _BOOLEAN,
         "prefix": _TOPIC,
+        "discovery": or_null(_TOPIC),
+        "allow_deregister": _BOOLEAN,
         "user": or_null(text(128)),
     },
     "clock": {"ntp": or_null(_HOST), "time_scale": whole(1, 1_000_000), "scale_from": whole(0, 2**32 - 1)},
@@ -347,8 +358,23 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
     for name, keys in SECTIONS.items():
         if isinstance(data.get(name), dict):
             faults.judge(name, data[name], keys, DEFAULTS.get(name, {}))
+    judge_topics(data, faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
+
+
+def judge_topics(data: dict[str, Any], faults: Faults) -> None:
+    """The topics are PREFIX/SERIAL/notice and so on; umqtt.simple subscribes to names of up to 122 bytes."""
+    mqtt, device = data.get("mqtt"), data.get("device")
+    serial: Any = device.get("serial") if isinstance(device, dict) else None
+    if not isinstance(mqtt, dict) or not _AMAZON_NAME.accepts(serial):
+        return
+    if "+" in serial:
+        faults.add_value("device.serial", serial, "no +, because there is mqtt: it is part of the topics")
+    prefix = mqtt.get("prefix", DEFAULTS["mqtt"]["prefix"])
+    if _TOPIC.accepts(prefix) and len(prefix.encode()) + len(serial) > TOPIC_LIMIT_BYTES:
+        allowed = f"at most {TOPIC_LIMIT_BYTES} bytes together with device.serial, which has {len(serial)}"
+        faults.add_value("mqtt.prefix", prefix, allowed)
 
 
 def judge_slots(slots: list[Any], faults: Faults) -> None:
@@ -437,6 +463,47 @@ def judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
         judge_secrets(data["secrets"], folder, faults)
 
 
+    if isinstance(tls, dict):
+        judge_own(tls, folder, faults)
+
+
+def judge_own(tls: dict[str, Any], folder: Path, faults: Faults) -> None:
+    """The device's own certificate, which a peer may ask for, and its key: both or none."""
+    given = {name: tls.get(name) for name in ("certificate", "key")}
+    if not all(_PATH.accepts(value) or value is None for value in given.values()):
+        return
+    for name, other in (("certificate", "key"), ("key", "certificate")):
+        if given[name] is None and given[other] is not None:
+            faults.add(f"tls.{name}", "null", f"a file, because there is tls.{other}")
+    if None in given.values():
+        return
+    if reason := certificate_fault(folder / str(given["certificate"])):
+        faults.add("tls.certificate", f"{shown(given['certificate'])} ({reason})", CERTIFICATE)
+    elif reason := key_fault(folder / str(given["key"]), folder / str(given["certificate"])):
+        faults.add("tls.key", f"{shown(given['key'])} ({reason})", OWN_KEY)
+
+
+def key_fault(path: Path, certificate: Path) -> str | None:
+    """Why a file is not the private key of a certificate that is usable."""
+    try:
+        data = read_file(path)
+    except OSError as error:
+        return str(error.strerror)
+    is_pem = data.startswith(b"-----BEGIN")
+    if is_pem and data.count(b"-----BEGIN") > 1:
+        return "more than one PEM block"
+    try:
+        key = (load_pem_private_key if is_pem else load_der_private_key)(data, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "not a private key without a password"
+    return None if key.public_key() == read_certificate(read_file(certificate)).public_key() else "of another certificate"
+
+
+def read_certificate(data: bytes) -> x509.Certificate:
+    """As the device tells the two forms apart."""
+    return x509.load_pem_x509_certificate(data) if data.startswith(b"-----BEGIN") else x509.load_der_x509_certificate(data)
+
+
 def certificate_fault(path: Path) -> str | None:
     """Why a file is no usable trust anchor. One that is not valid yet is: the device may start later."""
     try:
@@ -448,7 +515,7 @@ def certificate_fault(path: Path) -> str | None:
     if is_pem and data.count(b"-----BEGIN") > 1:
         return "more than one PEM block"
     try:
-        certificate = x509.load_pem_x509_certificate(data) if is_pem else x509.load_der_x509_certificate(data)
+        certificate = read_certificate(data)
         key, end = certificate.public_key(), certificate.not_valid_after_utc
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         return "not a certificate"

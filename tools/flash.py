@@ -47,7 +47,8 @@ def image_commands(board: Board, port: str, image: Path) -> list[list[str]]:
 def named_files(config: Path) -> list[str]:
     """The files that a configuration names: its secrets and certificates, relative to it. Raises FlashError."""
     values = json.loads(config.read_text())
-    names = [values["secrets"], *values["tls"]["ca"]]
+    tls = values["tls"]
+    names = [values["secrets"], *tls["ca"], *(tls[key] for key in ("certificate", "key") if tls.get(key))]
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise FlashError(f"{config}: {name}: only a path below the configuration's folder is allowed on a board.")

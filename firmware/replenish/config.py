@@ -24,7 +24,8 @@ def defaults():
             "sensor": None,
         },
         "sensor": {"period_s": 60},
-        "mqtt": {"port": 8883, "tls": True, "prefix": "replenish", "user": None},
+        "tls": {"certificate": None, "key": None, "sockets": 1},
+        "mqtt": {"port": 8883, "tls": True, "prefix": "replenish", "user": None, "discovery": None, "allow_deregister": False},
         "policy": {
             "confirm_s": 600,
             "boot_spread_s": 600,
@@ -74,9 +75,13 @@ def load(path):
     try:
         for name in ("drs", "lwa", "clock", "policy"):
             config[name] = _filled(config.get(name, {}), values[name])
+        config["mqtt"] = config.get("mqtt") and _filled(config["mqtt"], values["mqtt"])
         for key in ("state", "secrets"):
             config[key] = _beside(folder, config[key])
-        config["tls"]["ca"] = [_beside(folder, name) for name in config["tls"]["ca"]]
+        trust = config["tls"] = _filled(config["tls"], values["tls"])
+        trust["ca"] = [_beside(folder, name) for name in trust["ca"]]
+        for key in ("certificate", "key"):
+            trust[key] = trust[key] and _beside(folder, trust[key])
         slots = config["slots"]
         for i in range(len(slots)):
             slot = slots[i] = _filled(slots[i], values["slot"])
