@@ -200,7 +200,7 @@ def test_a_start_without_a_readable_store_is_an_error_and_no_damage():
 def test_run_ends_when_the_store_asks_for_a_start():
     appliance = Appliance()
 
-    def ask(ms):
+    def ask(ms, sock=None):
         appliance.store.must_restart = True
         return False
 

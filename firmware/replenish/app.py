@@ -11,6 +11,7 @@ import time
 from micropython import const
 
 from .core import order as o
+from .core import uplink as u
 from .core.isotime import text
 
 TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves out what depends on it
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .core.device import Device
     from .core.slot import Slot
     from .core.timekeeper import Timekeeper
+    from .core.uplink import Uplink
     from .io.clock import Clock
     from .store.ledger import Ledger
 
@@ -40,6 +42,18 @@ _FOR_CALLS = (
     "core.strictjson",
 )
 _FOR_CONNECTION = "io.http", "io.stream", "services.call"  # ... and the connection, from a wake's first call to its last
+# ... and what a message needs
+_FOR_MESSAGES = (
+    "inbox",
+    "commands",
+    "services.notification",
+    "services.drs_answers",
+    "core.notice",
+    "core.strictjson",
+    "store.outbox",
+    "face",
+)
+_FOR_CLOUD = "cloud", "state", "io.mqtt"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -99,6 +113,8 @@ class Agent:
     device: "Device"
     slots: "list[Slot]"
     time: "Timekeeper"
+    uplink: "Uplink | None"  # to the maker's cloud, if the configuration has one
+    tls_sockets: int  # connections at a time
 
     @classmethod
     def load(cls, path, cold=True):
@@ -157,12 +173,14 @@ class Agent:
         """Stop all ordering on this device, until `resume`; levels and reports go on. Durable. Raises OSError if it cannot be."""
         self.device.held = 1
         self.ledger.save_device(self.device)
+        self._changed(u.AN_EVENT)
 
     def resume(self):
         """A person's word that ordering may go on: ends a `hold`, and the slots' holds by the fuse, by a refused request and by a
         refill that did not come. Raises OSError if that cannot be made durable."""
         self.device.held = 0
         self.ledger.save_device(self.device)
+        self._changed(u.AN_EVENT)
         for slot in self.slots:
             if slot.order.resume(self.tell_time()):
                 self.ledger.save_order(slot)
@@ -179,22 +197,31 @@ class Agent:
         What it brought is durable before this returns; the next step, which is due at once, acts on it. Milliseconds, no network.
         Raises nothing, whatever it is given, but MemoryError, after which the next step goes back to what is durable.
         """
+        word = self.receive("inbox", payload)
+        if word in ("applied", "not_durable"):
+            self.due_ticks = time.ticks_ms()
+        elif word != "busy":
+            self.dropped[word] = self.dropped.get(word, 0) + 1
+        return word
+
+    def receive(self, name, payload):
+        """Give a message to the module that takes such ones, `inbox` or `commands`; returns what that does. Not while a step is under
+        way: then "busy"."""
         if self._spoiled:
             return "busy"
         self._spoiled = True
-        needed = "inbox", "services.notification", "services.drs_answers", "core.notice", "core.strictjson"
-        for name in needed:
-            forget(name)  # as in `_reload`
-        from .inbox import take
-
-        word = take(self, payload)
-        for name in needed:
-            forget(name)
-        self._spoiled = False
-        if word in ("applied", "not_durable"):
-            self.due_ticks = time.ticks_ms()
+        for needed in _FOR_MESSAGES:
+            forget(needed)  # as in `_reload`
+        if name == "inbox":
+            from .inbox import take
         else:
-            self.dropped[word] = self.dropped.get(word, 0) + 1
+            from .commands import take
+        word = take(self, payload)
+        take = None
+        for needed in _FOR_MESSAGES:
+            forget(needed)
+        self._spoiled = False
+        self._changed(u.AN_EVENT)
         return word
 
     def cancel_test_orders(self, slot_id=None):
@@ -237,32 +264,40 @@ class Agent:
         """Do one bounded piece of work; returns the seconds until the next is due.
 
         Without a call to a service: milliseconds. With one: at most the call's total deadline of 20 s, of which a TLS handshake
-        on an ESP32 takes about one; the name look-up alone has no limit of its own. An idle step makes no garbage.
+        on an ESP32 takes about one; the name look-up alone has no limit of its own. Connecting to the maker's cloud: 20 s at the
+        most for that, for what was kept there for us, and for what is to be said. An idle step makes no garbage; where there is a
+        connection to the cloud, call it each second or so: that is how soon a message is heard.
         """
-        left = time.ticks_diff(self.due_ticks, time.ticks_ms())
-        if left <= 0:
-            left = self._work()
-            self.due_ticks = time.ticks_add(time.ticks_ms(), left)
+        left = self._step_ms()
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
+
+    def _step_ms(self):
+        left = time.ticks_diff(self.due_ticks, time.ticks_ms())
+        if self.uplink and self.uplink.link:
+            left = self._listen(left)
+        if left <= 0:
+            left = self._work(True)
+            self.due_ticks = time.ticks_add(time.ticks_ms(), left)
+        return left
 
     def run(self):
         """Step for ever; on the Unix board until standard input ends, on a board until the store asks for a start. Waits between
-        steps."""
-        while not self._console.wait(max(0, time.ticks_diff(self.due_ticks, time.ticks_ms()))):
-            self.step()
+        steps, for messages too."""
+        while not self._console.wait(self._step_ms(), self.uplink and self.uplink.link and self.uplink.link.stream.tls):
             if self.ledger.store.must_restart:
                 return self.stop("store must be mounted anew")
         self.stop("standard input ended")
 
     def once(self):
-        """One wake: sensors, then all calls that are due. Returns how many seconds the board may deep-sleep (real ones).
+        """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
+        deep-sleep (real ones).
 
         Each call takes at most its deadline; there are at most 8 and three for each slot.
         """
         left = 0
         for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
-            left = self._work()
-            if left or self._console.wait(0):
+            left = self._work(False)
+            if left or self._console.wait(0, None):
                 break
         self.stop("wake over", False)
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
@@ -274,11 +309,15 @@ class Agent:
         _thread.start_new_thread(self.run, ())
 
     def stop(self, reason, last=True):
-        """Make durable what is not yet, and close the connection. The agent may step on afterwards.
+        """Make durable what is not yet, and close the connections. The agent may step on afterwards. Five seconds at the most.
 
-        last: False after a wake, which leaves the levels to `worth_saving`: wakes are many.
+        last: False after a wake, which leaves the levels to `worth_saving`, for wakes are many, and is still there for the cloud.
         """
         self._hang_up()
+        if self.uplink and self.uplink.link:
+            from . import cloud
+
+            (cloud.farewell if last else cloud.leave)(self)
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
@@ -286,7 +325,7 @@ class Agent:
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak))
 
     def _hang_up(self):
-        """Close the connection: no more is due for now. What makes one is let go of, if it can be made anew."""
+        """Close the connection to the service: no more is due for now. What makes one is let go of, if it can be made anew."""
         if not self.client:
             return
         self.client.close()
@@ -295,12 +334,20 @@ class Agent:
             for name in _FOR_CONNECTION:
                 forget(name)
 
-    def _work(self):
-        """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once."""
+    def _changed(self, what):
+        """There may be something to publish of the state: see core/uplink.py."""
+        if self.uplink:
+            self.uplink.news |= what
+
+    def _work(self, stays):
+        """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once.
+
+        stays: the connection to the cloud stands between calls; else it is made for what there is to be heard and said.
+        """
         now = self.tell_time()
         if self._spoiled and not self._reload(now):
             return _NO_TIME_S * 1000
-        self._spoiled = True  # until this step's end
+        self._spoiled = True  # until this part's end
         for slot in self.slots:
             self._observe(slot, now)
         for thing in self.unsaved[:]:
@@ -309,19 +356,10 @@ class Agent:
             self.save_device()  # a level found no room: does anything?
         sick = self.device.store_failed or self.ledger.store.refuses
         due = None if sick else load_policy().next_call(self.slots, self.device, now)
-        if due:
-            make_room()
-            from .calls import make
-
-            stopped = make(self, due[0], due[1], now)
-            make = None
-            forget_calls()
-            for slot in self.slots:
-                self._tell_slot(slot, self.time.now)
-            if hasattr(gc, "mem_alloc"):
-                self.heap_peak = max(self.heap_peak, gc.mem_alloc())
         self._spoiled = False
-        if due and not stopped:
+        if self.uplink and now and self._talk(due, now, stays):
+            return 0
+        if due and not self._call(due, now):
             return 0
         self._hang_up()
         if not now:
@@ -330,13 +368,77 @@ class Agent:
         at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
+        if self.uplink:
+            at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
         return self.clock.real_ms(max(1, at - now))
+
+    def _call(self, due, now):
+        """Make the call that is due. Returns True when the fuse stopped it."""
+        self._spoiled = True
+        make_room()
+        from .calls import make
+
+        stopped = make(self, due[0], due[1], now)
+        make = None
+        forget_calls()
+        self._changed(u.AN_EVENT)
+        for slot in self.slots:
+            self._tell_slot(slot, self.time.now)
+        if hasattr(gc, "mem_alloc"):
+            self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+        self._spoiled = False
+        return stopped
+
+    # The maker's cloud
+
+    def _talk(self, due, now, stays):
+        """The cloud's turn. Returns whether this step is over with it. What it keeps for us is heard before a call is made."""
+        uplink = self.uplink
+        if due and not uplink.unheard or uplink.jobs:
+            if uplink.link and self.tls_sockets == 1:
+                from .cloud import leave
+
+                leave(self)
+                leave = None
+            if uplink.jobs:
+                from .commands import work
+
+                work(self)
+                return True
+            return False
+        if not uplink.link and (now < self.device.first_call_at or not uplink.is_wanted(now, stays)):
+            return False
+        if not uplink.link:
+            self._hang_up()
+            make_room()
+        from . import cloud
+
+        if uplink.link:
+            return cloud.speak(self, now)
+        cloud.join(self, now)
+        return True
+
+    def _listen(self, left):
+        """Take a packet that is there. Returns the milliseconds until more is due, `left` at the most."""
+        link = self.uplink.link
+        quiet_ms = link.due_ms()
+        try:
+            if quiet_ms > 0 and not link.stream.has_some():
+                return min(left, quiet_ms)
+        except OSError:
+            pass  # hearing meets the same
+        from .cloud import attend
+
+        attend(self, self.tell_time())
+        return 0
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
         reading = "store.recovery", "store.reading", "core.late"
         self._hang_up()
-        for name in reading + _BETWEEN_CALLS + _FOR_CALLS + (_FOR_CONNECTION if self.trust else ()):
+        if self.uplink:
+            self.uplink.link = None  # without leave, so that what was not acknowledged comes again
+        for name in reading + _BETWEEN_CALLS + _FOR_CALLS + _FOR_MESSAGES + _FOR_CLOUD + (_FOR_CONNECTION if self.trust else ()):
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload
 
@@ -443,6 +545,8 @@ class Agent:
     def tell(self, kind, slot, *pairs):
         if slot:
             pairs = (("slot", slot.id),) + pairs
+        if kind in ("order", "fault", "level"):
+            self._changed(u.A_LEVEL if kind == "level" else u.AN_EVENT)
         self._console.show(self.time.now, kind, pairs)
         if self._callback:
             self._callback(kind, slot and slot.id, pairs)

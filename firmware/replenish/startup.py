@@ -14,6 +14,7 @@ from .core import order as o
 from .core.device import Device
 from .core.slot import Slot
 from .core.timekeeper import Timekeeper
+from .core.uplink import Uplink
 from .store import ledger
 
 _UNIX = sys.platform in ("linux", "darwin")
@@ -48,16 +49,19 @@ def remote_adapters(config):
     """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
     from .io.stream import trust
 
-    certificates = [_certificate(name) for name in config["tls"]["ca"]]
+    given = config["tls"]
+    certificates = [_certificate(name) for name in given["ca"]]
+    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
     gc.collect()
-    context = trust(certificates)
+    context = trust(certificates, own)
+    own = None
     trust = None
     forget("io.stream")
     return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
 
 
 def _certificate(path):
-    """A certificate as DER, whichever way the file holds it; stock firmware reads DER only."""
+    """A certificate or a key as DER, whichever way the file holds it; stock firmware reads DER only."""
     with open(path, "rb") as file:
         data = file.read()
     if data.startswith(b"-----BEGIN"):
@@ -118,8 +122,12 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.ledger = ledger.Ledger(store)
     agent.device = Device(config["device"]["serial"])
     agent.slots = make_slots(config)
+    agent.tls_sockets = config["tls"]["sockets"]
+    agent.uplink = None
+    if config["mqtt"]:
+        agent.uplink = Uplink(config["mqtt"], agent.device.serial, secrets.get("mqtt_password"))
     damage = open_state(agent, config, secrets)
-    for name in ("store.flashscan", "store.recovery", "store.reading"):
+    for name in ("store.flashscan", "store.recovery", "store.reading", "store.outbox"):
         forget(name)
     for sentence in damage:
         agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
@@ -143,6 +151,8 @@ def open_state(agent, config, secrets):
         reader.order(slot, ledger.tag(slot.id) in listed, floor)
         reader.level(slot)
         floor = max(floor, slot.order.since, slot.order.asked_at, slot.level.at)
+    if agent.uplink:
+        reader.uplink(agent.uplink)
     agent.time = Timekeeper(floor, version.BUILD_DATE)
     agent.given_token = secrets.get("refresh_token") or ""
     agent.token = reader.token(agent.given_token)

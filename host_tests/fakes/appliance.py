@@ -9,7 +9,7 @@ from host_tests.fakes.service import Service
 _POLICY = {"boot_spread_s": 0}
 
 
-def _config(slots, policy):
+def _config(slots, policy, mqtt):
     values = configuration.defaults()
     rules = values["policy"]
     rules.update(_POLICY)
@@ -20,10 +20,16 @@ def _config(slots, policy):
         slot.update({"capacity": 10, "reorder_at": 3, "lead_days": 0, "sensor": {"period_s": 600}})
         slot.update(given)
         filled.append(slot)
+    if mqtt is not None:
+        values["mqtt"].update({"host": "broker.test"})
+        values["mqtt"].update(mqtt)
+        mqtt = values["mqtt"]
     return {
         "device": {"model": "acme-1", "serial": "SN0001"},
         "drs": {"endpoint": "https://drs.test", "test_device": True},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
+        "tls": values["tls"],
+        "mqtt": mqtt,
         "policy": rules,
         "slots": filled,
     }
@@ -32,14 +38,15 @@ def _config(slots, policy):
 class Appliance:
     """`live` lets time pass; `restart` cuts the power and starts again. Levels are set through `sensors[slot].value`."""
 
-    def __init__(self, slots=("A",), trusted=True, secrets=None, **policy):
+    def __init__(self, slots=("A",), trusted=True, secrets=None, mqtt=None, **policy):
+        """mqtt: of that section of the configuration; None: no cloud."""
         self.clock = Clock(trusted=trusted)
         self.service = Service(self.clock)
         self.console = Console()
         self.store = Store()
         self.secrets = {"refresh_token": "Atzr|r"} if secrets is None else secrets
         slots = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
-        self.config = _config(slots, policy)
+        self.config = _config(slots, policy, mqtt)
         self.sensors = {slot["id"]: Sensor(10) for slot in self.config["slots"] if slot["sensor"]}
         self.start()
 

@@ -40,6 +40,8 @@ def device_config(life):
         "device": {"model": "acme-1", "serial": "SN0001"},
         "drs": {"endpoint": "https://drs.test"},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
+        "tls": values["tls"],
+        "mqtt": None,
         "policy": values["policy"],
         "slots": life.slots,
     }
@@ -159,11 +161,11 @@ class Line:
             raise Broken("real orders %r, needed %r; %s" % (taken, self.life.orders, self.faces()))
 
     def faces(self):
-        """The orders as the agent shows them."""
+        """What is durable of the orders, as it is shown."""
         found = {}
-        for slot in self.life.slots:
-            order = self.agent.slot(slot["id"]).order
-            found[slot["id"]] = (order.state, order.reason, order.event_instance_id, order.next_try, order.cancels)
+        for slot in self.agent.slots:
+            order = slot.order
+            found[slot.id] = order.names() + (order.own_id or order.progress_id, order.next_try, order.cancels)
         return found
 
     def make_older(self):
@@ -191,7 +193,7 @@ class Line:
             state, _, event_id, next_try, _ = faces[slot]
             self.world.laws.seen(slot, state, event_id or "", next_try or 0)
 
-    def wait(self, ms):
+    def wait(self, ms, sock=None):
         return False
 
     # Cutting

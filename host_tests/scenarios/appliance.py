@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from host_tests.mqtt.mosquitto import Mosquitto
 from host_tests.scenarios.interpreters import ROOT, Interpreter
 from tools.run import appliance as run
 from tools.run import logfmt
@@ -225,15 +226,20 @@ class Appliance:
         public: bool = True,
         heap: str = HEAP,
         linked: bool = True,
+        broker: Mosquitto | None = None,
+        mqtt: Mapping[str, object] | None = None,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
-        without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start."""
+        without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start;
+        broker: of its cloud; mqtt: more of that section of the configuration."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
         self._interpreter = interpreter
         self._heap = heap
         self._linked = linked
+        self._broker = broker
+        self._mqtt = mqtt or {}
         self._clock = (int(time.time()), scale)
         self._slots = slots or {SLOT: True}
         self._policy = {**pace(scale), **(policy or {})}
@@ -251,7 +257,7 @@ class Appliance:
         self.service.do(lambda service: service.consent.slots.update(self._slots))
         for slot in self._slots:
             self.set_level(CAPACITY, slot)
-        self.config = run.write_configuration(self.folder, self._configuration(), {"client_secret": self._client_secret})
+        self.config = run.write_configuration(self.folder, self._configuration(), self._secrets())
         if self._linked:
             self.link(self.service.add_device(run.SERIAL, run.MODEL, **self._device))
         return self
@@ -269,7 +275,16 @@ class Appliance:
         config["policy"] = self._policy
         config["drs"]["test_device"] = self._device["test"]
         config["slots"] = [self._slot(slot) for slot in self._slots]
+        if self._broker:
+            config["tls"]["ca"].append(str(self._broker.ca_der))
+            config["mqtt"] = {"host": "127.0.0.1", "port": self._broker.port, "user": run.SERIAL, **self._mqtt}
         return config
+
+    def _secrets(self) -> dict[str, str]:
+        secrets = {"client_secret": self._client_secret}
+        if self._broker:
+            secrets["mqtt_password"] = self._broker.passwords[run.SERIAL]
+        return secrets
 
     def _slot(self, slot: str) -> dict[str, Any]:
         sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self._clock[1] // 20, 60)}
@@ -281,7 +296,7 @@ class Appliance:
     def link(self, refresh_token: str) -> None:
         """Put a refresh token into the secrets."""
         self.tokens.add(refresh_token)
-        secrets = {"refresh_token": refresh_token, "client_secret": self._client_secret}
+        secrets = {"refresh_token": refresh_token, **self._secrets()}
         (self.folder / "secrets.json").write_text(json.dumps(secrets))
 
     def set_level(self, level: float, slot: str = SLOT) -> None:

@@ -10,7 +10,7 @@ def test_start_runs_the_agent_in_a_thread_of_its_own() -> None:
     appliance.sensors["A"].value = 2
     looked, ended = [], threading.Event()
 
-    def wait(ms: int) -> bool:
+    def wait(ms: int, sock: object = None) -> bool:
         looked.append(threading.current_thread())
         appliance.clock.pass_s(600)
         return bool(appliance.service.orders)

@@ -39,9 +39,17 @@ class Console:
         except OSError:
             pass  # nobody reads any more; that is no reason to stop ordering
 
-    def wait(self, ms):
-        """Wait so long, or until the order to stop. Returns True when that has come."""
-        if self._poll:
-            return bool(self._poll.poll(ms)) and not sys.stdin.buffer.read(1)
+    def wait(self, ms, sock=None):
+        """Wait so long, or until the order to stop, or until there is something to read at `sock`. Returns True when the
+        order has come."""
+        stdin = self._poll
+        if sock:
+            poll = stdin or select.poll()
+            poll.register(sock, select.POLLIN)
+            poll.poll(ms)
+            poll.unregister(sock)
+            ms = 0
+        if stdin:
+            return bool(stdin.poll(ms)) and not sys.stdin.buffer.read(1)
         time.sleep_ms(ms)
         return False

@@ -75,6 +75,7 @@ DEVICE = (
     "seen",
     "link_fault",
 )
+UPLINK = "<HIII", "attempts", "next_try", "told", "told_at"
 
 
 def tag(slot_id):
@@ -157,6 +158,12 @@ class Ledger:
 
     def save_device(self, device):
         self._put("device", struct.pack(*_values(DEVICE, device)).rstrip(b"\0"))
+
+    def save_uplink(self, uplink):
+        self._put("uplink", struct.pack(*_values(UPLINK, uplink)).rstrip(b"\0"))
+
+    def save_outbox(self, packed):
+        self._put("outbox", packed)
 
     def save_token(self, given, rotated):
         """The refresh token to use from now on instead of the `given` one of the secrets, which is "" when there is none."""

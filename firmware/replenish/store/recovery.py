@@ -112,6 +112,16 @@ class Recovery:
         except StoreError:
             device.held = 1
 
+    def uplink(self, uplink):
+        """Fill what is kept of the connection to the cloud. Damaged, it is begun anew; a command may then be obeyed twice."""
+        from .outbox import unpack
+
+        try:
+            self._fill("uplink", ledger.UPLINK, uplink, 0)
+            unpack(uplink, self._get("outbox", 0) or b"")
+        except StoreError:
+            pass
+
     def token(self, given):
         """The refresh token to use: the kept one, if it was kept while this one was `given` in the secrets (or "", none); else the
         given one."""
