@@ -39,7 +39,7 @@ LAYERS = {
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
-            "access app asking calls cloud commands config erase experimental_link face inbox link manual ordering".split()
+            "access app asking calls cloud commands config discovery erase experimental_link face inbox link manual ordering".split()
             + "selftest settling startup state testorders version".split()
         ),
         CORE | frozenset("gc sys time _thread".split()),
