@@ -111,7 +111,7 @@ def test_a_message_is_published_in_as_few_writes_as_it_needs():
 
 
 def test_packet_ids_stay_within_sixteen_bits():
-    class Client(mqtt.simple.MQTTClient):
+    class Client(mqtt.simple.MQTTClient):  # type: ignore[name-defined]
         def __init__(self, *args):
             super().__init__(*args)
             self.pid = 32700

@@ -55,6 +55,7 @@ def join(agent, now):
         while say(agent, now):
             while uplink.saying:
                 hear(agent, now, True)
+        _hear_again(agent)
     except _PEER_OR_WORLD as error:
         lost(agent, now, error)
 
@@ -103,10 +104,17 @@ def attend(agent, now):
             link.ping()
             if uplink.proved_good():
                 save(agent)
-        if uplink.owed and not uplink.answers and not uplink.saying:
-            leave(agent)  # what was not acknowledged comes again
+        _hear_again(agent)
     except _PEER_OR_WORLD as error:
         lost(agent, now, error)
+
+
+def _hear_again(agent):
+    """Leave when everything is said, if something was not acknowledged: that comes again with the next connection."""
+    uplink = agent.uplink
+    if uplink.owed and not uplink.answers and not uplink.saying:
+        uplink.unheard = True
+        leave(agent)
 
 
 def hear(agent, now, wait):

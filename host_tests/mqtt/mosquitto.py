@@ -235,6 +235,12 @@ class Mosquitto:
         self._process.send_signal(signal.SIGUSR1)
         self._wait(lambda: file.exists() and file.stat().st_mtime_ns != before, str(file))
 
+    def forget(self) -> None:
+        """While it is down: lose all sessions, queued and retained messages."""
+        assert not self._process
+        for file in (self.folder / "stored").iterdir():
+            file.unlink()
+
     def restart(self) -> None:
         """Stop and start: every connection breaks, sessions and queued messages stay."""
         self.stop()

@@ -228,10 +228,11 @@ class Appliance:
         linked: bool = True,
         broker: Mosquitto | None = None,
         mqtt: Mapping[str, object] | None = None,
+        tls: Mapping[str, object] | None = None,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
         without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start;
-        broker: of its cloud; mqtt: more of that section of the configuration."""
+        broker: of its cloud; mqtt, tls: more of these sections of the configuration."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
@@ -240,6 +241,7 @@ class Appliance:
         self._linked = linked
         self._broker = broker
         self._mqtt = mqtt or {}
+        self._tls = tls or {}
         self._clock = (int(time.time()), scale)
         self._slots = slots or {SLOT: True}
         self._policy = {**pace(scale), **(policy or {})}
@@ -277,6 +279,7 @@ class Appliance:
         config["slots"] = [self._slot(slot) for slot in self._slots]
         if self._broker:
             config["tls"]["ca"].append(str(self._broker.ca_der))
+            config["tls"].update(self._tls)
             config["mqtt"] = {"host": "127.0.0.1", "port": self._broker.port, "user": run.SERIAL, **self._mqtt}
         return config
 

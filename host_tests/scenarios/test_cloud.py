@@ -6,6 +6,7 @@ What the relay and the service bring to it is in test_notices.py; here an operat
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,9 +25,9 @@ HEAPS = {"micropython": "160k", "micropython32": "96k"}  # with MQTT over TLS
 NewAppliance = Callable[..., Appliance]
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path_factory.mktemp("broker"), devices={SERIAL: "opensesame-0815"}) as made:
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker", devices={SERIAL: "opensesame-0815"}) as made:
         yield made
 
 
@@ -77,3 +78,87 @@ def test_state_commands_and_availability(new_appliance: NewAppliance, operator: 
     operator.expect(f"{BASE}/state", lambda message: message.json["slots"][SLOT]["order"]["state"] == "accepted")
     assert agent.stop() == 0
     operator.expect(f"{BASE}/availability", lambda message: message.payload == b"offline")
+
+
+def test_what_was_kept_is_heard_before_anything_is_ordered(new_appliance: NewAppliance, operator: Client) -> None:
+    """A board that sleeps: commands that came meanwhile are obeyed in their order, each answered once, before the first call."""
+    appliance = new_appliance(scale=20_000)
+    appliance.wake()  # makes the session
+    ids = [str(uuid.uuid4()) for _ in range(7)]
+    for number, command_id in enumerate(ids):
+        command(operator, command_id, "stock", slot=SLOT, on_hand=number / 10)
+    command(operator, "stop", "hold")
+    appliance.set_level(LOW)
+    appliance.wake()
+    state = operator.expect(f"{BASE}/state", lambda message: message.json["device"]["held"]).json
+    assert state["slots"][SLOT]["on_hand"] == 0.6
+    assert [message.json["id"] for message in operator.on(f"{BASE}/result")] == [*ids, "stop"]
+    assert appliance.orders() == []
+    command(operator, "go", "resume")
+    wake = appliance.wake()
+    assert len(appliance.orders()) == 1
+    assert result(operator, "go") == {"id": "go", "ok": True}
+    operator.expect(f"{BASE}/state", lambda message: message.json["slots"][SLOT]["order"]["state"] == "accepted")
+    assert wake.said("cloud", state="lost") == []
+
+
+def test_a_broker_that_goes_and_comes_back(new_appliance: NewAppliance, broker: Mosquitto, operator: Client) -> None:
+    """A clean stop, a kill, and one that has forgotten all sessions: the agent backs off, comes back and hears what is sent."""
+    appliance = new_appliance()
+    agent = appliance.start()
+    agent.expect(event="cloud", state="connected")
+    broker.restart()
+    agent.expect(event="cloud", state="lost")
+    assert agent.expect(event="cloud", state="connected")["session"] == "kept"
+    operator.wait(lambda: operator.connections > 1 or None, "the operator's own return")
+    command(operator, "c-restart", "status")
+    assert result(operator, "c-restart")["ok"]
+    broker.kill()
+    broker.forget()
+    agent.expect(event="cloud", state="lost")
+    broker.start()
+    assert agent.expect(event="cloud", state="connected")["session"] == "new"
+    with broker.operator() as again:
+        again.subscribe(f"{BASE}/result")
+        command(again, "c-kill", "status")
+        assert result(again, "c-kill")["ok"]
+    assert agent.stop() == 0
+
+
+def test_junk_costs_nothing_and_never_the_connection(new_appliance: NewAppliance, operator: Client) -> None:
+    appliance = new_appliance()
+    agent = appliance.start()
+    agent.expect(event="cloud", state="connected")
+    junk = [b"", b"{", b"\xff" * 300, b"x" * 200_000, json.dumps({"id": 1}).encode(), b'{"id":"a b","name":"hold"}', b"[" * 2000]
+    for payload in junk:
+        for topic in ("notice", "command"):
+            operator.publish(f"{BASE}/{topic}", payload)
+    command(operator, "after", "status")
+    assert result(operator, "after")["ok"]
+    assert [message.json["id"] for message in operator.on(f"{BASE}/result")] == ["after"]
+    assert agent.said("cloud", state="lost") == []
+    assert agent.stop() == 0
+
+
+def test_a_wrong_password_is_told_and_levels_and_orders_go_on(new_appliance: NewAppliance, broker: Mosquitto) -> None:
+    appliance = new_appliance(mqtt={"user": "SN0002"})
+    agent = appliance.start()
+    assert "broker refuses: 5" in str(agent.expect(event="cloud", state="lost")["detail"])
+    appliance.set_level(LOW)
+    agent.await_state(SLOT, "accepted", "placed")
+    assert agent.stop() == 0
+
+
+def test_a_device_shows_its_own_certificate(new_appliance: NewAppliance, broker: Mosquitto, operator: Client) -> None:
+    """Mutual TLS, as AWS IoT Core wants it; and two connections at a time, where the board has the memory."""
+    own = broker.client_certificate(SERIAL)
+    tls = {"certificate": str(own.certificate_der), "key": str(own.key_der), "sockets": 2}
+    appliance = new_appliance(mqtt={"port": broker.mutual_port, "user": None}, tls=tls, heap="256k")
+    agent = appliance.start()
+    agent.expect(event="cloud", state="connected")
+    appliance.set_level(LOW)
+    operator.expect(f"{BASE}/state", lambda message: message.json["slots"][SLOT]["order"]["state"] == "accepted")
+    command(operator, "mutual", "status")
+    assert result(operator, "mutual")["ok"]
+    assert len(agent.said("cloud")) == 1, "calls are made beside the connection"
+    assert agent.stop() == 0

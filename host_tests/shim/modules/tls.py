@@ -2,6 +2,9 @@
 
 import select
 import ssl
+import tempfile
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 PROTOCOL_TLS_CLIENT = 0
 CERT_NONE = 0
@@ -20,6 +23,14 @@ class SSLContext:
             self._context.load_verify_locations(cadata=bytes(cadata))
         except ssl.SSLError as error:
             raise ValueError("invalid cert") from error
+
+    def load_cert_chain(self, cert, key):
+        """CPython reads files only, and wants to know which kind of key it is."""
+        pem = load_der_private_key(key, None).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(ssl.DER_cert_to_PEM_cert(cert).encode() + pem)
+            file.flush()
+            self._context.load_cert_chain(file.name)
 
     def wrap_socket(self, sock, server_hostname=None, do_handshake_on_connect=True):
         assert self.verify_mode == CERT_REQUIRED, "the firmware must not switch verification off"
