@@ -7,8 +7,8 @@ from micropython import const
 
 from . import backoff
 
-_HOUR_S = const(3600)  # a level alone is published at most so often ...
-_DAY_S = const(86400)  # ... and the state at least so often
+_LEVEL_AGE_S = const(3600)  # a level alone is published at most so often ...
+_STATE_AGE_S = const(86400)  # ... and the state at least so often
 
 # What there is to be published of the state: bits.
 A_LEVEL = const(1)
@@ -53,7 +53,7 @@ class Uplink:
 
     def state_at(self):
         """When the state is published again though no order and no fault has changed."""
-        return self.told_at + (_HOUR_S if self.news & A_LEVEL else _DAY_S)
+        return self.told_at + (_LEVEL_AGE_S if self.news & A_LEVEL else _STATE_AGE_S)
 
     def next_at(self, stays):
         """When there is something to be done for it: connect, or publish in a connection that stands. stays: it stands for good."""
