@@ -14,8 +14,9 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 ##@ Start here
 .PHONY: run
-run: unix ## One appliance and the service simulator, 30 virtual days in about a minute: DAYS= SPEED= SEED=
-	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
+run: unix ## One appliance and the service simulator, 30 virtual days in about a minute: DAYS= SPEED= SEED= NOTICES=off
+	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(NOTICES),--notices $(NOTICES))
 
 .PHONY: test
 test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts

@@ -228,7 +228,7 @@ def simulated(folder: Path) -> Iterator[Simulated]:
     with SimulatorThread(clock=Clock(*clock), ca_dir=folder / "ca") as service:
         service.do(lambda simulator: simulator.consent.slots.update({SLOT: False}))
         service.set_timings(place_after_s=0)
-        config = appliance.configuration([], service.url, service.ca_der, CLIENT_ID, clock)
+        config = appliance.configuration([], service.url, [service.ca_der], CLIENT_ID, clock)
         config["lwa"]["consent_url"] = service.url + CONSENT_PATH
         config["drs"]["test_device"] = True
         config["slots"] = [{"id": SLOT, "capacity": 12, "reorder_at": 3, "refill": "manual"}]

@@ -272,7 +272,7 @@ class Appliance:
             self.service.__exit__(*exception)
 
     def _configuration(self) -> dict[str, Any]:
-        config = run.configuration([], self.service.url, self.service.ca_der, CLIENT_ID, self._clock)
+        config = run.configuration([], self.service.url, [self.service.ca_der], CLIENT_ID, self._clock)
         config["lwa"]["consent_url"] = self.service.url + CONSENT_PATH
         config["policy"] = self._policy
         config["drs"]["test_device"] = self._device["test"]

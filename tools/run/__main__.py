@@ -37,6 +37,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     speed = f"virtual seconds in a real one, 1 to {_FASTEST} (default: what makes the run last {_RUN_S} seconds)"
     parser.add_argument("--speed", type=whole_number(1, _FASTEST), help=speed)
     parser.add_argument("--seed", type=whole_number(0, 10**9), default=1, help="of the household and of the service's ids")
+    notices = "whether the service's notices reach the appliance, through SNS, the relay and a broker (default: on)"
+    parser.add_argument("--notices", choices=("on", "off"), default="on", help=notices)
     parser.add_argument("--folder", type=Path, default=_FOLDER, help=f"gets all that the run writes (default: {_FOLDER})")
     return parser.parse_args(argv)
 
@@ -72,7 +74,7 @@ def tell(options: argparse.Namespace) -> int:
 
     if asked:  # before there was anything to end
         return 0
-    chosen = Options(options.days, scale, options.seed, options.folder)
+    chosen = Options(options.days, scale, options.seed, options.folder, options.notices == "on")
     with Screen(make_console(), chosen) as screen:
         ended = asyncio.run(run(chosen, screen, asked))
         screen.finish(ended)

@@ -28,14 +28,19 @@ _PR_SET_PDEATHSIG = 1
 _SENSOR_PERIOD_S = 900
 
 
-def configuration(consumables: Sequence[Consumable], url: str, ca: Path, client_id: str, clock: tuple[int, int]) -> dict[str, Any]:
-    """The agent's configuration. `clock`: scale_from and time_scale. The policy is the agent's own default."""
+def configuration(
+    consumables: Sequence[Consumable], url: str, cas: Sequence[Path], client_id: str, clock: tuple[int, int], broker: int = 0
+) -> dict[str, Any]:
+    """The agent's configuration. `cas`: of all that it talks to; `clock`: scale_from and time_scale; `broker`: its port, 0 for none.
+    The policy is the agent's own default."""
+    mqtt = {"mqtt": {"host": "localhost", "port": broker, "user": SERIAL}} if broker else {}
     return {
         "device": {"model": MODEL, "serial": SERIAL},
         "backend": "drs",
         "drs": {"endpoint": url},
         "lwa": {"token_url": f"{url}/auth/o2/token", "client_id": client_id},
-        "tls": {"ca": [str(ca)]},
+        "tls": {"ca": [str(ca) for ca in cas]},
+        **mqtt,
         "clock": {"scale_from": clock[0], "time_scale": clock[1]},
         "state": "state",
         "secrets": "secrets.json",

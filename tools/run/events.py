@@ -12,6 +12,7 @@ class Source(StrEnum):
 
     AGENT = "agent"
     SERVICE = "service"
+    CLOUD = "cloud"
     HOUSEHOLD = "household"
 
 

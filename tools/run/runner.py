@@ -1,6 +1,7 @@
 """The run itself: the simulator, the household and the agent, side by side in virtual time."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tools.run import appliance
+from tools.run.cloud import Address, cloud
 from tools.run.events import Event, Sequencer, Source
 from tools.run.household import Household
 from tools.run.logfmt import agent_event
@@ -20,6 +22,7 @@ from tools.simulator import Clock, Simulator
 from tools.simulator.calls import Call
 from tools.simulator.journal import Event as ServiceEvent
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
+from tools.simulator.subscriptions import DeliveryState, TopicDelivery
 
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.json"
@@ -35,12 +38,13 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Options:
-    """What the person chose. `folder` gets all that the run writes."""
+    """What the person chose. `folder` gets all that the run writes; `notices`: by the cloud, else polling alone."""
 
     days: int
     time_scale: int
     seed: int
     folder: Path
+    notices: bool = True
 
 
 @dataclass
@@ -97,9 +101,10 @@ class Run:
     def _listen(self) -> None:
         self._sim.events.subscribe(self._on_service)
         self._sim.calls.subscribe(self._on_call)
+        self._sim.deliveries.subscribe(self._on_delivery)
 
-    def set_up(self) -> Path:
-        """Register the appliance with the service and write its files; returns its configuration."""
+    def set_up(self, address: Address | None) -> Path:
+        """Register the appliance with the service and write its files; returns its configuration. `address`: of the cloud."""
         sim = self._sim
         # The older words tell a placed order from one that waits for its customer; the newer ones do not.
         sim.settings.change(access_token_s=_ACCESS_TOKEN_S, status_generation="older")
@@ -109,8 +114,11 @@ class Run:
             sim.set_scenarios(consumable.id, consumable.scenarios, serial=appliance.SERIAL)
             self._write_level(consumable.id)
         clock = (sim.clock.scale_from, sim.clock.time_scale)
-        config = appliance.configuration(CONSUMABLES, sim.url, sim.ca_der.resolve(), CLIENT_ID, clock)
+        cas = [sim.ca_der.resolve()] + ([address.ca.resolve()] if address else [])
+        config = appliance.configuration(CONSUMABLES, sim.url, cas, CLIENT_ID, clock, address.port if address else 0)
         secrets = {"refresh_token": refresh_token, "client_secret": CLIENT_SECRET}
+        if address:
+            secrets["mqtt_password"] = address.password
         return appliance.write_configuration(self.folder, config, secrets)
 
     async def live(self, agent: appliance.AgentProcess, stop: asyncio.Event, listener: Listener) -> None:
@@ -154,6 +162,15 @@ class Run:
         self._record.sequencer.put(Event(call.time, Source.SERVICE, "call", call.slot, fields))
 
 
+    def _on_delivery(self, delivery: TopicDelivery) -> None:
+        """A notice, when the relay has said that the broker has it."""
+        if delivery.notification is None or delivery.state is not DeliveryState.DELIVERED or delivery.serial != appliance.SERIAL:
+            return
+        attempt = delivery.attempts[-1]
+        fields = {"notification": delivery.notification, "ms": attempt.ms, "attempts": len(delivery.attempts)}
+        self._record.sequencer.put(Event(attempt.time, Source.CLOUD, "notice", delivery.slot, fields))
+
+
 def prepare_folder(folder: Path) -> None:
     """An empty folder for the appliance, and no events of an earlier run."""
     shutil.rmtree(folder / "appliance", ignore_errors=True)
@@ -175,16 +192,24 @@ async def run(options: Options, listener: Listener, asked: Sequence[int] = ()) -
     with path.open("w", encoding="utf-8") as file:
         record = Record(file, listener)
         async with Simulator(clock, options.seed, options.folder / "ca") as sim:
-            ended = await _tell(sim, record, options, listener, stop, lambda: time.monotonic() - started)
+            async with contextlib.AsyncExitStack() as stack:
+                address = await stack.enter_async_context(cloud(sim, options.folder / "cloud")) if options.notices else None
+                ended = await _tell(sim, address, record, options, listener, stop, lambda: time.monotonic() - started)
     _keep(options.folder / SUMMARY_FILE, ended.report)
     return ended
 
 
 async def _tell(
-    sim: Simulator, record: Record, options: Options, listener: Listener, stop: asyncio.Event, seconds: Callable[[], float]
+    sim: Simulator,
+    address: Address | None,
+    record: Record,
+    options: Options,
+    listener: Listener,
+    stop: asyncio.Event,
+    seconds: Callable[[], float],
 ) -> Ended:
     story = Run(sim, record, options)
-    config = story.set_up()
+    config = story.set_up(address)
     listener.ready(sim.url, story.calendar)
     agent = await appliance.AgentProcess.start(config, story.on_line)
     try:
@@ -194,9 +219,8 @@ async def _tell(
         status = await agent.stop()
     end = story.advance()
     record.release()
-    facts = Facts(
-        story.calendar.start, end, seconds(), options.time_scale, options.seed, appliance.heap(), str(options.folder / EVENTS_FILE)
-    )
+    events = str(options.folder / EVENTS_FILE)
+    facts = Facts(story.calendar.start, end, seconds(), options.time_scale, options.seed, appliance.heap(), events, options.notices)
     ending = Ending(status, by_itself, interrupted=stop.is_set())
     return Ended(report(record.tally, sim.summary(), ending, facts), list(agent.tail))
 

@@ -35,11 +35,15 @@ class Tally:
         self.lifetimes: dict[str, list[Lifetime]] = defaultdict(list)
         self.duplicates: dict[str, int] = defaultdict(int)
         self.heap_peak: int | None = None
+        self.notices = {"delivered": 0, "applied": 0}
 
     def add(self, event: Event) -> None:
         """Take an event; they must come in the order of their times."""
-        if event.source is Source.AGENT:
+        if event.source is Source.CLOUD:
+            self.notices["delivered"] += 1
+        elif event.source is Source.AGENT:
             self._heap(event)
+            self.notices["applied"] += event.kind == "notice"
         elif event.slot is not None:
             self._live(event.slot, event.kind)
 
@@ -75,20 +79,6 @@ class Ending:
     interrupted: bool = False
 
 
-def verdict(tally: Tally, ending: Ending, days: float) -> str | None:
-    """None when the story held, else one sentence that says what did not."""
-    if ending.by_itself:
-        return f"The agent ended by itself, with status {ending.status}."
-    if ending.status != 0:
-        return f"The agent did not stop cleanly: its status was {ending.status}."
-    if doubled := [slot for slot, count in tally.duplicates.items() if count]:
-        return f"{doubled[0]} was ordered while an order for it was open."
-    missing = tally.missing()
-    if missing and days >= FULL_STORY_DAYS and not ending.interrupted:
-        return f"After {days:.0f} days this has not happened: {missing[0].slot} {missing[0].name}."
-    return None
-
-
 @dataclass(frozen=True)
 class Facts:
     """What is known of a run beside its events. Times are virtual Unix seconds, `seconds` are real ones."""
@@ -100,10 +90,28 @@ class Facts:
     seed: int
     heap: str
     events: str
+    notices: bool = True
 
     @property
     def days(self) -> float:
         return (self.end - self.start) / DAY_S
+
+
+def verdict(tally: Tally, ending: Ending, facts: Facts) -> str | None:
+    """None when the story held, else one sentence that says what did not."""
+    if ending.by_itself:
+        return f"The agent ended by itself, with status {ending.status}."
+    if ending.status != 0:
+        return f"The agent did not stop cleanly: its status was {ending.status}."
+    if doubled := [slot for slot, count in tally.duplicates.items() if count]:
+        return f"{doubled[0]} was ordered while an order for it was open."
+    missing = tally.missing()
+    whole = facts.days >= FULL_STORY_DAYS and not ending.interrupted
+    if missing and whole:
+        return f"After {facts.days:.0f} days this has not happened: {missing[0].slot} {missing[0].name}."
+    if facts.notices and whole and not tally.notices["applied"]:
+        return "No notice was applied by the appliance."
+    return None
 
 
 def report(tally: Tally, ledger: Mapping[str, Any], ending: Ending, facts: Facts) -> dict[str, Any]:
@@ -134,7 +142,8 @@ def report(tally: Tally, ledger: Mapping[str, Any], ending: Ending, facts: Facts
         "interrupted": ending.interrupted,
         "agent_status": ending.status,
         "agent_ended_by_itself": ending.by_itself,
-        "verdict": verdict(tally, ending, facts.days),
+        "notices": tally.notices if facts.notices else None,
+        "verdict": verdict(tally, ending, facts),
         "events": facts.events,
     }
 
@@ -188,12 +197,19 @@ def _figures(report: Mapping[str, Any]) -> Table:
         ("replenish calls made", f"{report['replenish_calls']:,}"),
         ("by a client that retries blindly", f"{report['blind_replenish_calls']:,} (every {minutes} minutes while one is open)"),
         ("duplicate orders", f"{report['duplicates']}"),
+        ("notices", _notices(report["notices"])),
         ("heap peak", f"{peak / 1024:.0f} KiB (HEAP={report['heap']})" if peak else "not told"),
         ("every event, as data", report["events"]),
     )
     for name, value in rows:
         table.add_row(Text(name, "dim"), Text(value, "bold"))
     return table
+
+
+def _notices(counts: Mapping[str, int] | None) -> str:
+    if counts is None:
+        return "off: the appliance learns by polling alone"
+    return f"{counts['delivered']} at the broker, {counts['applied']} with news for the appliance"
 
 
 def _chapters(chapters: Sequence[Mapping[str, Any]], glyphs: Glyphs) -> Text:

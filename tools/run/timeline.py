@@ -1,7 +1,8 @@
 """The story as a person reads it: events go in, lines of text come out. No terminal here; rich's Text holds words and colours.
 
 Every day has a rule with both levels and the routine of the day before. Under it stands what is out of the ordinary, told by
-three voices: the agent (right arrow: it acts or waits), the service (left arrow) and the people at home (dot).
+four voices: the agent (right arrow: it acts or waits), the service (left arrow), the maker's cloud (diamond: it passes a notice on)
+and the people at home (dot).
 """
 
 import math
@@ -20,7 +21,7 @@ _REPORTS = ("device_status", "slot_status", "subscription_info")
 # Calls that go well are routine, except the one that this is all about.
 _ROUTINE = (*_REPORTS, "token", "order_info")
 _ROUTINE_WORDS = {"order_info": "poll", "token": "token", "bad_token": "stale token"}
-_VOICES = {Source.AGENT: ("agent", "cyan"), Source.SERVICE: ("service", "yellow"), Source.HOUSEHOLD: ("home", "green")}
+_VOICES = {Source.AGENT: ("agent", "cyan"), Source.SERVICE: ("service", "yellow"), Source.CLOUD: ("cloud", "magenta"), Source.HOUSEHOLD: ("home", "green")}
 _SERVICE_SAYS = {
     "accepted": "takes the order {id}",
     "placed": "order placed; the customer may cancel it for 24 hours",
@@ -31,6 +32,7 @@ _SERVICE_SAYS = {
     "cancelled": "not resolved in 72 hours: cancelled, mail to the customer",
     "cancelled by customer": "the customer cancels the order",
 }
+_NOTICE = "Notification"
 _HOME_SAYS = {"refilled": "the parcel is opened and the slot refilled", "empty": "nothing left"}
 _STATE_STYLES = {"held": "bold red", "in_doubt": "bold red", "awaiting_customer": "bold yellow", "blocked": "bold yellow"}
 # Which of an order's dates is worth telling, by its state.
@@ -54,14 +56,14 @@ class Glyphs:
     to: str = "→"
     done: str = "✔"
     cut: str = "…"
-    arrows: tuple[str, str, str] = ("▶", "◀", "•")
+    arrows: tuple[str, str, str, str] = ("▶", "◀", "◆", "•")
 
     def arrow(self, source: Source) -> str:
         return self.arrows[list(_VOICES).index(source)]
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs("#", ".", "-", "->", "+", "..", (">", "<", "*"))
+ASCII = Glyphs("#", ".", "-", "->", "+", "..", (">", "<", "=", "*"))
 
 
 def bar(share: float, cells: int, glyphs: Glyphs = UNICODE) -> str:
@@ -161,6 +163,12 @@ class Timeline:
                 return f"{words} {self._calendar.moment(parse_time(str(fields[key])))}"
         return ""
 
+    def _uplink(self, event: Event) -> Text | None:
+        """The connection to the broker: made for each call anew, which is routine; lost, which is not."""
+        if event.fields.get("state") != "lost":
+            return None
+        return Text(f"the connection to the broker is lost: {event.fields.get('detail')}", "bold red")
+
     def _call(self, event: Event) -> Text | None:
         fields = event.fields
         name, outcome = str(fields.get("call")), fields.get("outcome")
@@ -190,6 +198,12 @@ class Timeline:
         if kind not in _SERVICE_SAYS:
             return None
         return Text(_SERVICE_SAYS[kind].format(id=f"{self._glyphs.cut}{str(event.fields.get('order_id'))[-_ID_TAIL:]}"))
+
+    def _cloud(self, event: Event) -> Text | None:
+        fields = event.fields
+        name = str(fields.get("notification")).removesuffix(_NOTICE)
+        tries = f" at attempt {fields['attempts']}" if fields.get("attempts") != 1 else ""
+        return Text(f"{name}: from SNS through the relay to the broker{tries}, {fields.get('ms')} ms")
 
     def _home(self, event: Event) -> Text | None:
         return Text(_HOME_SAYS[event.kind]) if event.kind in _HOME_SAYS else None
@@ -262,11 +276,12 @@ def _level_style(level: float, consumable: Consumable) -> str:
     return "yellow" if level <= consumable.reorder_at else "green"
 
 
-_TELLERS = {Source.AGENT: Timeline._agent, Source.SERVICE: Timeline._service, Source.HOUSEHOLD: Timeline._home}
+_TELLERS = {Source.AGENT: Timeline._agent, Source.SERVICE: Timeline._service, Source.CLOUD: Timeline._cloud, Source.HOUSEHOLD: Timeline._home}
 _AGENT_TELLERS = {
     "start": Timeline._start,
     "fault": Timeline._fault,
     "wait": Timeline._wait,
     "order": Timeline._order,
     "call": Timeline._call,
+    "cloud": Timeline._uplink,
 }
