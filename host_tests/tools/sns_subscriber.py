@@ -87,6 +87,8 @@ class Subscriber:
                 subscriber.before()
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
+                if 300 <= status < 400:
+                    self.send_header("Location", subscriber.url)
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:

@@ -66,6 +66,23 @@ def test_without_faults_each_comes_once_and_in_order(topic: Topic) -> None:
     assert topic.later(HOUR) == []
 
 
+def test_one_who_has_not_confirmed_gets_nothing_though_others_do(topic: Topic) -> None:
+    topic.sns.subscribe("https://second.test/")
+    assert [message["Type"] for message in topic.take()] == ["SubscriptionConfirmation"]
+    topic.tell("A")
+    assert topic.later(0) == ["A"]
+
+
+def test_what_fails_after_its_subscription_has_ended_is_not_tried_again(topic: Topic) -> None:
+    topic.tell("A")
+    taken = topic.sns.take()
+    assert taken is not None
+    topic.sns.unsubscribe(taken[0].arn)
+    topic.sns.finish(taken[1], Attempt(START, 0.0, 500, None, 1))
+    assert taken[1].state == "discarded"
+    assert [message["Type"] for message in topic.take()] == ["UnsubscribeConfirmation"]
+
+
 def test_lose(topic: Topic) -> None:
     topic.sns.faults.add(kind="lose")
     topic.tell("A", "B")

@@ -35,8 +35,6 @@ class Courier:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S)
         async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as attempts:
             while True:
-                # Looking lets time pass for the orders, and so publishes what happened to them.
-                self._book.advance()
                 while taken := self._sns.take():
                     attempts.create_task(self._attempt(session, *taken))
                 self._work.clear()
@@ -48,6 +46,7 @@ class Courier:
     def _pause_s(self) -> float | None:
         if not self._sns.subscriptions:
             return None
+        # Asking the book lets time pass for the orders, and so publishes what happened to them.
         dues = [due for due in (self._book.next_due(), self._sns.next_due()) if due is not None]
         if not dues or not self._clock.time_scale:
             return _LOOK_S
