@@ -85,7 +85,8 @@ def test_a_command_has_its_own_arguments_and_no_other(name, args, good):
 def test_a_command_has_an_id_of_up_to_64_characters():
     judge = Draft202012Validator(load("command")).is_valid
     assert judge({"id": "x" * 64, "name": "hold", "args": {}})
-    for bad in ({}, {"id": ""}, {"id": "x" * 65}, {"id": 7}, {"id": "c1", "url": "x"}):
+    assert judge({"id": "c1", "name": "hold"}) and not judge({"id": "c1", "name": "consume"})
+    for bad in ({}, {"id": ""}, {"id": "x" * 65}, {"id": "a b"}, {"id": "\xe4"}, {"id": 7}, {"id": "c1", "url": "x"}):
         assert not judge(bad | {"name": "hold", "args": {}}), bad
 
 
