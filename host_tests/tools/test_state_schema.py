@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from replenish import state
+from replenish import commands, state
 from replenish.core import device, order
 
 from host_tests import test_state
@@ -75,6 +75,15 @@ COMMANDS = [
     ("deregister", {}, True),
     ("order", {"slot": "A"}, False),
 ]
+
+
+def takes(args):
+    return " ".join(key + ("" if key in args.get("required", []) else "?") for key in args.get("properties", {}))
+
+
+def test_the_schema_has_the_commands_of_the_firmware():
+    rules = [rule["properties"] for rule in load("command")["oneOf"]]
+    assert {rule["name"]["const"]: takes(rule["args"]) for rule in rules} == commands._TAKES
 
 
 @pytest.mark.parametrize(("name", "args", "good"), COMMANDS)
