@@ -1,8 +1,9 @@
 """The state topic: every value in every state of an order, with faults and with nothing known; what it costs; when it is due."""
 
 import json
+import sys
 
-from replenish import state
+from replenish import app, state
 from replenish.core.isotime import text
 
 from host_tests.expect import cases
@@ -431,6 +432,15 @@ def test_it_is_whole_when_another_thread_changes_it_meanwhile():
     for faults in (["order_limit", None], [None, "order_limit"]):
         appliance.agent.slots[0].fault = lambda faults=faults: faults.pop(0)
         assert slot_of(appliance)["fault"] in (None, "order_limit") and not faults
+
+
+def test_what_shows_an_order_is_let_go_of_with_the_policy_that_it_holds():
+    appliance = idle()
+    for show in (appliance.order, lambda: state.document(appliance.agent)):
+        show()
+        app.make_room()
+        kept = [name for name in sys.modules if name in ("replenish.core.view", "replenish.core.policy")]
+        assert not kept or sys.implementation.name == "cpython", kept
 
 
 # When it must be published at once

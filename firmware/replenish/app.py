@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
-_BETWEEN_CALLS = "core.policy", "core.reports", "core.news", "core.level", "core.forecast"  # modules that a call has the room of
+# Modules that a call has the room of
+_BETWEEN_CALLS = "core.policy", "core.reports", "core.news", "core.level", "core.forecast", "core.view"
 # ... and that only a call needs
 _FOR_CALLS = (
     "manual",
@@ -53,7 +54,7 @@ _FOR_MESSAGES = (
     "store.outbox",
     "face",
 )
-_FOR_CLOUD = "cloud", "state", "io.mqtt"
+_FOR_CLOUD = "cloud", "state", "discovery", "io.mqtt"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 

@@ -194,6 +194,7 @@ def _say_state(agent, now):
         uplink.link.publish(uplink.topic + b"state", state.document(agent), True)
     state = None
     forget("state")
+    forget("core.view")  # it holds the policy
     return is_due
 
 
