@@ -38,15 +38,15 @@ def give_raw(made, payload, command_id="c1"):
 
 
 def answer(made, command_id="c1"):
-    found = [said for known, said in made.agent.uplink.answers if known == command_id]
+    found = [said for known, said, _ in made.agent.uplink.answers if known == command_id]
     assert len(found) == 1, made.agent.uplink.answers
     return found[0]
 
 
 def delivered(made):
     """The broker has all results."""
-    made.agent.uplink.answers = []
-    commands.save(made.agent)
+    for found in made.agent.uplink.answers[:]:
+        commands.arrived(made.agent, found)
 
 
 # What each does
@@ -252,7 +252,7 @@ def test_the_power_fails_at_every_write_of_a_command():
                 met.append((cut, after))
             made.store.cut_before = made.store.cut_after = 0
             made.restart()
-            known = [said for command_id, said in made.agent.uplink.answers if command_id == "c1"]
+            known = [said for command_id, said, _ in made.agent.uplink.answers if command_id == "c1"]
             level = made.agent.slot("A").level()
             assert level in (10, 7)
             word = give(made, "consume", {"slot": "A", "amount": 3})

@@ -171,7 +171,7 @@ def test_what_is_too_long_is_acknowledged_and_passes_by():
     def check(device):
         device.broker.queue = [(TOPIC + b"notice", b"x" * 70000), (b"t" * 1000, b""), (TOPIC + b"notice", b"after")]
         device.drain()
-        assert device.taken == [(b"", None), (b"", None), (TOPIC + b"notice", b"after")]
+        assert device.taken == [(b"too_long", None), (b"too_long", None), (TOPIC + b"notice", b"after")]
         assert not device.broker.connections[0].unacknowledged
 
     connected(check)

@@ -12,6 +12,7 @@ from micropython import const
 
 from .core import order as o
 from .core import uplink as u
+from .core.errors import ProtocolError
 from .core.isotime import text
 
 TYPE_CHECKING = const(0)  # the type checker takes it for 1; the compiler leaves out what depends on it
@@ -266,19 +267,22 @@ class Agent:
 
         Without a call to a service: milliseconds. With one: at most the call's total deadline of 20 s, of which a TLS handshake
         on an ESP32 takes about one; the name look-up alone has no limit of its own. Connecting to the maker's cloud: 20 s at the
-        most for that, for what was kept there for us, and for what is to be said. An idle step makes no garbage; where there is a
-        connection to the cloud, call it each second or so: that is how soon a message is heard.
+        most, and 40 each for what was kept there for us and for what is to be said. An idle step makes no garbage; where there is
+        a connection to the cloud, call it each second or so: that is how soon a message is heard.
         """
         left = self._step_ms()
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
 
     def _step_ms(self):
-        left = time.ticks_diff(self.due_ticks, time.ticks_ms())
-        if self.uplink and self.uplink.link:
-            left = self._listen(left)
+        left = self._until_heard(time.ticks_diff(self.due_ticks, time.ticks_ms()))
         if left <= 0:
+            if self.uplink and self.uplink.link:
+                from .cloud import attend
+
+                attend(self, self.tell_time())
             left = self._work(True)
             self.due_ticks = time.ticks_add(time.ticks_ms(), left)
+            left = self._until_heard(left)
         return left
 
     def run(self):
@@ -316,9 +320,9 @@ class Agent:
         """
         self._hang_up()
         if self.uplink and self.uplink.link:
-            from . import cloud
+            from .cloud import leave
 
-            (cloud.farewell if last else cloud.leave)(self)
+            leave(self, last)
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
@@ -399,7 +403,7 @@ class Agent:
             if uplink.link and self.tls_sockets == 1:
                 from .cloud import leave
 
-                leave(self)
+                leave(self, False)
                 leave = None
             if uplink.jobs:
                 from .commands import work
@@ -419,26 +423,23 @@ class Agent:
         cloud.join(self, now)
         return True
 
-    def _listen(self, left):
-        """Take a packet that is there. Returns the milliseconds until more is due, `left` at the most."""
-        link = self.uplink.link
-        quiet_ms = link.due_ms()
+    def _until_heard(self, left):
+        """The milliseconds until the connection to the cloud wants something, `left` at the most; 0 when a packet is there."""
+        link = self.uplink and self.uplink.link
+        if not link:
+            return left
         try:
-            if quiet_ms > 0 and not link.stream.has_some():
-                return min(left, quiet_ms)
-        except OSError:
-            pass  # hearing meets the same
-        from .cloud import attend
-
-        attend(self, self.tell_time())
-        return 0
+            return 0 if link.stream.has_some() else min(left, link.due_ms())
+        except (OSError, ProtocolError):
+            return 0  # hearing meets the same
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
         reading = "store.recovery", "store.reading", "core.late"
         self._hang_up()
-        if self.uplink:
-            self.uplink.link = None  # without leave, so that what was not acknowledged comes again
+        if self.uplink and self.uplink.link:
+            self.uplink.link.close()  # without leave, so that what was not acknowledged comes again
+            self.uplink.link = None
         for name in reading + _BETWEEN_CALLS + _FOR_CALLS + _FOR_MESSAGES + _FOR_CLOUD + (_FOR_CONNECTION if self.trust else ()):
             forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
         from .store.recovery import reload

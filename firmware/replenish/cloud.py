@@ -24,6 +24,10 @@ _TOPIC_LIMIT = const(256)
 _FAREWELL_MS = const(5000)
 _AGAIN_S = const(60)  # until a message is asked for again that could not be made durable
 
+# What a message that was not acknowledged waits for: bits
+_FOR_ROOM = const(1)
+_FOR_THE_STORE = const(2)
+
 # What is being said
 _RESULT = const(1)
 _ONLINE = const(2)
@@ -34,8 +38,8 @@ _PEER_OR_WORLD = (OSError, ProtocolError, MemoryError)
 
 
 def join(agent, now):
-    """Connect, hear what was kept for us, and say what there is to say. At most 20 s for each of the first two, the name look-up
-    apart, and for each thing that is said."""
+    """Connect, hear what was kept for us, and say what there is to say. At most 20 s, the name look-up apart, and twice 40: what has
+    begun within 20 s may take 20."""
     uplink = agent.uplink
     limit = _TOPIC_LIMIT + _PAYLOAD_LIMIT + _SLOT_LIMIT * len(agent.slots)
 
@@ -43,18 +47,20 @@ def join(agent, now):
         _take(agent, topic, payload)
 
     uplink.link = link = mqtt.Link(agent.trust if uplink.settings["tls"] else None, limit, take)
-    uplink.owed = False
+    uplink.owed = 0
     try:
         kept = _connect(agent, link)
-        if not kept:
-            uplink.online = False  # the broker may have forgotten that, too
+        if not kept:  # then the broker may have forgotten what it retained, too
+            uplink.online = False
+            uplink.announced = not uplink.settings["discovery"]
+            uplink.told_at = 0
         agent.tell("cloud", None, ("state", "connected"), ("session", "kept" if kept else "new"))
         uplink.opened_ticks = time.ticks_ms()
         _hear_kept(link)
         uplink.unheard = False
-        while say(agent, now):
-            while uplink.saying:
-                hear(agent, now, True)
+        start = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), start) < mqtt.TIMEOUT_MS and say(agent, now):
+            _await(agent, now)
         _hear_again(agent)
     except _PEER_OR_WORLD as error:
         lost(agent, now, error)
@@ -77,17 +83,21 @@ def _connect(agent, link):
 
 
 def _hear_kept(link):
-    """Hear until a ping is answered with nothing before the answer: then the broker has no more for us."""
-    link.stream.set_deadline(mqtt.TIMEOUT_MS)
+    """Hear until a ping is answered with nothing before the answer: then the broker has no more for us. Or for 20 s."""
+    start = time.ticks_ms()
     left = _HEARD_AT_ONCE
     heard = True
     while heard and left > 0:
         heard = False
+        link.stream.set_deadline(mqtt.TIMEOUT_MS)
         link.ping()
         while link.pinged and left > 0:
+            link.stream.set_deadline(mqtt.TIMEOUT_MS)
             link.hear(True)
             left -= 1
             heard = heard or link.pinged
+            if time.ticks_diff(time.ticks_ms(), start) >= mqtt.TIMEOUT_MS:
+                return
 
 
 def attend(agent, now):
@@ -96,11 +106,11 @@ def attend(agent, now):
     link = uplink.link
     link.stream.set_deadline(mqtt.TIMEOUT_MS)
     try:
-        if link.due_ms() > 0:
+        if link.stream.has_some():
             hear(agent, now, False)
-        elif link.pinged or link.unacknowledged:
-            raise ProtocolError("no answer")
-        else:
+        elif link.due_ms() <= 0:
+            if link.pinged or link.unacknowledged:
+                raise ProtocolError("no answer")
             link.ping()
             if uplink.proved_good():
                 save(agent)
@@ -114,7 +124,15 @@ def _hear_again(agent):
     uplink = agent.uplink
     if uplink.owed and not uplink.answers and not uplink.saying:
         uplink.unheard = True
-        leave(agent)
+        leave(agent, False)
+        if uplink.owed & _FOR_THE_STORE:
+            uplink.next_try = agent.time.now + _AGAIN_S
+
+
+def _await(agent, now):
+    """Wait until the broker has what is being said."""
+    while agent.uplink.saying:
+        hear(agent, now, True)
 
 
 def hear(agent, now, wait):
@@ -131,13 +149,12 @@ def _arrived(agent, now, said):
     """The broker has what was said."""
     uplink = agent.uplink
     if said == _RESULT:
-        uplink.answers.remove(uplink.answer)
-        from .commands import save as save_outbox
+        from . import commands
 
-        save_outbox(agent)
-        save_outbox = None
-        forget("commands")
-        forget("store.outbox")
+        commands.arrived(agent, uplink.answer)
+        commands = None
+        for name in ("commands", "store.outbox", "core.strictjson", "face"):
+            forget(name)
     elif said == _ONLINE:
         uplink.online = True
     elif said == _STATE:
@@ -160,22 +177,22 @@ def say(agent, now):
         uplink.saying = _ONLINE
     elif now >= uplink.due_at() and _say_state(agent, now):
         uplink.saying = _STATE
-    elif not uplink.announced and agent.cold and _announce(agent):
+    elif not uplink.announced and _announce(agent):
         uplink.saying = _DISCOVERY
     return uplink.saying != 0
 
 
 def _say_result(uplink):
     for answer in uplink.answers:
-        command_id, said = answer
-        if said is None and not [job for job in uplink.jobs if job[0] == command_id]:
+        command_id, said = answer[:2]
+        if said is None and not [job for job in uplink.jobs if job[0] is answer]:
             answer[1] = said = "interrupted: it may have had its effect"  # by the power, or by want of memory
         if said is not None:
             uplink.answer = answer
             result = {"id": command_id, "ok": not said}
             if said:
                 result["error"] = said
-            uplink.link.publish(uplink.topic + b"result", json.dumps(result), False)
+            uplink.link.publish(uplink.topic + b"result", json.dumps(result).encode(), False)
             return True
     return False
 
@@ -222,7 +239,7 @@ def _take(agent, topic, payload):
     uplink = agent.uplink
     uplink.link.withhold = False
     try:
-        word = _taken(agent, bytes(topic[len(uplink.topic) :]), payload)
+        word = topic.decode() if payload is None else _taken(agent, bytes(topic[len(uplink.topic) :]), payload)
     except MemoryError:
         if not uplink.starved:
             uplink.starved = True
@@ -230,17 +247,14 @@ def _take(agent, topic, payload):
         word = "no_memory"
     uplink.starved = False
     if word in ("full", "busy", "not_durable"):
-        uplink.owed = uplink.link.withhold = True
-        if word != "full":
-            uplink.next_try = agent.time.now + _AGAIN_S
+        uplink.link.withhold = True
+        uplink.owed |= _FOR_ROOM if word == "full" else _FOR_THE_STORE
     elif word:
         agent.dropped[word] = agent.dropped.get(word, 0) + 1
 
 
 def _taken(agent, kind, payload):
     """Returns None for a message that is done with, else in one word why it is not."""
-    if payload is None:
-        return "too_long"
     if kind == b"notice":
         word = agent.notice(payload)
         if word == "applied":
@@ -252,7 +266,7 @@ def _taken(agent, kind, payload):
     return "unknown_topic"
 
 
-# The end of a connection
+# In a connection that stands, and at its end
 
 
 def speak(agent, now):
@@ -264,27 +278,21 @@ def speak(agent, now):
         return True
 
 
-def farewell(agent):
-    """Say that we are going, and leave. At most five seconds."""
-    link = agent.uplink.link
-    try:
-        link.stream.set_deadline(_FAREWELL_MS)
-        link.publish(agent.uplink.topic + b"availability", b"offline", True)
-        while link.unacknowledged:
-            link.hear(True)
-    except _PEER_OR_WORLD:
-        pass
-    leave(agent)
+def leave(agent, going):
+    """Take leave of the broker: it keeps what comes for us, and the will to itself. At most five seconds.
 
-
-def leave(agent):
-    """Take leave of the broker: it keeps what comes for us, and the will to itself."""
+    going: for good; that is published.
+    """
     uplink = agent.uplink
     link = uplink.link
     link.stream.set_deadline(_FAREWELL_MS)
     try:
-        while uplink.saying:
-            hear(agent, agent.time.now, True)  # else it would be said twice
+        _await(agent, agent.time.now)  # else it would be said twice
+        if going:
+            uplink.online = False
+            link.publish(uplink.topic + b"availability", b"offline", True)
+            while link.unacknowledged:
+                link.hear(True)
     except _PEER_OR_WORLD:
         uplink.online = False
     link.disconnect()

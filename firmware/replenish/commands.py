@@ -13,7 +13,8 @@ from .store import outbox
 
 _ID_LIMIT = const(64)  # characters
 _AMOUNT_LIMIT = const(1000000000)  # as of any amount in a configuration
-_DAILY = const(64)  # commands obeyed in a day (UTC) and since the start, each some small writes: law 14
+_DAILY = const(64)  # commands in a day (UTC) and since the start, each four small writes and its effect's: law 14
+_SAID_LIMIT = const(200)  # characters
 
 # What each takes, "?" behind what may be missing.
 _TAKES = {
@@ -29,7 +30,6 @@ _TAKES = {
 _CALLS = "cancel_test_orders", "deregister"  # these make a call: in a step of their own
 
 NOT_WRITTEN = "store: not written"
-INTERRUPTED = "interrupted: it may have had its effect"
 
 
 def take(agent, payload):
@@ -44,47 +44,60 @@ def take(agent, payload):
         return "duplicate"
     if not outbox.has_room(uplink, command_id):
         return "full"
-    outbox.begin(uplink, command_id)
+    answer = [command_id, None, _is_within_bounds(uplink, agent.time.now // 86400)]
+    uplink.answers.append(answer)
     name, args = data.get("name"), data.get("args", {})
     if not isinstance(name, str):
         name = _shown(name)
-    said = _judge(agent, data, name, args)
+    said = _judge(agent, data, name, args, answer[2])
     if not said:
-        if save(agent):
-            said = _obey(agent, command_id, name, args)
-        else:
-            said = NOT_WRITTEN
-    finish(agent, command_id, said)
+        said = _obey(agent, answer, name, args) if _save(agent, answer) else NOT_WRITTEN
+    if said is not None:
+        _finish(agent, answer, said)
     agent.tell("command", None, ("id", command_id), ("name", name if name in _TAKES else None), ("result", said or "ok"))
     return None
 
 
-def save(agent):
-    """Make the outbox durable. Returns whether it is."""
-    return agent.try_save(agent.ledger.save_outbox, outbox.pack(agent.uplink))
+def _is_within_bounds(uplink, day):
+    """Count a command. Further ones of a day cost no write."""
+    if day != uplink.day:
+        uplink.day = day
+        uplink.commands = 0
+    uplink.commands += 1
+    return uplink.commands <= _DAILY
 
 
-def finish(agent, command_id, said):
-    """Note what came of a command: "" all went well, None it is still under way."""
-    for answer in agent.uplink.answers:
-        if answer[0] == command_id:
-            answer[1] = said
-    if said is not None:
-        save(agent)
+def _save(agent, answer):
+    """Make the outbox durable, if this answer is one that is to be. Returns whether all is as it should be."""
+    return not answer[2] or agent.try_save(agent.ledger.save_outbox, outbox.pack(agent.uplink))
+
+
+def _finish(agent, answer, said):
+    """Note what came of a command: "" all went well."""
+    answer[1] = said[:_SAID_LIMIT]
+    _save(agent, answer)
+
+
+def arrived(agent, answer):
+    """The broker has a result."""
+    outbox.arrived(agent.uplink, answer)
+    if answer[2]:
+        agent.try_save(agent.ledger.save_commands, agent.uplink.seen)
+        _save(agent, answer)
 
 
 def work(agent):
     """Obey the oldest of the commands that make a call."""
-    command_id, name, slot_id = agent.uplink.jobs.pop(0)
+    answer, name, slot_id = agent.uplink.jobs.pop(0)
     try:
         said = agent.cancel_test_orders(slot_id) if name == _CALLS[0] else agent.deregister()
     except (OSError, ValueError) as error:
         said = NOT_WRITTEN if isinstance(error, OSError) else str(error)
-    finish(agent, command_id, said or "")
-    agent.tell("command", None, ("id", command_id), ("name", name), ("result", said or "ok"))
+    _finish(agent, answer, said or "")
+    agent.tell("command", None, ("id", answer[0]), ("name", name), ("result", said or "ok"))
 
 
-def _judge(agent, data, name, args):
+def _judge(agent, data, name, args, is_within_bounds):
     """What is wrong with a command, or "" """
     for key in data:
         if key not in ("id", "name", "args"):
@@ -101,6 +114,8 @@ def _judge(agent, data, name, args):
         said = _judge_value(agent, key, args)
         if said:
             return said
+    if not is_within_bounds and name not in ("hold", "status"):  # whatever was sent before: ordering can be stopped
+        return "too many: allowed: %d a day" % _DAILY
     return _judge_moment(agent, name)
 
 
@@ -120,32 +135,24 @@ def _judge_value(agent, key, args):
 
 def _judge_moment(agent, name):
     """Why a command is not allowed in the state that the device is in, or "" """
-    uplink = agent.uplink
-    if name not in ("hold", "status"):  # whatever was sent before: ordering can be stopped
-        day = agent.time.now // 86400
-        if day != uplink.day:
-            uplink.day = day
-            uplink.commands = 0
-        uplink.commands += 1
-        if uplink.commands > _DAILY:
-            return "too many: allowed: %d a day" % _DAILY
     if name == "cancel_test_orders" and not agent.test_device:
         return "drs.test_device: false: allowed: true"
-    if name == "deregister" and not uplink.settings["allow_deregister"]:
+    if name == "deregister" and not agent.uplink.settings["allow_deregister"]:
         return "mqtt.allow_deregister: false: allowed: true"
     if name in _CALLS and not agent.device.linked:
         return "not linked"
     return ""
 
 
-def _obey(agent, command_id, name, args):
-    """Returns what came of it."""
+def _obey(agent, answer, name, args):
+    """Returns what came of it; None: it makes a call, which is still to come."""
     if name in _CALLS:
-        agent.uplink.jobs.append((command_id, name, args.get("slot")))
+        agent.uplink.jobs.append((answer, name, args.get("slot")))
         return None
     try:
         if name == "hold":
-            agent.hold()
+            if not agent.device.held:
+                agent.hold()
         elif name == "resume":
             agent.resume()
         elif name == "status":
@@ -171,11 +178,12 @@ def _tell_slot(agent, name, args):
             face.refilled(args.get("level"))
     except ValueError as error:
         return str(error)
-    if not agent.try_save(agent.ledger.save_level, slot, agent.time.now) or slot in agent.unsaved:
-        return NOT_WRITTEN
+    # A store that refuses is the device's fault, and told as that: the command has had its effect, and shall not be given again.
+    if slot.level.value is not None:
+        agent.try_save(agent.ledger.save_level, slot, agent.time.now)
     return ""
 
 
 def _shown(value):
-    """A value in a sentence, cut: nobody knows how long it is."""
-    return ("%s" % (value,))[:40]
+    """A value in a sentence, cut and in ASCII: nobody knows how long it is, and of what."""
+    return "".join([char if " " <= char <= "~" else "?" for char in ("%s" % (value,))[:40]])

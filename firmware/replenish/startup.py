@@ -126,6 +126,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.uplink = None
     if config["mqtt"]:
         agent.uplink = Uplink(config["mqtt"], agent.device.serial, secrets.get("mqtt_password"))
+        agent.uplink.announced = not (cold and config["mqtt"]["discovery"])
     damage = open_state(agent, config, secrets)
     for name in ("store.flashscan", "store.recovery", "store.reading", "store.outbox"):
         forget(name)

@@ -29,18 +29,19 @@ class Uplink:
         self.next_try = 0
         self.told = 0  # checksum of what was last published of orders and faults
         self.told_at = 0
-        self.seen = bytes(28)  # of the last commands: see store/outbox.py
-        self.answers = []  # [id, what came of it] of commands whose result has not arrived: None is not known, "" all went well
+        self.seen = bytes(104)  # of the last commands: see store/outbox.py
+        # [id, what came of it, whether it is durable] of commands whose result has not arrived: None is not known, "" all went well
+        self.answers = []
         # Since the start
         self.link = None  # io/mqtt.py
         self.saying = 0  # what the broker has not acknowledged yet: see cloud.py ...
         self.telling = 0  # ... the checksum of that state
         self.answer = None  # ... that one of the answers
         self.unheard = True  # nobody asked the broker since the start for what it has kept for us
-        self.owed = False  # a message was not acknowledged; it comes again with the next connection
+        self.owed = 0  # a message was not acknowledged, see cloud.py; it comes again with the next connection
         self.online = False  # `availability` says so
         self.news = AN_EVENT
-        self.announced = not settings.get("discovery")  # to Home Assistant
+        self.announced = True  # to Home Assistant
         self.announcing = None  # ... what gives the next message
         self.starved = False  # there was no memory for a message
         self.jobs = []  # (id, name, slot id or None) of commands that make a call

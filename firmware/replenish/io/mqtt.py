@@ -49,7 +49,8 @@ class Link:
     def __init__(self, context, limit, take):
         """context: from `stream.trust`, or None; limit: bytes of the longest packet that is read.
 
-        take(topic, payload): called with each message, bytearrays; (b"", None): one was too long. Only when it returns is the
+        take(topic, payload): called with each message, bytearrays; (word, None): one passed by, "too_long" or
+        "retained". Only when it returns is the
         message acknowledged, unless it has set `withhold`.
         """
         self.stream = Stream(context)
@@ -200,7 +201,9 @@ class Link:
             byte = self._take_in(1)[0]
             size |= (byte & 127) << shift
             shift += 7
-        if kind & 0xF0 == _PUBLISH and not self._expects == _CONNACK:
+        if self._expects == _CONNACK != kind:
+            raise ProtocolError("packet %d before the answer to CONNECT" % kind)
+        if kind & 0xF0 == _PUBLISH:
             return self._published(kind, size)
         if kind == self._expects and size == (2 if kind == _CONNACK else 3):
             body = self._take_in(size)
@@ -217,19 +220,19 @@ class Link:
         return False
 
     def _published(self, kind, size):
-        """A message. One that is too long is acknowledged and passes by."""
+        """A message. One that is too long is acknowledged and passes by; and one that was retained, for it would come each time."""
         asks = kind & 6
         length = self._number()
         rest = size - length - (4 if asks else 2)
         if asks > 2 or not length or rest < 0:
             raise ProtocolError("message not understood")
-        if size <= self._limit:
+        if size <= self._limit and not kind & 1:
             return self._show(_head(kind, size) + length.to_bytes(2, "big"), size - 2)
         self._skip(length)
         if asks:
             self.stream.write(b"\x40\x02" + self._take_in(2))
         self._skip(rest)
-        self._take(b"", None)
+        self._take(b"retained" if kind & 1 else b"too_long", None)
         return False
 
     def _show(self, head, left):

@@ -21,6 +21,7 @@ from ..core.errors import ProtocolError
 _BUFFER_SIZE = const(512)  # bytes read from the connection at once
 _LINE_LIMIT = const(8192)  # bytes of one line, stored or not
 _ADDRESSES_LIMIT = const(4)  # of a name, tried in turn
+_UNTRUSTED = const("peer not trusted: %s")
 
 
 def trust(certificates, own=None):
@@ -122,7 +123,7 @@ class Stream:
             try:
                 count = action(argument)
             except ValueError as error:
-                raise ProtocolError("peer not trusted: %s" % error)
+                raise ProtocolError(_UNTRUSTED % error)
             if count is not None:
                 return count
             self._wait(self.tls, flags, self._left())
@@ -168,12 +169,16 @@ class Stream:
         return length
 
     def has_some(self):
-        """Whether there is something to read, be it the end of the stream. Never waits and makes no garbage. Raises OSError.
+        """Whether there is something to read, be it the end of the stream. Never waits and makes no garbage. Raises OSError and
+        ProtocolError.
 
         When there is nothing, nothing is left in layers above it either: a poll of `tls` then tells when there is more.
         """
         if self._start == self._end:
-            count = self.tls.readinto(self._buffer)
+            try:
+                count = self.tls.readinto(self._buffer)
+            except ValueError as error:
+                raise ProtocolError(_UNTRUSTED % error)
             if count is None:
                 return False
             self._start = 0

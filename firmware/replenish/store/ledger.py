@@ -165,6 +165,9 @@ class Ledger:
     def save_outbox(self, packed):
         self._put("outbox", packed)
 
+    def save_commands(self, seen):
+        self._put("commands", seen.rstrip(b"\0"))
+
     def save_token(self, given, rotated):
         """The refresh token to use from now on instead of the `given` one of the secrets, which is "" when there is none."""
         self._put("token", struct.pack("<I", crc32(given.encode())) + rotated.encode())

@@ -118,7 +118,7 @@ class Recovery:
 
         try:
             self._fill("uplink", ledger.UPLINK, uplink, 0)
-            unpack(uplink, self._get("outbox", 0) or b"")
+            unpack(uplink, self._get("commands", 0) or b"", self._get("outbox", 0) or b"")
         except StoreError:
             pass
 
