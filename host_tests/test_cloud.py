@@ -20,6 +20,7 @@ app.forget = keep
 from replenish import cloud  # noqa: E402
 from replenish.io import mqtt  # noqa: E402
 
+ticks_ms, ticks_add, ticks_diff = [getattr(time, name) for name in ("ticks_ms", "ticks_add", "ticks_diff")]
 BASE = b"replenish/SN0001/"
 COUNTED = ({"id": "A", "sensor": None},)
 
@@ -108,7 +109,7 @@ def test_an_order_by_a_notice():
         appliance.service.next("replenish", "lost")
         appliance.sensors["A"].value = 1
         while not appliance.service.orders:
-            bench.agent.due_ticks = time.ticks_ms()
+            bench.agent.due_ticks = ticks_ms()
             bench.step()
             appliance.clock.pass_s(60)
         bench.give(b"notice", notice("OrderPlacedNotification", appliance))
@@ -146,7 +147,7 @@ def test_a_new_session_is_told_everything_again():
         bench.broker.published = []
         cloud.lost(bench.agent, bench.agent.time.now, OSError(1))
         bench.uplink.next_try = 0
-        bench.agent.due_ticks = time.ticks_ms()
+        bench.agent.due_ticks = ticks_ms()
         bench.step()
         assert bench.broker.texts(b"availability") == [b"online"] and len(bench.broker.texts(b"state")) == 1
         assert len(bench.broker.texts(b"config")) == 3
@@ -191,7 +192,7 @@ def test_a_step_returns_before_the_next_ping():
 def test_two_packets_in_one_piece_are_both_heard():
     def check(bench):
         bench.broker.queue = [(BASE + b"notice", b"junk"), (BASE + b"command", b'{"id":"c1","name":"hold","args":{}}')]
-        bench.agent.due_ticks = time.ticks_add(time.ticks_ms(), 600000)
+        bench.agent.due_ticks = ticks_add(ticks_ms(), 600000)
         assert bench.agent.step() == 0, "there is more"
         bench.step()
         assert bench.agent.device.held
@@ -203,7 +204,7 @@ def test_an_answer_that_lies_there_is_no_silence():
     def check(bench):
         bench.broker.queue.append((BASE + b"command", b'{"id":"c1","name":"status","args":{}}'))
         bench.until_saying()
-        bench.uplink.link.asked_ticks = time.ticks_add(time.ticks_ms(), -25000)  # the program was elsewhere
+        bench.uplink.link.asked_ticks = ticks_add(ticks_ms(), -25000)  # the program was elsewhere
         bench.step()
         assert bench.broker.wills == [] and bench.uplink.attempts == 0 and len(bench.results()) == 1
 
@@ -215,17 +216,16 @@ def test_a_step_that_connects_has_a_bound():
         bench.agent.stop("test")
         bench.uplink.answers = [[chr(65 + number), "", False] for number in range(25)]
         bench.uplink.unheard = True
-        ticks = [time.ticks_ms()]
+        ticks = [ticks_ms()]
 
         class Slow:
             """Each look at the clock takes two seconds."""
 
-            ticks_diff = staticmethod(time.ticks_diff)
-            ticks_add = staticmethod(time.ticks_add)
+            ticks_diff = staticmethod(ticks_diff)
 
             @staticmethod
             def ticks_ms():
-                ticks[0] = time.ticks_add(ticks[0], 2000)
+                ticks[0] = ticks_add(ticks[0], 2000)
                 return ticks[0]
 
         before = len(bench.broker.published)
@@ -252,10 +252,8 @@ def check_flood(name, args, most):
 
 def test_a_flood_of_commands_writes_so_much_and_no_more():
     # Of the 64 a day: the command begins, its result, that it arrived: two records. And what it does.
-    cases(
-        check_flood,
-        [("status", {}, 64 * 4), ("hold", {}, 64 * 4 + 1), ("nonsense", {}, 64 * 3), ("consume", {"slot": "A", "amount": 0.001}, 64 * 5 + 2)],
-    )
+    use = {"slot": "A", "amount": 0.001}
+    cases(check_flood, [("status", {}, 64 * 4), ("hold", {}, 64 * 4 + 1), ("nonsense", {}, 64 * 3), ("consume", use, 64 * 5 + 2)])
 
 
 def test_seven_commands_later_the_first_is_still_known():
@@ -310,7 +308,7 @@ def test_a_notice_that_cannot_be_kept_comes_again():
         appliance = bench.appliance
         appliance.sensors["A"].value = 1
         while not appliance.service.orders:
-            bench.agent.due_ticks = time.ticks_ms()
+            bench.agent.due_ticks = ticks_ms()
             bench.step()
             appliance.clock.pass_s(60)
         appliance.store.full_for = ["o-", "device"]
@@ -319,7 +317,7 @@ def test_a_notice_that_cannot_be_kept_comes_again():
         appliance.store.full_for = []
         for _ in range(4):
             appliance.clock.pass_s(61)
-            bench.agent.due_ticks = time.ticks_ms()
+            bench.agent.due_ticks = ticks_ms()
             bench.step()
         appliance.restart()
         assert appliance.state() == "held" and bench.broker.queue == []
@@ -345,7 +343,7 @@ def live(bench):
         bench.broker.queue.append((BASE + b"command", body))
     for _ in range(60):
         try:
-            bench.agent.due_ticks = time.ticks_ms()
+            bench.agent.due_ticks = ticks_ms()
             bench.step()
         except PowerCut:
             was_cut = True
@@ -370,7 +368,7 @@ def check_cut(after, number):
         for said in bench.results():
             by_id.setdefault(said["id"], []).append(said)
         assert sorted(by_id) == ["c0", "c1", "c2", "c3", "c4"], sorted(by_id)
-        assert sum([len(said) - 1 for said in by_id.values()]) <= 1, "one may be said again"
+        assert len(bench.results()) <= 6, "one may be said again"
         assert bench.level() in (10, 8)
         for said in by_id.values():
             assert said[-1]["ok"] or said[-1]["error"].startswith(("interrupted", "name: nonsense")), said
@@ -406,7 +404,7 @@ def test_memory_that_ends_in_a_command_ends_the_connection_and_it_is_told_as_int
         assert not bench.uplink.link and bench.broker.wills
         del slot.use
         bench.appliance.clock.pass_s(60)
-        bench.agent.due_ticks = time.ticks_ms()
+        bench.agent.due_ticks = ticks_ms()
         bench.step()
         assert [said["error"][:11] for said in bench.results()] == ["interrupted"]
         assert bench.level() == 10 and not bench.broker.queue
@@ -418,7 +416,7 @@ def test_a_day_without_news_is_told_once():
     def check(bench):
         before = len(bench.broker.published)
         bench.appliance.clock.pass_s(DAY)
-        bench.agent.due_ticks = time.ticks_ms()
+        bench.agent.due_ticks = ticks_ms()
         bench.step()
         assert [topic for topic, _, _ in bench.broker.published[before:]].count(BASE + b"state") == 1
 

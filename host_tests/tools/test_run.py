@@ -120,7 +120,7 @@ def test_what_happened_is_kept_as_data(tell: Callable[..., Story]) -> None:
     assert story.end()[0] == 0, story.text
     events, summary = story.events(), story.summary()
     assert {tuple(event) for event in events} == {("time", "source", "kind", "slot", "fields")}
-    assert {event["source"] for event in events} == {"agent", "service", "household"}
+    assert {event["source"] for event in events} == {"agent", "service", "cloud", "household"}
     assert not [event for event in events if event["kind"] == "output"]
     accepted = [event for event in events if event["kind"] == "accepted"]
     assert len(accepted) == sum(counts["accepted"] for counts in summary["orders"].values()) > 0
@@ -129,6 +129,14 @@ def test_what_happened_is_kept_as_data(tell: Callable[..., Story]) -> None:
     assert summary["days"] == pytest.approx(5, abs=0.01)
     assert summary["duplicates"] == 0
     assert "refresh_token" not in (story.folder / "events.jsonl").read_text()
+
+
+def test_without_notices_the_appliance_polls(tell: Callable[..., Story]) -> None:
+    story = tell("--days", "5", "--speed", FASTEST, "--notices", "off")
+    assert story.end()[0] == 0, story.text
+    assert {event["source"] for event in story.events()} == {"agent", "service", "household"}
+    assert story.summary()["notices"] is None and story.summary()["calls"]["order_info"]["ok"] > 0
+    assert "by polling alone" in story.text
 
 
 @pytest.mark.parametrize("days", [1, 3])

@@ -1,6 +1,7 @@
 """What a run comes to: the story is checked by its witnesses, and told in a table."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,9 +24,14 @@ LEDGER: dict[str, Any] = {
 FACTS = Facts(1_763_700_000, 1_763_700_000 + 30 * 86_400, 60.04, 43_200, 7, "128k", "build/run/events.jsonl")
 
 
+def after(days: int) -> Facts:
+    return replace(FACTS, end=FACTS.start + days * 86_400)
+
+
 def tally(*kinds: tuple[str, str]) -> Tally:
     """A tally of what happened to slots, in this order."""
     counted = Tally()
+    counted.add(Event(0, Source.AGENT, "notice", None, {"result": "applied"}))
     for number, (slot, kind) in enumerate(kinds):
         source = Source.HOUSEHOLD if kind in ("used", "refilled") else Source.SERVICE
         counted.add(Event(number, source, kind, slot))
@@ -43,10 +49,18 @@ WHOLE_STORY = [
 ]
 
 
+def test_notices_must_arrive_where_there_are_any() -> None:
+    told = tally(*WHOLE_STORY)
+    told.notices["applied"] = 0
+    assert verdict(told, CLEAN, FACTS) == "No notice was applied by the appliance."
+    assert verdict(told, CLEAN, replace(FACTS, notices=False)) is None
+    assert verdict(told, CLEAN, after(7)) is None
+
+
 def test_the_whole_story_holds() -> None:
     told = tally(*WHOLE_STORY)
     assert told.missing() == []
-    assert verdict(told, CLEAN, 30.0) is None
+    assert verdict(told, CLEAN, FACTS) is None
 
 
 @pytest.mark.parametrize("lost", range(len(WHOLE_STORY)))
@@ -60,16 +74,16 @@ def test_whatever_is_missing_from_the_story_is_missed(lost: int) -> None:
 def test_an_incomplete_month_is_a_sentence_and_a_week_is_not() -> None:
     told = tally(*WHOLE_STORY[:-1])
     sentence = "After 30 days this has not happened: PaperTowel ordered again, resolved, placed, shipped, delivered, refilled."
-    assert verdict(told, CLEAN, 30.0) == sentence
-    assert verdict(told, CLEAN, 7.0) is None
-    assert verdict(told, Ending(0, interrupted=True), 30.0) is None
+    assert verdict(told, CLEAN, FACTS) == sentence
+    assert verdict(told, CLEAN, after(7)) is None
+    assert verdict(told, Ending(0, interrupted=True), FACTS) is None
 
 
 @pytest.mark.parametrize("before", [["accepted"], ["accepted", "placed", "shipped", "delivered"], ["accepted", "problem", "refilled"]])
 def test_an_order_while_one_is_open_is_a_duplicate(before: list[str]) -> None:
     told = tally(*life("Coffee", *before, "accepted"))
     assert told.duplicates["Coffee"] == 1
-    assert verdict(told, CLEAN, 1.0) == "Coffee was ordered while an order for it was open."
+    assert verdict(told, CLEAN, after(1)) == "Coffee was ordered while an order for it was open."
 
 
 @pytest.mark.parametrize("before", [["accepted", "cancelled"], list(ORDER), [*ORDER, "used"], []])
@@ -80,9 +94,9 @@ def test_an_order_after_the_end_of_the_last_is_none(before: list[str]) -> None:
 
 def test_an_agent_that_ends_too_early_or_badly_is_a_sentence() -> None:
     told = tally(*WHOLE_STORY)
-    assert verdict(told, Ending(3, by_itself=True), 30.0) == "The agent ended by itself, with status 3."
-    assert verdict(told, Ending(0, by_itself=True), 30.0) == "The agent ended by itself, with status 0."
-    assert verdict(told, Ending(1), 30.0) == "The agent did not stop cleanly: its status was 1."
+    assert verdict(told, Ending(3, by_itself=True), FACTS) == "The agent ended by itself, with status 3."
+    assert verdict(told, Ending(0, by_itself=True), FACTS) == "The agent ended by itself, with status 0."
+    assert verdict(told, Ending(1), FACTS) == "The agent did not stop cleanly: its status was 1."
 
 
 def test_the_heap_peak_is_the_agents_own_word() -> None:

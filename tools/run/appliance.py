@@ -15,7 +15,7 @@ from tools.run.story import Consumable
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "build" / "unix" / "agent"
-HEAP = "128k"
+HEAP = "160k"
 MODEL = "acme-brewer-1"
 SERIAL = "SN0001"
 # The wrapper gives its agent 30 s to end; it must not be the one that is killed.

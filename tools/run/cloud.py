@@ -1,4 +1,4 @@
-"""The maker's cloud of a run: the relay, which the service's SNS tells what happens, and the broker, at which the appliance hears it."""
+"""The maker's cloud of a run: the relay, which the service's SNS tells what happens, and the broker, where the appliance hears it."""
 
 import asyncio
 import contextlib

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+# What the relay asks of SNS: no calls of the appliance.
+RELAY_ENDPOINTS = ("sns", "signing_certificate")
+
 
 class Source(StrEnum):
     """Who an event comes from."""

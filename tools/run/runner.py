@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from tools.run import appliance
 from tools.run.cloud import Address, cloud
-from tools.run.events import Event, Sequencer, Source
+from tools.run.events import RELAY_ENDPOINTS, Event, Sequencer, Source
 from tools.run.household import Household
 from tools.run.logfmt import agent_event
 from tools.run.story import CONSUMABLES, DAY_S, Calendar
@@ -156,7 +156,7 @@ class Run:
             self._household.delivered(event.slot, event.time)
 
     def _on_call(self, call: Call) -> None:
-        if call.sent == "pending":  # announced again when the answer is out
+        if call.sent == "pending" or call.endpoint in RELAY_ENDPOINTS:  # pending: announced again when the answer is out
             return
         fields = {"endpoint": call.endpoint, "status": call.status, "outcome": call.outcome, "ms": call.ms}
         self._record.sequencer.put(Event(call.time, Source.SERVICE, "call", call.slot, fields))
@@ -191,10 +191,10 @@ async def run(options: Options, listener: Listener, asked: Sequence[int] = ()) -
     path = options.folder / EVENTS_FILE
     with path.open("w", encoding="utf-8") as file:
         record = Record(file, listener)
-        async with Simulator(clock, options.seed, options.folder / "ca") as sim:
-            async with contextlib.AsyncExitStack() as stack:
-                address = await stack.enter_async_context(cloud(sim, options.folder / "cloud")) if options.notices else None
-                ended = await _tell(sim, address, record, options, listener, stop, lambda: time.monotonic() - started)
+        async with contextlib.AsyncExitStack() as stack:
+            sim = await stack.enter_async_context(Simulator(clock, options.seed, options.folder / "ca"))
+            address = await stack.enter_async_context(cloud(sim, options.folder / "cloud")) if options.notices else None
+            ended = await _tell(sim, address, record, options, listener, stop, lambda: time.monotonic() - started)
     _keep(options.folder / SUMMARY_FILE, ended.report)
     return ended
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tools.run.events import Event, Source, iso
+from tools.run.events import RELAY_ENDPOINTS, Event, Source, iso
 from tools.run.story import CHAPTERS, CONSUMABLES, DAY_S, FULL_STORY_DAYS, Chapter
 from tools.run.timeline import Glyphs
 
@@ -116,7 +116,7 @@ def verdict(tally: Tally, ending: Ending, facts: Facts) -> str | None:
 
 def report(tally: Tally, ledger: Mapping[str, Any], ending: Ending, facts: Facts) -> dict[str, Any]:
     """Everything about a run as plain data. `ledger` is the simulator's own summary."""
-    calls = {endpoint: dict(outcomes) for endpoint, outcomes in sorted(ledger["calls"].items())}
+    calls = {endpoint: dict(outcomes) for endpoint, outcomes in sorted(ledger["calls"].items()) if endpoint not in RELAY_ENDPOINTS}
     by_slot = {key.rpartition("/")[2]: entry for key, entry in ledger["orders"].items()}
     orders = {consumable.id: _order_counts(by_slot.get(consumable.id, {})) for consumable in CONSUMABLES}
     blind = ledger["blind_retry"]
@@ -130,7 +130,7 @@ def report(tally: Tally, ledger: Mapping[str, Any], ending: Ending, facts: Facts
         "seed": facts.seed,
         "orders": orders,
         "calls": calls,
-        "calls_total": ledger["calls_total"],
+        "calls_total": sum(sum(outcomes.values()) for outcomes in calls.values()),
         "connections": ledger["connections"],
         "replenish_calls": sum(calls.get("replenish", {}).values()),
         "blind_replenish_calls": blind["calls"] + sum(entry["accepted"] for entry in orders.values()),

@@ -21,7 +21,12 @@ _REPORTS = ("device_status", "slot_status", "subscription_info")
 # Calls that go well are routine, except the one that this is all about.
 _ROUTINE = (*_REPORTS, "token", "order_info")
 _ROUTINE_WORDS = {"order_info": "poll", "token": "token", "bad_token": "stale token"}
-_VOICES = {Source.AGENT: ("agent", "cyan"), Source.SERVICE: ("service", "yellow"), Source.CLOUD: ("cloud", "magenta"), Source.HOUSEHOLD: ("home", "green")}
+_VOICES = {
+    Source.AGENT: ("agent", "cyan"),
+    Source.SERVICE: ("service", "yellow"),
+    Source.CLOUD: ("cloud", "magenta"),
+    Source.HOUSEHOLD: ("home", "green"),
+}
 _SERVICE_SAYS = {
     "accepted": "takes the order {id}",
     "placed": "order placed; the customer may cancel it for 24 hours",
@@ -96,6 +101,7 @@ class Timeline:
         self._routine: Counter[str] = Counter()
         self._polls: Counter[str | None] = Counter()
         self._status: dict[str | None, object] = {}
+        self._noticed = False  # the agent has applied a notice and not said yet what came of it
         self._slot_width = max(len(slot) for slot in self._consumables)
         self._amount_width = max(len(amount(entry.capacity, entry)) for entry in consumables)
 
@@ -117,7 +123,7 @@ class Timeline:
         if not said:
             return []
         lines = self.pass_to(event.time)
-        polled = self._polled(event) if event.kind == "order" else None
+        polled = self._learnt(event) if event.kind == "order" else None
         return lines + [line for text in (polled, said) if text for line in self._line(event, text)]
 
     # The three voices: each returns what is said, or None.
@@ -148,6 +154,16 @@ class Timeline:
         if fields.get("reason"):
             text.append(f": {fields['reason']}", "italic")
         return text.append(self._until(fields))
+
+    def _notice(self, event: Event) -> None:
+        """What it changed is told next."""
+        self._noticed = True
+
+    def _learnt(self, event: Event) -> Text | None:
+        """Where a change of an order's state was learnt: from a notice, or by polling."""
+        polled, noticed = self._polled(event), self._noticed
+        self._noticed = False
+        return Text("notice", "bold magenta") if noticed else polled
 
     def _polled(self, event: Event) -> Text | None:
         """What the polls of the order had to say, when a change of its state follows from them."""
@@ -276,7 +292,12 @@ def _level_style(level: float, consumable: Consumable) -> str:
     return "yellow" if level <= consumable.reorder_at else "green"
 
 
-_TELLERS = {Source.AGENT: Timeline._agent, Source.SERVICE: Timeline._service, Source.CLOUD: Timeline._cloud, Source.HOUSEHOLD: Timeline._home}
+_TELLERS = {
+    Source.AGENT: Timeline._agent,
+    Source.SERVICE: Timeline._service,
+    Source.CLOUD: Timeline._cloud,
+    Source.HOUSEHOLD: Timeline._home,
+}
 _AGENT_TELLERS = {
     "start": Timeline._start,
     "fault": Timeline._fault,
@@ -284,4 +305,5 @@ _AGENT_TELLERS = {
     "order": Timeline._order,
     "call": Timeline._call,
     "cloud": Timeline._uplink,
+    "notice": Timeline._notice,
 }
