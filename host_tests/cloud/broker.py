@@ -53,6 +53,7 @@ class FakeBroker:
         self.most_unacknowledged = 0
         self.acknowledges = True
         self.accepts = True
+        self.answers = True
         self.port = 0
 
     async def __aenter__(self) -> FakeBroker:
@@ -120,4 +121,5 @@ class FakeBroker:
             peer.texts.append(text.decode())
         if self.accepts:
             self.peers.append(peer)
-        peer.send(CONNACK, bytes([0, 0 if self.accepts else 5]))
+        if self.answers:
+            peer.send(CONNACK, bytes([0, 0 if self.accepts else 5]))

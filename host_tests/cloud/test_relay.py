@@ -270,6 +270,17 @@ def test_broker_that_refuses_the_relay(tmp_path: Path) -> None:
     run(story, tmp_path, publish_limit_s=1)
 
 
+def test_broker_that_does_not_answer_connect(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.broker.answers = False
+        world.broker.drop()
+        await until(lambda: len(world.broker.peers) == 2)
+        world.broker.answers = True
+        assert await world.post(world.sender.notification()) == (200, "published")
+
+    run(story, tmp_path, publish_limit_s=1)
+
+
 def test_notices_in_flight_are_bounded(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.broker.acknowledges = False
