@@ -123,6 +123,14 @@ def test_certificate_that_sns_does_not_give(status: int, padding: int, tmp_path:
     run(story, tmp_path)
 
 
+def test_signer_of_another_authority(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.host.sign_with(trustme.CA())
+        assert await world.post(world.sender.notification()) == (403, "certificate")
+
+    run(story, tmp_path)
+
+
 def test_host_that_cannot_prove_who_it_is(tmp_path: Path) -> None:
     """Its certificate is from another authority than the relay was told."""
     other = tmp_path / "other.pem"
@@ -211,6 +219,7 @@ def test_broker_that_is_away(tmp_path: Path) -> None:
         assert await world.health() == {"live": 200, "health": 503}
         assert (await world.metrics())["relay_broker_connected"] == 0
         await world.broker.start()
+        await world.relay.broker.wait_connected()
         assert await world.post(given) == (200, "published")
         assert await world.health() == {"live": 200, "health": 200}
 
@@ -252,6 +261,7 @@ def test_broker_that_falls_silent_is_left_for_a_new_connection(tmp_path: Path) -
         world.broker.acknowledges = False
         assert await world.post(given) == (503, "broker")
         world.broker.acknowledges = True
+        await until(lambda: len(world.broker.peers) == 2 and world.relay.broker.connected)
         assert await world.post(given) == (200, "published")
         assert (await world.metrics())["relay_broker_connections_total"] == 2
 
@@ -265,6 +275,7 @@ def test_broker_that_refuses_the_relay(tmp_path: Path) -> None:
         await until(lambda: not world.relay.broker.connected)
         assert await world.post(world.sender.notification()) == (503, "broker")
         world.broker.accepts = True
+        await world.relay.broker.wait_connected()
         assert await world.post(world.sender.notification()) == (200, "published")
 
     run(story, tmp_path, publish_limit_s=1)
@@ -276,6 +287,7 @@ def test_broker_that_does_not_answer_connect(tmp_path: Path) -> None:
         world.broker.drop()
         await until(lambda: len(world.broker.peers) == 2)
         world.broker.answers = True
+        await world.relay.broker.wait_connected()
         assert await world.post(world.sender.notification()) == (200, "published")
 
     run(story, tmp_path, publish_limit_s=1)
@@ -285,7 +297,9 @@ def test_notices_in_flight_are_bounded(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.broker.acknowledges = False
         posts = [asyncio.create_task(world.post(world.sender.notification())) for _ in range(20)]
-        await until(lambda: len(world.broker.published) == 3)
+        await until(lambda: world.relay.handler.in_hand == 20 and len(world.broker.published) == 3)
+        found = await world.metrics()
+        assert (found["relay_in_hand"], found["relay_in_flight"]) == (20, 3)
         world.broker.acknowledge()
         assert {await post for post in posts} == {(200, "published")}
         assert world.broker.most_unacknowledged == 3
