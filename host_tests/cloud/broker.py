@@ -96,6 +96,8 @@ class FakeBroker:
                 self._answer(peer, *await _packet(reader))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+            if peer in self.peers:
+                self.peers.remove(peer)
 
     def _answer(self, peer: Peer, kind: int, flags: int, body: bytes) -> None:
         if kind == CONNECT:

@@ -58,7 +58,7 @@ class World:
 
 async def until(condition: Callable[[], object]) -> None:
     while not condition():
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
 
 
 def settings(host: Host, broker: FakeBroker, folder: Path, **mqtt: Any) -> Settings:
@@ -322,6 +322,22 @@ def test_stopping_answers_what_came_in_and_takes_no_more(tmp_path: Path) -> None
             assert await waiting == (200, "published")
             await leaving
             assert not made.relay.broker.connected
+
+    asyncio.run(story())
+
+
+def test_stopping_at_every_step_of_a_connection() -> None:
+    """wait_for of Python 3.11 loses a cancellation that comes together with what it waits for; aiomqtt connects with it."""
+
+    async def story() -> None:
+        async with FakeBroker() as broker:
+            for turns in range(8):
+                relay = relay_to(broker, tls=False)
+                async with asyncio.timeout(10), relay:
+                    await until(lambda: broker.peers)
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                await until(lambda: not broker.peers)
 
     asyncio.run(story())
 
