@@ -51,6 +51,7 @@ class FakeBroker:
         self.peers: list[Peer] = []
         self.published: list[tuple[str, bytes]] = []
         self.most_unacknowledged = 0
+        self.connects = 0
         self.acknowledges = True
         self.accepts = True
         self.answers = True
@@ -114,6 +115,7 @@ class FakeBroker:
             peer.send(PINGRESP)
 
     def _connect(self, peer: Peer, body: bytes) -> None:
+        self.connects += 1
         name, rest = _take(body)
         assert (name, rest[0]) == (b"MQTT", PROTOCOL_3_1_1)
         peer.clean = bool(rest[1] & 0b10)

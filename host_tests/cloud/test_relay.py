@@ -261,7 +261,7 @@ def test_broker_that_falls_silent_is_left_for_a_new_connection(tmp_path: Path) -
         world.broker.acknowledges = False
         assert await world.post(given) == (503, "broker")
         world.broker.acknowledges = True
-        await until(lambda: len(world.broker.peers) == 2 and world.relay.broker.connected)
+        await world.relay.broker.wait_connected()
         assert await world.post(given) == (200, "published")
         assert (await world.metrics())["relay_broker_connections_total"] == 2
 
@@ -285,7 +285,7 @@ def test_broker_that_does_not_answer_connect(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.broker.answers = False
         world.broker.drop()
-        await until(lambda: len(world.broker.peers) == 2)
+        await until(lambda: world.broker.connects == 3)
         world.broker.answers = True
         await world.relay.broker.wait_connected()
         assert await world.post(world.sender.notification()) == (200, "published")
