@@ -317,6 +317,8 @@ def test_stopping_answers_what_came_in_and_takes_no_more(tmp_path: Path) -> None
             assert made.relay.url
             address = "localhost", int(made.relay.url.split(":")[2].split("/")[0])
             await until(lambda: _refuses(address))
+            for _ in range(100):
+                await asyncio.sleep(0)
             assert not leaving.done() and not waiting.done()
             made.broker.acknowledge()
             assert await waiting == (200, "published")
