@@ -317,7 +317,7 @@ def test_stopping_answers_what_came_in_and_takes_no_more(tmp_path: Path) -> None
             assert made.relay.url
             address = "localhost", int(made.relay.url.split(":")[2].split("/")[0])
             await until(lambda: _refuses(address))
-            for _ in range(100):
+            for _ in range(5_000):
                 await asyncio.sleep(0)
             assert not leaving.done() and not waiting.done()
             made.broker.acknowledge()
