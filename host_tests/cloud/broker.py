@@ -51,8 +51,10 @@ class FakeBroker:
         self.peers: list[Peer] = []
         self.published: list[tuple[str, bytes]] = []
         self.most_unacknowledged = 0
+        self.connects = 0
         self.acknowledges = True
         self.accepts = True
+        self.answers = True
         self.port = 0
 
     async def __aenter__(self) -> FakeBroker:
@@ -95,6 +97,8 @@ class FakeBroker:
                 self._answer(peer, *await _packet(reader))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+            if peer in self.peers:
+                self.peers.remove(peer)
 
     def _answer(self, peer: Peer, kind: int, flags: int, body: bytes) -> None:
         if kind == CONNECT:
@@ -111,6 +115,7 @@ class FakeBroker:
             peer.send(PINGRESP)
 
     def _connect(self, peer: Peer, body: bytes) -> None:
+        self.connects += 1
         name, rest = _take(body)
         assert (name, rest[0]) == (b"MQTT", PROTOCOL_3_1_1)
         peer.clean = bool(rest[1] & 0b10)
@@ -120,4 +125,5 @@ class FakeBroker:
             peer.texts.append(text.decode())
         if self.accepts:
             self.peers.append(peer)
-        peer.send(CONNACK, bytes([0, 0 if self.accepts else 5]))
+        if self.answers:
+            peer.send(CONNACK, bytes([0, 0 if self.accepts else 5]))

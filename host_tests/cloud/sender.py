@@ -127,13 +127,17 @@ class Host:
         self._ca = trustme.CA()
         self.ca_pem = folder / "sns-ca.pem"
         self._ca.cert_pem.write_to_path(str(self.ca_pem))
-        self.signing = self._ca.issue_cert("sns.amazonaws.com", key_type=trustme.KeyType.RSA)
-        key = serialization.load_pem_private_key(self.signing.private_key_pem.bytes(), None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-        self.key = key
+        self.sign_with(self._ca)
         self.asked: list[str] = []
         self.status = 200
         self.padding = b""
+
+    def sign_with(self, authority: trustme.CA) -> None:
+        """Take a signing certificate from this authority."""
+        self.signing = authority.issue_cert("sns.amazonaws.com", key_type=trustme.KeyType.RSA)
+        key = serialization.load_pem_private_key(self.signing.private_key_pem.bytes(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self.key = key
 
     @property
     def sender(self) -> Sender:

@@ -42,7 +42,7 @@ class FakeHost:
         return Certificates(self.get, count=self.results.append, **given)  # type: ignore[arg-type]
 
 
-def refusal(work: Callable[[], object]) -> Outcome:
+def refusal(work: Callable[..., object]) -> Outcome:
     with pytest.raises(NotRelayed) as caught:
         work()
     return caught.value.outcome
@@ -88,17 +88,24 @@ def test_certificate_has_to_come_from_the_authority_if_one_is_named() -> None:
     assert refusal(lambda: read(certificate(), [ours])) is Outcome.CERTIFICATE
 
 
-def test_certificate_that_was_issued_by_no_authority() -> None:
-    """Whoever has a certificate of the authority cannot issue one with it."""
-    ca = trustme.CA()
-    leaf = ca.issue_cert("example.org", key_type=trustme.KeyType.RSA)
-    key = serialization.load_pem_private_key(leaf.private_key_pem.bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    issuer = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes()).subject
-    builder = x509.CertificateBuilder(issuer, x509.Name([]), KEY.public_key(), 1)
-    builder = builder.not_valid_before(datetime(2026, 1, 1)).not_valid_after(datetime(2090, 1, 1))
-    forged = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    assert refusal(lambda: read(forged + leaf.cert_chain_pems[0].bytes(), [ca])) is Outcome.CERTIFICATE
+def issued(issuer_is_ca: bool, issuer_days: tuple[float, float]) -> tuple[x509.Certificate, bytes]:
+    """An issuer of this kind, and a signing certificate from it."""
+    key, name, now = rsa.generate_private_key(65537, 2048), x509.Name([]), datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    builder = builder.not_valid_before(now + timedelta(issuer_days[0])).not_valid_after(now + timedelta(issuer_days[1]))
+    builder = builder.add_extension(x509.BasicConstraints(issuer_is_ca, None), critical=True)
+    issuer = builder.sign(key, hashes.SHA256())
+    leaf = x509.CertificateBuilder(name, name, KEY.public_key(), 2)
+    leaf = leaf.not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    return issuer, leaf.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_issuer_has_to_be_an_authority_and_valid_today() -> None:
+    issuer, pem = issued(True, (-1, 1))
+    assert certificates.read(pem, [issuer])
+    for is_ca, days in ((False, (-1.0, 1.0)), (True, (-2.0, -1.0)), (True, (1.0, 2.0))):
+        issuer, pem = issued(is_ca, days)
+        assert refusal(lambda pem=pem, issuer=issuer: certificates.read(pem, [issuer])) is Outcome.CERTIFICATE
 
 
 def test_certificate_is_fetched_once() -> None:

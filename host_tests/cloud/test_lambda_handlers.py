@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 
@@ -74,11 +75,14 @@ def failed(answer: dict[str, Any]) -> list[str]:
 
 
 def test_message_of_sns_goes_to_iot_core(aws: AWS, sns: FakeSNS) -> None:
+    asked: list[int] = []
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register("provide-client-params.iot-data-plane", lambda params, **_: asked.append(params["qos"]))
     given = notification(aws, Timestamp="1970-01-01T00:00:00.000Z")
     lambda_handlers.from_sns(from_sns(given, given), CONTEXT)
     lambda_handlers.from_sns(from_sns(given), CONTEXT)
     assert aws.published_by_iot() == [("acme/SN0001/notice", given["Message"].encode())]
-    assert sns.asked == []
+    assert (asked, sns.asked) == ([1], [])
 
 
 def test_message_of_another_topic_is_not_published(aws: AWS, sns: FakeSNS) -> None:

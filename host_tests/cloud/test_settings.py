@@ -17,7 +17,9 @@ import pytest
 import trustme
 
 from host_tests.cloud.broker import FakeBroker
+from tools import cloud
 from tools.cloud import settings
+from tools.cloud.__main__ import main as relay_main
 from tools.cloud.clock import scaled
 from tools.cloud.settings import SettingsError
 
@@ -171,6 +173,23 @@ def test_port_that_is_taken_ends_with_2(tmp_path: Path) -> None:
         done = subprocess.run(command(path), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("the relay cannot run: ")
+
+
+def test_queue_without_its_package_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)  # as in an environment that has only what `make relay` installs
+    monkeypatch.delitem(sys.modules, "tools.cloud.sqs", raising=False)
+    monkeypatch.delattr(cloud, "sqs", raising=False)
+    queue = '[sqs]\nqueue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/notices"\nregion = "eu-west-1"\n'
+    text = GOOD.replace("[http]\nplain = true\n", queue) + "[admin]\nport = 0\n"
+    assert relay_main(["--config", str(write(tmp_path, text))]) == 2
+    assert capsys.readouterr().err.startswith("the way in by SQS needs botocore: `make venv-all`")
+
+
+def test_check_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert relay_main(["--check", "--config", str(write(tmp_path, GOOD))]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        print(f"the way in by SQS needs {error.name}: `make venv-all`, or tools/requirements-relay.lock", file=sys.stderr)
+        package = (error.name or "").partition(".")[0]
+        print(f"the way in by SQS needs {package}: `make venv-all`, or tools/requirements-relay.lock", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"the relay cannot run: {error}", file=sys.stderr)

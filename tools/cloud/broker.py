@@ -1,13 +1,12 @@
 """The way out: one MQTT connection to the broker, kept up, on which notices are published with QoS 1."""
 
 import asyncio
-import contextlib
 import logging
 import math
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -71,6 +70,7 @@ class Broker:
         self._slots = asyncio.Semaphore(settings.in_flight)
         self._session: _Session | None = None
         self._up = asyncio.Event()
+        self._stopping = False
         self._backoff = Backoff()
         self.in_flight = 0
 
@@ -86,9 +86,9 @@ class Broker:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stopping = True
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])
 
     async def publish(self, topic: str, payload: str) -> None:
         """Returns when the broker has acknowledged. Raises NotRelayed when the connection is lost, when there is none or no free
@@ -122,23 +122,26 @@ class Broker:
                 await session.publish(topic, payload)
         except TimeoutError:
             # Its packet id stays taken on this connection, and a broker that is silent for so long may be dead.
-            session.lose()
+            self._give_up(session)
             raise _refused(f"the broker did not acknowledge within {self._settings.publish_limit_s} s") from None
         finally:
             self.in_flight -= 1
         self._on_acknowledged(time.monotonic() - started)
 
     async def _keep_connected(self) -> None:
-        while True:
+        # Not by its cancellation alone, which gets lost: in wait_for of Python 3.11, with which aiomqtt connects, when it comes
+        # together with CONNACK; and in a disconnection that fails, whose error takes its place.
+        while not self._stopping:
             try:
-                async with self._client() as client, self._announced(client) as session:
-                    await self._until_lost(session)
-                LOG.warning("the broker's connection was given up: it did not acknowledge in time")
+                async with self._client() as client:
+                    if not self._stopping:
+                        await self._serve(client)
             except aiomqtt.MqttError as error:
                 LOG.warning("no connection to the broker at %s:%d: %s", self._settings.host, self._settings.port, error)
             except Exception:
                 LOG.exception("the broker's connection failed")  # all else waits for it, so it is tried again whatever it was
-            await self._backoff.sleep()
+            if not self._stopping:
+                await self._backoff.sleep()
 
     def _client(self) -> aiomqtt.Client:
         given = self._settings
@@ -158,20 +161,26 @@ class Broker:
         client.pending_calls_threshold = given.in_flight
         return client
 
-    @contextlib.asynccontextmanager
-    async def _announced(self, client: aiomqtt.Client) -> AsyncIterator[_Session]:
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        """Until the connection ends, or is given up."""
         self._session = session = _Session(client)
         self._up.set()
         self._on_change(True)
         LOG.info("connected to the broker at %s:%d", self._settings.host, self._settings.port)
         self._backoff.started()
         try:
-            yield session
+            await self._until_lost(session)
         finally:
+            self._give_up(session)
+            self._on_change(False)
+        LOG.warning("the broker's connection was given up: it did not acknowledge in time")
+
+    def _give_up(self, session: _Session) -> None:
+        """What is published on it fails at once; what comes next waits for another connection."""
+        if self._session is session:
             self._session = None
             self._up.clear()
-            session.lose()
-            self._on_change(False)
+        session.lose()
 
     async def _until_lost(self, session: _Session) -> None:
         """Returns when the connection was given up; raises MqttError when it ended by itself."""

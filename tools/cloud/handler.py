@@ -96,10 +96,10 @@ class Handler:
             level = logging.INFO if error.outcome.verdict is Verdict.DONE else logging.WARNING
             LOG.log(level, "%s: %s: %s", way, error.outcome.word, error)
 
-    async def drained(self) -> None:
-        """Returns when no message is in hand."""
-        while self._in_hand:
-            await asyncio.wait(self._in_hand.values())
+    @property
+    def in_hand(self) -> int:
+        """How many messages have come and are not settled."""
+        return self._waiting
 
     async def _settle(self, way: str, work: Callable[[], Awaitable[Outcome]]) -> tuple[Outcome, str]:
         try:

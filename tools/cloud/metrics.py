@@ -24,6 +24,7 @@ class Metrics:
         self.fetches = Counter("relay_certificate_fetches", "Certificates asked of SNS", ["result"], registry=self._registry)
         self.connected = Gauge("relay_broker_connected", "1 while the broker is connected", registry=self._registry)
         self.connections = Counter("relay_broker_connections", "Times that the broker was connected", registry=self._registry)
+        self.in_hand = Gauge("relay_in_hand", "Messages that came and are not settled", registry=self._registry)
         self.in_flight = Gauge("relay_in_flight", "Notices published and not yet acknowledged", registry=self._registry)
         self.remembered = Gauge("relay_remembered_messages", "Message ids kept to know repeated ones", registry=self._registry)
         self.forgotten = Gauge(

@@ -74,6 +74,7 @@ class Relay:
             self.metrics.outcome,
             trusted.max_in_hand,
         )
+        self.metrics.in_hand.set_function(lambda: self.handler.in_hand)
         self.metrics.in_flight.set_function(lambda: self.broker.in_flight)
         self.metrics.remembered.set_function(lambda: len(self._seen))
         self.metrics.forgotten.set_function(lambda: self._seen.forgotten_early)
@@ -87,8 +88,7 @@ class Relay:
             stack.callback(self._fetcher.close)
             await self._start_admin(stack)
             await stack.enter_async_context(self.broker)
-            # The broker is left only when nothing is in hand that has to go out to it.
-            stack.push_async_callback(self.handler.drained)
+            # Left first, and each way in only when what came in by it is settled: it may have to go out to the broker.
             await self._start_ways_in(stack)
             self._stack = stack.pop_all()
         return self
