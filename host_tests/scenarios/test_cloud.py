@@ -6,6 +6,7 @@ What the relay and the service bring to it is in test_notices.py; here an operat
 from __future__ import annotations
 
 import json
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -162,3 +163,38 @@ def test_a_device_shows_its_own_certificate(new_appliance: NewAppliance, broker:
     assert result(operator, "mutual")["ok"]
     assert len(agent.said("cloud")) == 1, "calls are made beside the connection"
     assert agent.stop() == 0
+
+
+IDLE = """
+import gc, sys
+import micropython
+from replenish import Agent
+
+agent = Agent.load(sys.argv[1])
+for _ in range(10000):
+    agent.step()
+    uplink = agent.uplink
+    if uplink.link and uplink.online and not uplink.news and not uplink.saying:
+        break
+else:
+    raise SystemExit("never idle")
+step = agent.step
+step()
+gc.collect()
+micropython.heap_lock()
+for _ in range(100):
+    step()
+micropython.heap_unlock()
+print("idle", uplink.link is not None)
+"""
+
+
+def test_an_idle_step_at_the_broker_makes_no_garbage(new_appliance: NewAppliance, interpreter: Interpreter, tmp_path: Path) -> None:
+    if interpreter.is_cpython:
+        pytest.skip("a heap that can be locked")
+    appliance = new_appliance(scale=1)
+    program = tmp_path / "idle.py"
+    program.write_text(IDLE)
+    command = interpreter.command(program, str(appliance.config), heap="256k")
+    done = subprocess.run(command, env=interpreter.environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.endswith("idle True\n"), done.stdout + done.stderr
