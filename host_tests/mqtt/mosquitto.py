@@ -97,7 +97,7 @@ class Mosquitto:
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
     ) -> None:
         """folder: an empty or new one; devices: serials and passwords; plain: `plain_port` too; settings: more of
-        mosquitto's, and other values of those given here; names: what the certificate is for."""
+        mosquitto's, and other values of those given here, a tuple for one that is repeated; names: of its certificate."""
         self.folder = folder
         self.prefix = prefix
         self.port, self.service_port, self.mutual_port = free_port(), free_port(), free_port()
@@ -145,11 +145,11 @@ class Mosquitto:
             "persistence": "true",
             "persistence_location": f"{self.folder / 'stored'}/",
             "log_dest": "stderr",
-            "log_type": "all",
+            "log_type": ("all",),
             "set_tcp_nodelay": "true",
             **self._settings,
         }
-        lines = [f"{name} {value}" for name, value in settings.items()]
+        lines = [f"{name} {one}" for name, value in settings.items() for one in (value if isinstance(value, tuple) else (value,))]
         lines += self._listener(self.port, "use_username_as_clientid true")
         lines += self._listener(self.service_port)
         by_certificate = ("require_certificate true", "use_identity_as_username true", "use_username_as_clientid true")
