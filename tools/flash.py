@@ -57,6 +57,13 @@ def named_files(config: Path) -> list[str]:
     return names
 
 
+def check_sockets(board: Board, config: Path) -> None:
+    """Raises FlashError when the configuration wants more connections at a time than the board has memory for."""
+    wanted = json.loads(config.read_text())["tls"].get("sockets", 1)
+    if wanted > board.tls_sockets:
+        raise FlashError(f"{config}: tls.sockets: {wanted}: allowed: {board.tls_sockets}, as {board.name} has memory for no more.")
+
+
 def folders_of(names: list[str]) -> list[str]:
     """The folders that must be on the board before these files, outer ones first."""
     parents = {parent for name in names for parent in PurePosixPath(name).parents}
@@ -93,6 +100,7 @@ def commands_for(board: Board, port: str, image: Path | None, config: Path | Non
     mpremote = [str(VENV_BIN / "mpremote"), "connect", port]
     commands = image_commands(board, port, image) if image else []
     if config:
+        check_sockets(board, config)
         commands += config_commands(mpremote, config)
     commands += file_commands(board, mpremote)
     return [*commands, [*mpremote, "reset"]]

@@ -67,6 +67,25 @@ def test_the_files_go_with_mpremote_and_the_starters_last(tree: Path, capsys: py
     ]
 
 
+def test_the_device_s_own_certificate_and_key_go_along(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = {"ca": ["ca.der"], "certificate": "own.der", "key": "own.key"}
+    file = config(tmp_path, monkeypatch, tls=tls)
+    for name in ("own.der", "own.key"):
+        (tmp_path / name).write_text("")
+    copied = [command[-1] for command in dry_run(capsys, "--config", str(file)) if "cp" in command]
+    assert {":own.der", ":own.key"} <= set(copied)
+
+
+def test_more_connections_than_the_board_has_memory_for_are_refused(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config(tmp_path, monkeypatch, tls={"ca": ["ca.der"], "sockets": 2})
+    said = refused(capsys, "--board", "esp32_generic", "--config", str(file))
+    assert said == f"{file}: tls.sockets: 2: allowed: 1, as esp32_generic has memory for no more.\n"
+
+
 def test_an_image_is_erased_and_written_first(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = image(tmp_path)
     esptool = [ESPTOOL, "--chip", "esp32", "--port", "/dev/tty X", "--baud", "460800"]
