@@ -55,7 +55,6 @@ def join(agent, now):
             uplink.announced = not uplink.settings["discovery"]
             uplink.told_at = 0
         agent.tell("cloud", None, ("state", "connected"), ("session", "kept" if kept else "new"))
-        uplink.opened_ticks = time.ticks_ms()
         _hear_kept(link)
         uplink.unheard = False
         start = time.ticks_ms()

@@ -46,7 +46,6 @@ class Uplink:
         self.starved = False  # there was no memory for a message
         self.jobs = []  # (id, name, slot id or None) of commands that make a call
         self.day = self.commands = 0  # how many commands were obeyed on this day
-        self.opened_ticks = 0
 
     def due_at(self):
         """When there is something to be published, in a connection that stands."""
