@@ -449,6 +449,8 @@ def judge_ids(ids: list[Any], faults: Faults) -> None:
 
 # Other files
 
+_PEM = b"-----BEGIN"
+
 
 def judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
     """The files that a configuration names. Names that are wrong themselves have their fault already."""
@@ -485,35 +487,21 @@ def judge_own(tls: dict[str, Any], folder: Path, faults: Faults) -> None:
 
 def key_fault(path: Path, certificate: Path) -> str | None:
     """Why a file is not the private key of a certificate that is usable."""
+    data, fault = read_one(path)
+    if fault:
+        return fault
     try:
-        data = read_file(path)
-    except OSError as error:
-        return str(error.strerror)
-    is_pem = data.startswith(b"-----BEGIN")
-    if is_pem and data.count(b"-----BEGIN") > 1:
-        return "more than one PEM block"
-    try:
-        key = (load_pem_private_key if is_pem else load_der_private_key)(data, None)
+        key = (load_pem_private_key if is_pem(data) else load_der_private_key)(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "not a private key without a password"
     return None if key.public_key() == read_certificate(read_file(certificate)).public_key() else "of another certificate"
 
 
-def read_certificate(data: bytes) -> x509.Certificate:
-    """As the device tells the two forms apart."""
-    return x509.load_pem_x509_certificate(data) if data.startswith(b"-----BEGIN") else x509.load_der_x509_certificate(data)
-
-
 def certificate_fault(path: Path) -> str | None:
-    """Why a file is no usable trust anchor. One that is not valid yet is: the device may start later."""
-    try:
-        data = read_file(path)
-    except OSError as error:
-        return str(error.strerror)
-    # As the device tells them apart: text before the first line, or a second certificate, it would not read.
-    is_pem = data.startswith(b"-----BEGIN")
-    if is_pem and data.count(b"-----BEGIN") > 1:
-        return "more than one PEM block"
+    """Why a file is no usable certificate. One that is not valid yet is: the device may start later."""
+    data, fault = read_one(path)
+    if fault:
+        return fault
     try:
         certificate = read_certificate(data)
         key, end = certificate.public_key(), certificate.not_valid_after_utc
@@ -522,6 +510,24 @@ def certificate_fault(path: Path) -> str | None:
     if not is_usable(key):
         return "another kind of key"
     return f"expired on {end:%Y-%m-%d}" if end < datetime.now(UTC) else None
+
+
+def read_one(path: Path) -> tuple[bytes, str | None]:
+    """A file with one certificate or key, and what is wrong with it: a second one the device would not read."""
+    try:
+        data = read_file(path)
+    except OSError as error:
+        return b"", str(error.strerror)
+    return data, "more than one PEM block" if is_pem(data) and data.count(_PEM) > 1 else None
+
+
+def is_pem(data: bytes) -> bool:
+    """As the device tells the two forms apart: text before the first line it would not read."""
+    return data.startswith(_PEM)
+
+
+def read_certificate(data: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(data) if is_pem(data) else x509.load_der_x509_certificate(data)
 
 
 def is_usable(key: object) -> bool:
