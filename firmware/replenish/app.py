@@ -11,7 +11,6 @@ import time
 from micropython import const
 
 from .core import order as o
-from .core import uplink as u
 from .core.errors import ProtocolError
 from .core.isotime import text
 
@@ -175,14 +174,14 @@ class Agent:
         """Stop all ordering on this device, until `resume`; levels and reports go on. Durable. Raises OSError if it cannot be."""
         self.device.held = 1
         self.ledger.save_device(self.device)
-        self._changed(u.AN_EVENT)
+        self._changed(False)
 
     def resume(self):
         """A person's word that ordering may go on: ends a `hold`, and the slots' holds by the fuse, by a refused request and by a
         refill that did not come. Raises OSError if that cannot be made durable."""
         self.device.held = 0
         self.ledger.save_device(self.device)
-        self._changed(u.AN_EVENT)
+        self._changed(False)
         for slot in self.slots:
             if slot.order.resume(self.tell_time()):
                 self.ledger.save_order(slot)
@@ -223,7 +222,7 @@ class Agent:
         for needed in _FOR_MESSAGES:
             forget(needed)
         self._spoiled = False
-        self._changed(u.AN_EVENT)
+        self._changed(False)
         return word
 
     def cancel_test_orders(self, slot_id=None):
@@ -339,10 +338,10 @@ class Agent:
             for name in _FOR_CONNECTION:
                 forget(name)
 
-    def _changed(self, what):
-        """There may be something to publish of the state: see core/uplink.py."""
+    def _changed(self, is_level):
+        """There may be something to publish of the state; is_level: of a level alone."""
         if self.uplink:
-            self.uplink.news |= what
+            self.uplink.changed(is_level)
 
     def _work(self, stays):
         """What is due now. Returns real milliseconds until there is more; 0 after a call, for another may be due at once.
@@ -386,7 +385,7 @@ class Agent:
         stopped = make(self, due[0], due[1], now)
         make = None
         forget_calls()
-        self._changed(u.AN_EVENT)
+        self._changed(False)
         for slot in self.slots:
             self._tell_slot(slot, self.time.now)
         if hasattr(gc, "mem_alloc"):
@@ -548,7 +547,7 @@ class Agent:
         if slot:
             pairs = (("slot", slot.id),) + pairs
         if kind in ("order", "fault", "level"):
-            self._changed(u.A_LEVEL if kind == "level" else u.AN_EVENT)
+            self._changed(kind == "level")
         self._console.show(self.time.now, kind, pairs)
         if self._callback:
             self._callback(kind, slot and slot.id, pairs)

@@ -14,7 +14,6 @@ from .core import order as o
 from .core.device import Device
 from .core.slot import Slot
 from .core.timekeeper import Timekeeper
-from .core.uplink import Uplink
 from .store import ledger
 
 _UNIX = sys.platform in ("linux", "darwin")
@@ -125,6 +124,8 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.tls_sockets = config["tls"]["sockets"]
     agent.uplink = None
     if config["mqtt"]:
+        from .core.uplink import Uplink
+
         agent.uplink = Uplink(config["mqtt"], agent.device.serial, secrets.get("mqtt_password"))
         agent.uplink.announced = not (cold and config["mqtt"]["discovery"])
     damage = open_state(agent, config, secrets)

@@ -47,6 +47,10 @@ class Uplink:
         self.jobs = []  # (id, name, slot id or None) of commands that make a call
         self.day = self.commands = 0  # how many commands were obeyed on this day
 
+    def changed(self, is_level):
+        """There may be something to publish of the state; is_level: of a level alone."""
+        self.news |= A_LEVEL if is_level else AN_EVENT
+
     def due_at(self):
         """When there is something to be published, in a connection that stands."""
         return 0 if self.answers or self.news & AN_EVENT else self.state_at()
