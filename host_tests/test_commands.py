@@ -146,7 +146,7 @@ def test_what_is_wrong_is_said():
             (b'{"id":"c1","name":"exec","args":{}}', "name: exec: allowed: " + known),
             (b'{"id":"c1","name":["hold"],"args":{}}', "name: ['hold']: allowed: " + known),
             (b'{"id":"c1","name":{"hold":1},"args":{}}', "name: {'hold': 1}: allowed: " + known),
-            (b'{"id":"c1","name":"%s"}' % (b"x" * 99), "name: %s: allowed: " % ("x" * 40) + known),
+            (b'{"id":"c1","name":"%s"}' % (b"x" * 99), "name: %s: allowed: " % ("x" * 64) + known),
             (b'{"id":"c1","name":"hold","args":[]}', "args: allowed: an object"),
             (b'{"id":"c1","name":"hold","args":{"slot":"A"}}', "args: slot: unknown key: allowed: none"),
             (b'{"id":"c1","name":"hold","url":"https://x"}', "url: unknown key: allowed: id, name, args"),

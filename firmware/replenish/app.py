@@ -52,7 +52,6 @@ _FOR_MESSAGES = (
     "core.notice",
     "core.strictjson",
     "store.outbox",
-    "face",
 )
 _FOR_CLOUD = "cloud", "state", "discovery", "io.mqtt"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
@@ -211,6 +210,7 @@ class Agent:
         if self._spoiled:
             return "busy"
         self._spoiled = True
+        make_room()
         for needed in _FOR_MESSAGES:
             forget(needed)  # as in `_reload`
         if name == "inbox":

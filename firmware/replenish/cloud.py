@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from .app import forget
+from .app import forget, make_room
 from .core import uplink as u
 from .core.errors import ProtocolError
 from .core.isotime import text
@@ -152,7 +152,7 @@ def _arrived(agent, now, said):
 
         commands.arrived(agent, uplink.answer)
         commands = None
-        for name in ("commands", "store.outbox", "core.strictjson", "face"):
+        for name in ("commands", "store.outbox", "core.strictjson"):
             forget(name)
     elif said == _ONLINE:
         uplink.online = True
@@ -199,6 +199,7 @@ def _say_result(uplink):
 def _say_state(agent, now):
     """Publish the state, if it is due: an order, a fault or a level has changed, or it is old."""
     uplink = agent.uplink
+    make_room()
     from . import state
 
     uplink.telling = state.essence(agent)

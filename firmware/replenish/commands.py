@@ -7,14 +7,13 @@ effect; what came of it is durable before the broker may forget it.
 from micropython import const
 
 from .core import strictjson
-from .face import SlotFace
-from .services import call
 from .store import outbox
 
 _ID_LIMIT = const(64)  # characters
 _AMOUNT_LIMIT = const(1000000000)  # as of any amount in a configuration
 _DAILY = const(64)  # commands in a day (UTC) and since the start, each four small writes and its effect's: law 14
 _SAID_LIMIT = const(200)  # characters
+_SHOWN_LIMIT = const(64)
 
 # What each takes, "?" behind what may be missing.
 _TAKES = {
@@ -38,7 +37,7 @@ def take(agent, payload):
     uplink = agent.uplink
     data = strictjson.read(payload) or {}
     command_id = data.get("id")
-    if not isinstance(command_id, str) or not call.printable(command_id, _ID_LIMIT):
+    if not isinstance(command_id, str) or not 0 < len(command_id) <= _ID_LIMIT or _shown(command_id) != command_id or " " in command_id:
         return "malformed"
     if not outbox.is_new(uplink, command_id):
         return "duplicate"
@@ -168,14 +167,13 @@ def _tell_slot(agent, name, args):
     for slot in agent.slots:
         if slot.id == args["slot"]:
             break
-    face = SlotFace(agent, slot)
     try:
         if name == "consume":
-            face.consume(args["amount"])
+            agent.told(slot, slot.use, args["amount"])
         elif name == "stock":
-            face.stock(args["on_hand"])
+            agent.told(slot, slot.stock_by_person, args["on_hand"])
         else:
-            face.refilled(args.get("level"))
+            agent.told(slot, slot.refill_by_person, args.get("level"))
     except ValueError as error:
         return str(error)
     # A store that refuses is the device's fault, and told as that: the command has had its effect, and shall not be given again.
@@ -186,4 +184,4 @@ def _tell_slot(agent, name, args):
 
 def _shown(value):
     """A value in a sentence, cut and in ASCII: nobody knows how long it is, and of what."""
-    return "".join([char if " " <= char <= "~" else "?" for char in ("%s" % (value,))[:40]])
+    return "".join([char if " " <= char <= "~" else "?" for char in ("%s" % (value,))[:_SHOWN_LIMIT]])
