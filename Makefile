@@ -49,7 +49,7 @@ lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/clou
 	@$(PY) -m tools.cloud.package
 
 .PHONY: test-pc
-test-pc: venv-all unix micropython32 mosquitto ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
+test-pc: venv-all venv-stubs unix micropython32 mosquitto ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
 
 .PHONY: test-unix

@@ -6,6 +6,12 @@ pytest has.
 
 import os
 
+try:
+    import short_names  # type: ignore[import-not-found]  # made by unix_port/translate.py
+except ImportError:
+    short_names = None
+
+
 _made = []  # folders handed out by tmp() in this process
 
 
@@ -42,6 +48,11 @@ def cases(check, table):
         raise AssertionError("the table of cases is empty")
     if faults:
         raise AssertionError("%d of %d cases failed:\n" % (len(faults), count) + "\n".join(faults))
+
+
+def called(name):
+    """What a name of the firmware is on this interpreter, for a look into a thing's `__dict__`."""
+    return short_names.called(name) if short_names else name
 
 
 def tmp():

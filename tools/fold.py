@@ -1,14 +1,13 @@
-"""Put the firmware's constants into the places that use them, and shorten private names, before it is compiled.
+"""Put the firmware's constants into the places that use them, and shorten its names, before it is compiled.
 
 mpy-cross does that itself for `_X = const(1)` within one module: the name vanishes and costs nothing. A constant that several
 modules share (`order.IDLE`) would stay: an entry in a module's dictionary, a name in the heap, and two look-ups at each use.
 Folding makes shared constants as cheap as private ones: in the module that defines it, `X = const(…)` becomes `_X`; elsewhere
 `module.X` becomes the number. Lines stay where they are, so tracebacks and the source agree.
 
-MicroPython keeps every name of a function, an attribute or a parameter in the heap, in one pool that doubles when it is full. A
-parameter without a default is given by its position; on the device it is called p0, p1, ... A private name (`_reload`) means
-something in its own module only; there it is called _a, _b, ..., the same few in every module. Together they take some 130 names
-out of the pool. What a short name in a traceback stands for is told by `python -m tools.fold MODULE`.
+A parameter without a default is given by its position; on the device it is called p0, p1, ... What else the package names for itself
+gets short names there that are the same in all modules: see names.py. What those in a traceback stand for is told by
+`python -m tools.fold MODULE`.
 
 What cannot be folded with certainty (a constant that is assigned again, a local name that hides one, a private name of another
 module) is an error, not a guess.
@@ -17,10 +16,14 @@ module) is an error, not a guess.
 from __future__ import annotations
 
 import ast
+import io
+import re
 import sys
+import tokenize
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
+
+from tools import names
 
 PACKAGE = "replenish"
 
@@ -98,19 +101,19 @@ def _chain(node: ast.expr) -> list[str]:
     return []
 
 
+def _tokens(source: str) -> Iterator[tuple[tuple[int, int], str]]:
+    """((line, first byte), name) of each name; none in a text that is not Python."""
+    if not _tree(source).body:
+        return
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            line, column = token.start
+            yield (line, len(lines[line - 1][:column].encode())), token.string
+
+
 def _is_private(name: str | None) -> bool:
     return name is not None and len(name) > 1 and name[0] == "_" and name[1] != "_"
-
-
-def _short_names(taken: set[str]) -> Iterator[str]:
-    """_a, _b, ..., _z, _ba, ...: without those that are taken."""
-    for number in count():
-        letters = ""
-        while number or not letters:
-            number, letter = divmod(number, 26)
-            letters = chr(ord("a") + letter) + letters
-        if "_" + letters not in taken:
-            yield "_" + letters
 
 
 class Folder:
@@ -120,11 +123,14 @@ class Folder:
         """Raises FoldError."""
         self._firmware = firmware
         self._constants: dict[str, dict[str, int]] = {}
+        trees = {}
         for file in sorted((firmware / PACKAGE).rglob("*.py")):
+            trees[".".join(self._parts(file))] = _tree(file.read_text())
             try:
                 self._constants[".".join(self._parts(file))] = constants(file.read_text())
             except FoldError as error:
                 raise FoldError(f"{file}: {error}") from None
+        self.names = names.Names(trees)
 
     def _parts(self, file: Path) -> list[str]:
         return list(file.relative_to(self._firmware).with_suffix("").parts)
@@ -134,19 +140,20 @@ class Folder:
         return self._module(file).folded()
 
     def short_names(self, file: Path) -> dict[str, str]:
-        """{private name: what it is called on the device} of one module. Raises FoldError."""
-        return self._module(file).short_names()
+        """{name: what it is called on the device} of all names in one module."""
+        short = self.names.short
+        return {name: short[name] for _, name in sorted(_tokens(file.read_text())) if name in short}
 
     def _module(self, file: Path) -> _Module:
         parts = self._parts(file)
-        return _Module(file, ".".join(parts), parts[:-1], self._constants)
+        return _Module(file, ".".join(parts), parts[:-1], self._constants, self.names.short)
 
 
 class _Module:
     """One module on its way through the folder."""
 
-    def __init__(self, file: Path, name: str, package: list[str], shared: dict[str, dict[str, int]]) -> None:
-        self._file, self._package, self._shared = file, package, shared
+    def __init__(self, file: Path, name: str, package: list[str], shared: dict[str, dict[str, int]], short: dict[str, str]) -> None:
+        self._file, self._package, self._shared, self._short = file, package, shared, short
         self._source = file.read_text()
         self._tree = _tree(self._source)
         self._own = shared[name]
@@ -160,8 +167,8 @@ class _Module:
     def folded(self) -> str:
         self._check_names()
         self._visit(self._tree, None)
-        self._shorten(self._tree, 0)
-        self._shorten_private()
+        self._number_parameters(self._tree, 0)
+        self._shorten()
         lines = self._source.encode().splitlines(keepends=True)  # the tree counts columns in bytes
         for line, first, end, text in sorted(self._edits, reverse=True):
             old = lines[line - 1]
@@ -206,7 +213,7 @@ class _Module:
             raise self._refuse(node, f"{ast.unparse(node)}: a constant stands on one line and not in an f-string")
         self._edits.append((node.lineno, node.col_offset, node.end_col_offset or 0, text))
 
-    def _shorten(self, node: ast.AST, depth: int) -> None:
+    def _number_parameters(self, node: ast.AST, depth: int) -> None:
         """Note the edits that call parameters without a default by their number. depth: how many those around it have."""
         for child in ast.iter_child_nodes(node):
             inner = depth
@@ -215,7 +222,7 @@ class _Module:
                 for parameter in [given for given in given if given.arg not in ("self", "cls")]:
                     self._rename(child, parameter, f"p{inner}")
                     inner += 1
-            self._shorten(child, inner)
+            self._number_parameters(child, inner)
 
     def _rename(self, function: ast.FunctionDef | ast.Lambda, parameter: ast.arg, short: str) -> None:
         uses = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == parameter.arg]
@@ -229,54 +236,42 @@ class _Module:
             first = place.col_offset
             self._edits.append((place.lineno, first, first + len(parameter.arg.encode()), short))
 
-    def short_names(self) -> dict[str, str]:
-        """{private name: short name}: of every private function, class, attribute and variable that this module defines."""
-        names = {place[1] for place in self._private_places() if place[2]} - {"_" + name for name in self._own} - self._vanishing()
-        return dict(zip(sorted(names), _short_names(self._identifiers() - names), strict=False))
+    def _shorten(self) -> None:
+        """Note the edits that give names short ones, where no other edit stands."""
+        self._check_private()
+        edited = {(line, at) for line, first, end, _ in self._edits for at in range(first, end)}
+        for place, name in _tokens(self._source):
+            if name in self._short and place not in edited:
+                self._edits.append((*place, place[1] + len(name.encode()), self._short[name]))
+        for node in ast.walk(self._tree):
+            for inner in ast.walk(node) if isinstance(node, ast.JoinedStr) else ():
+                if getattr(inner, "id", getattr(inner, "attr", None)) in self._short:
+                    raise self._refuse(node, f"{ast.unparse(inner)}: a name that is shortened, in an f-string")
+        for text in names.field_texts(self._tree):
+            self._shorten_text(text)
 
-    def _vanishing(self) -> set[str]:
-        """Private constants: the compiler itself leaves nothing of them."""
-        return {
-            node.targets[0].id
-            for node in self._tree.body
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and isinstance(node.value, ast.Call)
-            and _chain(node.value.func) == ["const"]
-        }
+    def _shorten_text(self, node: ast.Constant) -> None:
+        """Shorten the names in a text that stands between two quotes on one line."""
+        text = str(node.value)
+        if node.lineno != node.end_lineno or (node.end_col_offset or 0) - node.col_offset != len(text.encode()) + 2:
+            raise self._refuse(node, f"{text!r}: names of attributes stand on one line, without escapes")
+        for found in re.finditer(r"\w+", text):
+            first = node.col_offset + 1 + found.start()
+            if found[0] in self._short:
+                self._edits.append((node.lineno, first, first + len(found[0]), self._short[found[0]]))
 
-    def _identifiers(self) -> set[str]:
-        found = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
-        found |= {node.attr for node in ast.walk(self._tree) if isinstance(node, ast.Attribute)}
-        return found | {name for name, _ in _bound(self._tree)} | set(self._meant)
-
-    def _private_places(self) -> Iterator[tuple[ast.AST, str, bool, tuple[int, int]]]:
-        """(node, private name, whether that defines it, line and first byte of the name) for each place where one stands."""
+    def _check_private(self) -> None:
+        """Raises FoldError for a private name that this module does not define."""
+        known = {name for name, _ in _bound(self._tree)} | set(self._meant)
         for node in ast.walk(self._tree):
             match node:
-                case ast.Attribute(attr=name, end_lineno=int(line), end_col_offset=int(end)) if _is_private(name):
-                    mine = isinstance(node.value, ast.Name) and node.value.id == "self"
-                    yield node, name, mine and isinstance(node.ctx, ast.Store), (line, end - len(name.encode()))
-                case ast.Name(id=name) if _is_private(name):
-                    yield node, name, isinstance(node.ctx, ast.Store), (node.lineno, node.col_offset)
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if _is_private(name):
-                    keyword = "def " if isinstance(node, ast.FunctionDef) else "class "
-                    yield node, name, True, (node.lineno, node.col_offset + len(keyword))
-
-    def _shorten_private(self) -> None:
-        """Note the edits that give private names short ones."""
-        short = self.short_names()
-        said = {node.value for node in ast.walk(self._tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        known = set(short) | self._vanishing() | {"_" + name for name in self._own}
-        others = {name for name, node in _bound(self._tree) if not isinstance(node, (ast.Name, ast.FunctionDef, ast.ClassDef))}
-        in_text = {id(inner) for node in ast.walk(self._tree) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}
-        for node, name, _, (line, first) in self._private_places():
-            if name not in known and name not in self._meant:
-                raise self._refuse(node, f"{name}: a private name of another module")
-            if name in short and (name in said or name in others or name in self._meant or id(node) in in_text):
-                raise self._refuse(node, f"{name}: a private name that is a text, a parameter or an import too, or in an f-string")
-            if name in short:
-                self._edits.append((line, first, first + len(name.encode()), short[name]))
+                case ast.ClassDef():
+                    known |= names.attributes(node)
+                case ast.Attribute(attr=name, ctx=ast.Store()):
+                    known.add(name)
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in known:
+                raise self._refuse(node, f"{node.attr}: a private name of another module")
 
     def _replacement(self, node: ast.AST, parent: ast.AST | None) -> str | None:
         """What to write instead of this node; None when it is no use of a constant."""

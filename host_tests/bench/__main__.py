@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from host_tests.bench import budgets, flips, forecast, relay, uplink
 from host_tests.bench.tables import table
+from host_tests.unix_port import translate
 from host_tests.unix_port.__main__ import INTERPRETERS, environment
 
-PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
+PROGRAM = str(translate.place(os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")))
 _HEAP = "64m"
 # Name: the program's arguments. The dear ones first, so that both cores are busy to the end.
 SECTIONS = {

@@ -11,7 +11,7 @@ class Replaced:
 
     def __enter__(self):
         for name, thing in self._names.items():
-            if name in self._module.__dict__:
+            if hasattr(self._module, name):
                 self._own[name] = getattr(self._module, name)
             setattr(self._module, name, thing)
 

@@ -16,9 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tests.unix_port import translate
+from host_tests.unix_port.__main__ import environment
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 INTERPRETER = ROOT / "build" / "bin" / "micropython32-faults"
-PROGRAM = Path(__file__).with_name("program.py")
+PROGRAM = translate.place(Path(__file__).with_name("program.py"))
 ON_PC = """
 import sys
 from host_tests import shim
@@ -49,8 +52,7 @@ def command(arguments: list[str], scratch: str) -> tuple[list[str], dict[str, st
     told = [*arguments[:3], scratch, *arguments[3:]]
     if arguments[0] == "lines":
         return [sys.executable, "-c", ON_PC, *told], {**os.environ, "PYTHONPATH": str(ROOT)}
-    path = f"{ROOT / 'build' / 'unix' / 'lib'}:{ROOT}:.frozen"
-    return [str(INTERPRETER), "-X", "heapsize=512k", str(PROGRAM), *told], {**os.environ, "MICROPYPATH": path}
+    return [str(INTERPRETER), "-X", "heapsize=512k", str(PROGRAM), *told], environment(scratch)
 
 
 def run(*arguments: str) -> Outcome:

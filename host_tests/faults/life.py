@@ -15,8 +15,9 @@ from replenish.app import forget
 from replenish.core.isotime import text
 from replenish.io import console
 from replenish.services.call import Answer
-from replenish.store.ledger import DEVICE, Ledger
+from replenish.store.ledger import DEVICE_FIELDS, Ledger
 
+from host_tests.expect import called
 from host_tests.fakes import notices
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY
@@ -248,7 +249,7 @@ class Life(Appliance):
             if known.next_try <= self.clock.seconds:
                 known.next_try = 0  # no backoff any more
         if not agent.device.store_failed:  # else the medium refused it just now, and that is told
-            same([field for field in DEVICE[1:] if field != "known_time"], agent.device, device)
+            same([field for field in DEVICE_FIELDS[1:] if field != called("known_time")], agent.device, device)
         if self.phase > _FIRST_LEVEL and SCRIPT[self.phase - 1][2] == _once:
             assert agent.slots[0].level.value is not None, "the level is not known"
         self.faults.spare(before)
@@ -296,7 +297,8 @@ def same(names, one, other):
 # The adapters, what never changes, and what is real time or a figure only.
 # No state: what only tells when and how much, what the world has, and what nobody changes. By the class where the name is private
 # and so another one on a device.
-_NO_STATE = "rules client sensors due_ticks call_ticks heap_peak".split()
+_NO_STATE_OF_AGENT = "rules client sensors due_ticks call_ticks heap_peak"
+_NO_STATE_OF_OTHERS = "rules"
 _NO_STATE_CLASSES = "Clock Console Drs Log".split()
 
 
@@ -307,7 +309,8 @@ def picture(thing):
     if isinstance(thing, dict):
         return sorted([(str(key), picture(thing[key])) for key in thing])
     if hasattr(thing, "__dict__") and not isinstance(thing, type) and type(thing).__name__ not in _NO_STATE_CLASSES:
-        names = [name for name in thing.__dict__ if name not in _NO_STATE]
+        others = _NO_STATE_OF_AGENT if isinstance(thing, app.Agent) else _NO_STATE_OF_OTHERS
+        names = [name for name in thing.__dict__ if name not in map(called, others.split())]
         return [(name, picture(getattr(thing, name))) for name in sorted(names)]
     return thing if thing is None or isinstance(thing, (int, float, str, bytes, bytearray)) else type(thing).__name__
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host_tests.powerloss.legs import LEGS, LIVES, Leg
+from host_tests.unix_port import translate
 from host_tests.unix_port.__main__ import INTERPRETERS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
-LEG = Path(__file__).with_name("leg.py")
+LEG = translate.place(Path(__file__).with_name("leg.py"))  # on MicroPython
 HEAP = "8m"
 PARTS_OF_DEPTH_2 = 16
 SHOWN_OF_A_LIFE = 3  # failures; they mostly are one

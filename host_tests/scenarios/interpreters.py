@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tests.unix_port import translate
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = ROOT / "build" / "bin"
 NAMES = ("cpython", "micropython", "micropython32")
@@ -35,4 +37,7 @@ class Interpreter:
         return [str(self.path), *option, str(script), *arguments]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), "MICROPYPATH": f"{ROOT / 'build/unix/lib'}:.frozen"}
+        """With the firmware and, on MicroPython, the scripts of host_tests in its names."""
+        if self.is_cpython:
+            return {**os.environ, "PYTHONPATH": str(ROOT)}
+        return {**os.environ, "MICROPYPATH": f"{ROOT / 'build/unix/lib'}:{translate.tree()}:.frozen"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import build, size
+from tools import build, fold, size
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MPY_CROSS = ROOT / "build" / "bin" / "mpy-cross"
@@ -68,7 +68,8 @@ def test_the_list_has_the_hash_of_every_file(source: Source) -> None:
 
 def test_the_files_run_on_every_interpreter_with_short_names_in_tracebacks(source: Source) -> None:
     source.build()
-    program = "from replenish.core import slot\nprint(slot.LIMIT)\nslot.fail()"
+    short = fold.Folder(source.firmware).names.short
+    program = f"from replenish.core import slot\nprint(slot.{short['LIMIT']})\nslot.{short['fail']}()"
     there = [name for name in ("micropython", "micropython32") if (ROOT / "build/bin" / name).exists()]
     assert there
     for name in there:
@@ -77,7 +78,7 @@ def test_the_files_run_on_every_interpreter_with_short_names_in_tracebacks(sourc
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.stdout.startswith("1073741823\n")
         # The interpreters differ in where a traceback goes.
-        assert 'File "slot", line 1, in fail' in done.stdout + done.stderr  # -O3: without line numbers
+        assert f'File "slot", line 1, in {short["fail"]}\n' in done.stdout + done.stderr  # -O3: without line numbers
 
 
 def test_two_builds_in_different_places_are_the_same_bytes(source: Source, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""tools/fold.py: every use of a shared constant is folded, nothing else is touched, and what is uncertain is refused."""
+"""tools/fold.py: every use of a shared constant is folded, each name is shortened wherever it stands, nothing else is touched, and what
+is uncertain is refused."""
 
 from __future__ import annotations
 
@@ -14,14 +15,17 @@ MPY_CROSS = ROOT / "build" / "bin" / "mpy-cross"
 ORDER = "IDLE = const(0)\nFAR = const(-5)\nNEVER = const(0xFFFFFFFF)\n_OWN = const(9)\nplain = 7\n"
 
 
-def fold_text(tmp_path: Path, text: str, name: str = "core/policy.py", order: str = ORDER) -> str:
-    """The folded text of one module beside `core/order.py`."""
+def fold_text(tmp_path: Path, text: str, name: str = "core/policy.py", order: str = ORDER, shorten: bool = False) -> str:
+    """The folded text of one module beside `core/order.py`. shorten: names, too."""
     package = tmp_path / "firmware" / "replenish"
     for place, content in (("__init__.py", ""), ("core/order.py", order), (name, text)):
         file = package / place
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-    return fold.Folder(tmp_path / "firmware").fold(package / name)
+    folder = fold.Folder(tmp_path / "firmware")
+    if not shorten:
+        folder.names.short.clear()
+    return folder.fold(package / name)
 
 
 @pytest.mark.parametrize(
@@ -106,23 +110,24 @@ def test_a_parameter_without_a_default_gets_a_number(tmp_path: Path, text: str, 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("def _go():\n    return _go", "def _a():\n    return _a"),
-        ("class A:\n    def _go(self):\n        self._x = y._x", "class A:\n    def _a(self):\n        self._b = y._b"),
-        ("class _A:\n    _X = 1\n    def f(self):\n        g(self._X)", "class _a:\n    _b = 1\n    def f(self):\n        g(self._b)"),
-        ("_X = ('ä', 'ö'); x = 'ä', _X", "_a = ('ä', 'ö'); x = 'ä', _a"),
-        ("_X, _Y, a._a = 1, 2, 3\n_X += _Y\nself._a = 1", "_a, _b, a._c = 1, 2, 3\n_a += _b\nself._c = 1"),
-        ("_X = const(1)\n_Y = _X", "_X = const(1)\n_a = _X"),
-        ("A = const(1)\n_go = A", "_A = const(1)\n_a = _A"),
-        ("_, a = x.__name__, _", "_, a = x.__name__, _"),
+        ("def go():\n    return go", "def A():\n    return A"),
+        ("class A:\n    def _go(self):\n        self.x = y._go", "class B:\n    def B(self):\n        self.C = y.B"),
+        ("way = ('ä', 'ö'); x = 'ä', way", "A = ('ä', 'ö'); B = 'ä', A"),
+        ("def f(way):\n    x.way = way", "def A(p0):\n    x.B = p0"),
+        ("def f():\n    global way\n    way = 1\nway = 0", "def A():\n    global B\n    B = 1\nB = 0"),
+        ("IDLE = const(1)\nway = IDLE", "_IDLE = const(1)\nA = _IDLE"),
+        ("way = 1\nx = getattr(y, 'way'), hasattr(y, 'gone')", "A = 1\nB = getattr(y, 'A'), hasattr(y, 'gone')"),
+        ("way = 1\nFIELDS = '<Iway', 'way gone', way", "B = 1\nA = '<Iway', 'B gone', B"),
+        ("_, a = x.__name__, _", "_, A = x.__name__, _"),
     ],
 )
-def test_a_private_name_gets_a_short_one(tmp_path: Path, text: str, expected: str) -> None:
-    assert fold_text(tmp_path, text) == expected
+def test_a_name_gets_a_short_one(tmp_path: Path, text: str, expected: str) -> None:
+    assert fold_text(tmp_path, text, order="", shorten=True) == expected
 
 
-def test_what_a_short_name_stands_for_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_short_name_stands_for_is_told(folder: fold.Folder, capsys: pytest.CaptureFixture[str]) -> None:
     assert fold.main([str(ROOT / "firmware" / "replenish" / "io" / "clock.py")]) == 0
-    assert "clock.py: _c _scale" in capsys.readouterr().out
+    assert f"clock.py: {folder.names.short['real_ms']} real_ms\n" in capsys.readouterr().out
 
 
 def test_nothing_imports_what_the_compiler_knows(tmp_path: Path) -> None:
@@ -164,11 +169,6 @@ THEIRS = "from . import order as o\n"
         ("def f(p1, a):\n    return p1", "p1: is what a parameter becomes"),
         ("x = y._go", "_go: a private name of another module"),
         (THEIRS + "x = o._OWN", "_OWN: a private name of another module"),
-        ("_go = 1\nx = getattr(y, '_go')", "_go: a private name that is a text"),
-        ("self._go = 1\nx = f'{self._go}'", "_go: a private name that is a text, a parameter or an import too, or in an f-string"),
-        ("self._go = 1\ndef f(_go=1):\n    return _go", "_go: a private name that is a text, a parameter"),
-        ("_go = 1\ndef f():\n    global _go\n    _go = 2", "_go: a private name that is a text, a parameter"),
-        ("from time import sleep as _go\n_go = 1", "or an import too"),
         ("A = const('text')", "A: only a whole number"),
         ("A = const(1 << 3)", "A: only a whole number"),
         ("A = const(True)", "A: only a whole number"),
@@ -180,6 +180,21 @@ def test_what_cannot_be_folded_with_certainty_is_refused(tmp_path: Path, text: s
         fold_text(tmp_path, text)
     assert said in str(refused.value)
     assert "policy.py" in str(refused.value) and "line " in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("way = 1\nx = f'{way}'", "line 2: way: a name that is shortened, in an f-string"),
+        ("way = 1\nx = f'{y.way}'", "y.way: a name that is shortened, in an f-string"),
+        ("FIELDS = 'one \\n two'", "'one \\n two': names of attributes stand on one line, without escapes"),
+        ("FIELDS = ('one '\n 'two')", "names of attributes stand on one line"),
+    ],
+)
+def test_a_name_that_cannot_be_shortened_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(fold.FoldError) as refused:
+        fold_text(tmp_path, text, shorten=True)
+    assert said in str(refused.value)
 
 
 FIRMWARE = sorted((ROOT / "firmware" / "replenish").rglob("*.py"))

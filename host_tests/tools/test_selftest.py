@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from host_tests.tools import unix_ports
+from host_tests.unix_port.translate import translate
 from tools import selftest
+from tools.build import FIRMWARE
+from tools.fold import Folder
 from tools.link import SAYS, LinkError, UnixDevice, open_device
 from tools.selftest import SLOT, STEPS, Row, Simulated
 from tools.simulator.browser import press
@@ -91,7 +94,8 @@ def test_test_orders_leave_nothing_behind_that_stops_the_agent(tmp_path: Path) -
     _, _, config = run(tmp_path / "a", keep_link=True)
     with open_device(config, None) as (device, path):
         device.run(f"from replenish import Agent; order = Agent.load({path!r}).slots[0].order")
-        (said,) = device.run(f"print({SAYS!r} + repr((order.names(), order.cancels, sum(order.fuse))))")
+        statement = f"print({SAYS!r} + repr((order.names(), order.cancels, sum(order.fuse))))"
+        (said,) = device.run(translate(statement, Folder(FIRMWARE)))
     assert said == "(('idle', 'cancelled, free to order again'), 0, 0)"
 
 

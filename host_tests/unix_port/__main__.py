@@ -3,8 +3,8 @@
     python -m host_tests.unix_port [--interpreter build/bin/micropython32] [--heap 1m] [files ...]
 
 Without --interpreter: the 64-bit and the 32-bit one. Each file runs in a fresh interpreter, with `replenish` from the
-built .mpy files, so what is tested is what a board gets. A file that ran nothing, or did not end, is a failure; so is
-a missing interpreter where CI=true or REQUIRE_32=1 asks for both.
+built .mpy files, so what is tested is what a board gets, and translated into the short names that these have (`translate`).
+A file that ran nothing, or did not end, is a failure; so is a missing interpreter where CI=true or REQUIRE_32=1 asks for both.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tests.unix_port import translate
 from tools import toolchain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUNNER = Path(__file__).with_name("runner.py")
+RUNNER = translate.place(Path(__file__).with_name("runner.py"))
 LIB = ROOT / "build" / "unix" / "lib"
 INTERPRETERS = (ROOT / "build" / "bin" / "micropython", ROOT / "build" / "bin" / "micropython32")
 FILE_LIMIT_S = 300
@@ -44,7 +45,7 @@ def module_name(file: Path) -> str:
 
 
 def environment(scratch: str) -> dict[str, str]:
-    path = ":".join([str(LIB), str(ROOT), ".frozen"])
+    path = ":".join([str(LIB), str(translate.tree()), ".frozen"])
     return {**os.environ, "MICROPYPATH": path, "HOST_TESTS_TMP": scratch}
 
 

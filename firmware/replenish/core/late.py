@@ -10,7 +10,9 @@ from . import order as o
 _DAY_S = const(86400)
 
 # `unknown_at` stays: an attempt that is taken for older than it is may be repeated for less long (law 3).
-_BEGINNINGS = "since asked_at accepted_at sign_at missing_since"
+_ORDER_FIELDS = "since asked_at accepted_at sign_at missing_since"
+_LEVEL_FIELDS = "low_since rise_since installed_at"
+_SLOT_FIELDS = "short_since"
 
 
 def postpone(agent):
@@ -25,9 +27,9 @@ def postpone(agent):
             began = order.next_try - slot.rules["delivered_hold_days"] * _DAY_S
         if order.next_try and began >= since:
             order.next_try += by
-        _move(order, _BEGINNINGS, since, by)
-        _move(level, "low_since rise_since installed_at", since, by)
-        _move(slot, "short_since", since, by)
+        _move(order, _ORDER_FIELDS, since, by)
+        _move(level, _LEVEL_FIELDS, since, by)
+        _move(slot, _SLOT_FIELDS, since, by)
         agent.save(slot)
 
 

@@ -21,7 +21,7 @@ from micropython import const
 ORDER_HEAD = "<BBBBBHHH"
 ORDER_HEAD_SIZE = const(11)
 ORDER_MARK = const(128)  # in format 1 the first byte was the state alone
-WORDS = (
+ORDER_FIELDS = (
     "since",
     "asked_at",
     "unknown_at",
@@ -37,7 +37,7 @@ WORDS = (
 FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
-LEVEL = (
+LEVEL_FIELDS = (
     "<fIfIIIIfIHfff8sfII13s",
     "value",
     "at",
@@ -59,7 +59,7 @@ LEVEL = (
     "part",
 )
 LEVEL_2 = const(42)  # bytes of a level up to format 2, whose fields are the first of today's
-DEVICE = (
+DEVICE_FIELDS = (
     "<IHIIBBHIIIB72sB",
     "known_time",
     "attempts",
@@ -75,7 +75,7 @@ DEVICE = (
     "seen",
     "link_fault",
 )
-UPLINK = "<HIII", "attempts", "next_try", "told", "told_at"
+UPLINK_FIELDS = "<HIII", "attempts", "next_try", "told", "told_at"
 
 
 def tag(slot_id):
@@ -142,8 +142,8 @@ class Ledger:
         fuse = pack_fuse(order.fuse)
         present = len(fuse) << FUSE_SHIFT
         words = b""
-        for i in range(len(WORDS)):
-            word = getattr(order, WORDS[i])
+        for i in range(len(ORDER_FIELDS)):
+            word = getattr(order, ORDER_FIELDS[i])
             if word:
                 present |= 1 << i
                 words += struct.pack("<f" if i >= FIRST_FLOAT else "<I", word)
@@ -153,14 +153,14 @@ class Ledger:
         self._put("o-" + key, body + pack_id(order.own_id))
 
     def save_level(self, slot, now):
-        self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL, slot.level)).rstrip(b"\0"))
+        self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL_FIELDS, slot.level)).rstrip(b"\0"))
         slot.level.saved(now)
 
     def save_device(self, device):
-        self._put("device", struct.pack(*_values(DEVICE, device)).rstrip(b"\0"))
+        self._put("device", struct.pack(*_values(DEVICE_FIELDS, device)).rstrip(b"\0"))
 
     def save_uplink(self, uplink):
-        self._put("uplink", struct.pack(*_values(UPLINK, uplink)).rstrip(b"\0"))
+        self._put("uplink", struct.pack(*_values(UPLINK_FIELDS, uplink)).rstrip(b"\0"))
 
     def save_outbox(self, packed):
         self._put("outbox", packed)

@@ -89,7 +89,7 @@ class Recovery:
         level = slot.level
         level.refills = slot.order.refills_seen  # should there be no record: no refill was missed
         try:
-            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL, level, ledger.LEVEL_2):
+            if self._fill("l-" + ledger.tag(slot.id), ledger.LEVEL_FIELDS, level, ledger.LEVEL_2):
                 if not level.week.strip(b"\0"):  # of format 2: it knew no week, and a rise was measured from the low water
                     level.week = Level().week
                     level.base = level.low_water
@@ -108,7 +108,7 @@ class Recovery:
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
         try:
-            self._fill("device", ledger.DEVICE, device, 0)
+            self._fill("device", ledger.DEVICE_FIELDS, device, 0)
         except StoreError:
             device.held = 1
 
@@ -117,7 +117,7 @@ class Recovery:
         from .outbox import unpack
 
         try:
-            self._fill("uplink", ledger.UPLINK, uplink, 0)
+            self._fill("uplink", ledger.UPLINK_FIELDS, uplink, 0)
             unpack(uplink, self._get("commands", 0) or b"", self._get("outbox", 0) or b"")
         except StoreError:
             pass
@@ -193,7 +193,7 @@ def _set(order, fields, values):
         setattr(order, field, value)
 
 
-_HEAD = ("state", "reason", "flags", "cancels", "attempts", "refills_seen")
+_HEAD_FIELDS = ("state", "reason", "flags", "cancels", "attempts", "refills_seen")
 
 
 def _id_at(payload):
@@ -201,14 +201,14 @@ def _id_at(payload):
     if len(payload) < ledger.ORDER_HEAD_SIZE:
         return ledger.ORDER_HEAD_SIZE
     present = struct.unpack_from(ledger.ORDER_HEAD, payload)[6]
-    words = len([i for i in range(len(ledger.WORDS)) if present >> i & 1])
+    words = len([i for i in range(len(ledger.ORDER_FIELDS)) if present >> i & 1])
     return ledger.ORDER_HEAD_SIZE + 4 * words + (present >> ledger.FUSE_SHIFT)
 
 
 def _order_1(payload, order):
     """Format 1: every word in its place."""
     values = struct.unpack_from("<BBBBBHIIIIIIIIIffH16s", payload)
-    _set(order, _HEAD + ledger.WORDS, values)
+    _set(order, _HEAD_FIELDS + ledger.ORDER_FIELDS, values)
     order.fuse_day = values[17]
     order.fuse = bytearray(values[18])
 
@@ -216,12 +216,12 @@ def _order_1(payload, order):
 def _order_2(payload, order):
     """Format 2: without what is 0."""
     values = struct.unpack_from(ledger.ORDER_HEAD, payload)
-    _set(order, _HEAD, values)
+    _set(order, _HEAD_FIELDS, values)
     present, order.fuse_day = values[6:]
     at = ledger.ORDER_HEAD_SIZE
-    for i in range(len(ledger.WORDS)):
+    for i in range(len(ledger.ORDER_FIELDS)):
         if present >> i & 1:
-            setattr(order, ledger.WORDS[i], struct.unpack_from("<f" if i >= ledger.FIRST_FLOAT else "<I", payload, at)[0])
+            setattr(order, ledger.ORDER_FIELDS[i], struct.unpack_from("<f" if i >= ledger.FIRST_FLOAT else "<I", payload, at)[0])
             at += 4
     size = present >> ledger.FUSE_SHIFT
     packed = payload[at : at + size]

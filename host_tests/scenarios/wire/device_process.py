@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tests.scenarios.interpreters import Interpreter
+from host_tests.unix_port import translate
 
 SCRIPT = Path(__file__).with_name("device.py")
 TOKEN = "Atza|" + "t" * 361  # 366 characters, as the shortest real ones have
@@ -24,7 +25,8 @@ class Device:
     """One device that makes calls. A context manager; the process ends with it."""
 
     def __init__(self, interpreter: Interpreter, anchors: list[Path], heap: str = "") -> None:
-        self._command = interpreter.command(SCRIPT, *map(str, anchors), heap=heap)
+        script = SCRIPT if interpreter.is_cpython else translate.place(SCRIPT)
+        self._command = interpreter.command(script, *map(str, anchors), heap=heap)
         self._environment = interpreter.environment()
         self._errors = tempfile.TemporaryFile("w+")
 
