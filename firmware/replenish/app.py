@@ -276,9 +276,12 @@ class Agent:
         left = self._until_heard(time.ticks_diff(self.due_ticks, time.ticks_ms()))
         if left <= 0:
             if self.uplink and self.uplink.link:
+                make_room()
                 from .cloud import attend
 
                 attend(self, self.tell_time())
+                attend = None
+                forget("cloud")
             left = self._work(True)
             self.due_ticks = time.ticks_add(time.ticks_ms(), left)
             left = self._until_heard(left)
@@ -403,7 +406,7 @@ class Agent:
                 from .cloud import leave
 
                 leave(self, False)
-                leave = None
+                return True  # a step of its own: what lies on the stack now would keep all of it in memory
             if uplink.jobs:
                 from .commands import work
 
@@ -412,15 +415,28 @@ class Agent:
             return False
         if not uplink.link and (now < self.device.first_call_at or not uplink.is_wanted(now, stays)):
             return False
-        if not uplink.link:
+        if self.client and self.trust and not uplink.link and self.tls_sockets == 1:
+            self._hang_up()
+            return True  # as above
+        if uplink.link:
+            if not uplink.has_something(now):
+                return False
+            make_room()
+            from .cloud import speak as act
+        else:
             self._hang_up()
             make_room()
-        from . import cloud
+            from .cloud import join as act
+        done = act(self, now)
+        act = None
+        forget("cloud")
+        return done
 
-        if uplink.link:
-            return cloud.speak(self, now)
-        cloud.join(self, now)
-        return True
+    def hear(self, topic, payload):
+        """A message has come, or passed by: see io/mqtt.py."""
+        from .cloud import take
+
+        take(self, topic, payload)
 
     def _until_heard(self, left):
         """The milliseconds until the connection to the cloud wants something, `left` at the most; 0 when a packet is there."""

@@ -39,14 +39,10 @@ _PEER_OR_WORLD = (OSError, ProtocolError, MemoryError)
 
 def join(agent, now):
     """Connect, hear what was kept for us, and say what there is to say. At most 20 s, the name look-up apart, and twice 40: what has
-    begun within 20 s may take 20."""
+    begun within 20 s may take 20. Returns True."""
     uplink = agent.uplink
     limit = _TOPIC_LIMIT + _PAYLOAD_LIMIT + _SLOT_LIMIT * len(agent.slots)
-
-    def take(topic, payload):
-        _take(agent, topic, payload)
-
-    uplink.link = link = mqtt.Link(agent.trust if uplink.settings["tls"] else None, limit, take)
+    uplink.link = link = mqtt.Link(agent.trust if uplink.settings["tls"] else None, limit, agent.hear)
     uplink.owed = 0
     try:
         kept = _connect(agent, link)
@@ -63,6 +59,7 @@ def join(agent, now):
         _hear_again(agent)
     except _PEER_OR_WORLD as error:
         lost(agent, now, error)
+    return True
 
 
 def _connect(agent, link):
@@ -234,7 +231,7 @@ def _announce(agent):
 # What comes
 
 
-def _take(agent, topic, payload):
+def take(agent, topic, payload):
     """A message has come. It is acknowledged when this returns, unless `withhold` is set: then it will come again."""
     uplink = agent.uplink
     uplink.link.withhold = False

@@ -64,6 +64,10 @@ class Uplink:
         at = self.state_at() if self.saying else self.due_at()
         return max(self.next_try, 0 if stays and not self.link else at)
 
+    def has_something(self, now):
+        """Whether something is to be said in a connection that stands."""
+        return not self.saying and (now >= self.due_at() or not self.online or not self.announced)
+
     def is_wanted(self, now, stays):
         """Whether the connection is to be made now. stays: for good; else for what there is to be heard and said."""
         return now >= self.next_try and (stays or self.unheard or now >= self.due_at())
