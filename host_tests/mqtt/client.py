@@ -172,14 +172,20 @@ class Client:
         with self._news:
             return [message for message in self.messages if paho.topic_matches_sub(topic, message.topic)]
 
-    def expect(self, topic: str, condition: Callable[[Message], bool] = lambda message: True, count: int = 1) -> Message:
+    def expect(
+        self,
+        topic: str,
+        condition: Callable[[Message], bool] = lambda message: True,
+        count: int = 1,
+        deadline_s: float = DEADLINE_S,
+    ) -> Message:
         """The message of this topic or filter with which so many have met the condition. Waits for it."""
 
         def find() -> Message | None:
             found = [message for message in self.on(topic) if condition(message)]
             return found[count - 1] if len(found) >= count else None
 
-        return self.wait(find, f"message {count} on {topic}")
+        return self.wait(find, f"message {count} on {topic}", deadline_s)
 
     def wait(self, find: Callable[[], Found | None], what: str, deadline_s: float = DEADLINE_S) -> Found:
         """Look whenever something has arrived until `find` gives something; AssertionError after the deadline."""

@@ -227,12 +227,19 @@ class Mosquitto:
         """kill -9: what it had not stored by itself is lost."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Let it stand still: connections stay, and nothing is answered, until `go_on` or `kill`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `pause`: what came meanwhile is done now."""
+        self._signal(signal.SIGCONT)
+
     def store(self) -> None:
         """Let it store sessions and queued messages now, so that they survive a `kill`. Returns when they are on the disk."""
-        assert self._process
         file = self.folder / "stored" / "mosquitto.db"
         before = file.stat().st_mtime_ns if file.exists() else 0
-        self._process.send_signal(signal.SIGUSR1)
+        self._signal(signal.SIGUSR1)
         self._wait(lambda: file.exists() and file.stat().st_mtime_ns != before, str(file))
 
     def forget(self) -> None:
@@ -246,9 +253,13 @@ class Mosquitto:
         self.stop()
         self.start()
 
-    def _end(self, how: signal.Signals) -> None:
+    def _signal(self, what: signal.Signals) -> None:
         assert self._process, "the broker is not running"
-        self._process.send_signal(how)
+        self._process.send_signal(what)
+
+    def _end(self, how: signal.Signals) -> None:
+        self._signal(how)
+        assert self._process
         self._process.wait(DEADLINE_S)
         self._process = None
 

@@ -229,10 +229,12 @@ class Appliance:
         broker: Mosquitto | None = None,
         mqtt: Mapping[str, object] | None = None,
         tls: Mapping[str, object] | None = None,
+        clock_error_s: int = 0,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
         without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start;
-        broker: of its cloud; mqtt, tls: more of these sections of the configuration."""
+        broker: of its cloud; mqtt, tls: more of these sections of the configuration; clock_error_s: by how much the agent's clock
+        is ahead of the service's, in virtual seconds."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
@@ -242,7 +244,8 @@ class Appliance:
         self._broker = broker
         self._mqtt = mqtt or {}
         self._tls = tls or {}
-        self._clock = (int(time.time()), scale)
+        self.clock = (int(time.time()), scale)  # the service's
+        self._clock_error_s = clock_error_s
         self._slots = slots or {SLOT: True}
         self._policy = {**pace(scale), **(policy or {})}
         self._device = {"slots": self._slots, "test": test, "public": public}
@@ -251,7 +254,7 @@ class Appliance:
         self._client_secret = CLIENT_SECRET
 
     def __enter__(self) -> Appliance:
-        self.service = SimulatorThread(clock=Clock(*self._clock), ca_dir=self.folder / "ca").__enter__()
+        self.service = SimulatorThread(clock=Clock(*self.clock), ca_dir=self.folder / "ca").__enter__()
         # An access token's hour would be over within a call or two. The older words tell all of an order's life.
         self.service.settings.change(access_token_s=DAY_S, status_generation="older")
         # Else it would depend on how long a call takes whether the first poll finds the order placed.
@@ -272,7 +275,9 @@ class Appliance:
             self.service.__exit__(*exception)
 
     def _configuration(self) -> dict[str, Any]:
-        config = run.configuration([], self.service.url, [self.service.ca_der], CLIENT_ID, self._clock)
+        began, scale = self.clock
+        clock = began - (self._clock_error_s // (scale - 1) if self._clock_error_s else 0), scale
+        config = run.configuration([], self.service.url, [self.service.ca_der], CLIENT_ID, clock)
         config["lwa"]["consent_url"] = self.service.url + CONSENT_PATH
         config["policy"] = self._policy
         config["drs"]["test_device"] = self._device["test"]
@@ -290,7 +295,7 @@ class Appliance:
         return secrets
 
     def _slot(self, slot: str) -> dict[str, Any]:
-        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self._clock[1] // 20, 60)}
+        sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self.clock[1] // 20, 60)}
         # No forecast: a level that a test lowers from one minute to the next would order by it.
         return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": 0, "sensor": sensor}
 
