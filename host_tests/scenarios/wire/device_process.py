@@ -1,4 +1,4 @@
-"""device.py as a process on one of the interpreters."""
+"""device.py, or mqtt_device.py, as a process on one of the interpreters."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class DeviceError(Exception):
 class Device:
     """One device that makes calls. A context manager; the process ends with it."""
 
-    def __init__(self, interpreter: Interpreter, anchors: list[Path], heap: str = "") -> None:
-        script = SCRIPT if interpreter.is_cpython else translate.place(SCRIPT)
+    def __init__(self, interpreter: Interpreter, anchors: list[Path], heap: str = "", script: Path = SCRIPT) -> None:
+        if not interpreter.is_cpython:
+            script = translate.place(script)
         self._command = interpreter.command(script, *map(str, anchors), heap=heap)
         self._environment = interpreter.environment()
         self._errors = tempfile.TemporaryFile("w+")
@@ -52,8 +53,12 @@ class Device:
     ) -> None:
         """Tell the device to make a call; `result` waits for its end."""
         asked = {"call": call, "endpoint": endpoint, "token": TOKEN, "timeout_ms": timeout_ms, "close": close, "left": left}
+        self.tell(asked, timeout_ms / 1000 + GRACE_S)
+
+    def tell(self, asked: dict[str, Any], limit_s: float) -> None:
+        """Give the script a line; `result` waits so long for what it reports."""
         assert self._process.stdin
-        self._limit_s = timeout_ms / 1000 + GRACE_S
+        self._limit_s = limit_s
         try:
             self._process.stdin.write(json.dumps(asked).encode() + b"\n")
             self._process.stdin.flush()
@@ -61,7 +66,7 @@ class Device:
             raise self._dead("crashed before a call") from None
 
     def result(self) -> dict[str, Any]:
-        """What device.py reports. Raises DeviceError."""
+        """What the script reports. Raises DeviceError."""
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], self._limit_s)[0]:
             self._process.kill()

@@ -20,9 +20,11 @@ from host_tests.fakes.network import CLOSE, OPEN, RESET
 STALL = "stall"  # say nothing more, and keep the connection
 HALF_CLOSE = "half close"  # end our side only
 CORRUPT = "corrupt"  # flip a bit of the next byte, and go on
+GARBAGE = "garbage"  # say something else, and no more
 LIMIT_S = 20  # no server waits longer for a device
 _APPLICATION_DATA = 23  # RFC 8446, section 5.1: content types of records
 _RECORD_HEADER = 5  # bytes: type, version, length
+_NONSENSE = b"\xff\0GARBAGE\x17\x03\x03" + b"\xff" * 64
 
 
 @dataclass(frozen=True)
@@ -243,9 +245,11 @@ class Connection:
             self._sock.shutdown(socket.SHUT_RDWR)
         elif how == HALF_CLOSE:
             self._sock.shutdown(socket.SHUT_WR)
+        elif how == GARBAGE:
+            self._sock.sendall(_NONSENSE)
         self._ledger.done = how
         self._tell()
-        while how in (STALL, HALF_CLOSE):
+        while how in (STALL, HALF_CLOSE, GARBAGE):
             self._receive(65536)  # until the device gives up
         raise _Over
 
@@ -270,6 +274,8 @@ class Server:
 
     A context manager. `ledgers` has one entry for each connection; it is complete once the context has ended.
     """
+
+    connection = Connection  # what it speaks
 
     def __init__(self, context: ssl.SSLContext, *faults: Fault, host: str = "localhost") -> None:
         self._context = context
@@ -317,4 +323,4 @@ class Server:
             number = len(self.ledgers)
             fault = self._faults[number] if number < len(self._faults) else WELL
             self.ledgers.append(Ledger())
-            Connection(sock, self._context, fault, self.ledgers[-1], self._tell).serve()
+            self.connection(sock, self._context, fault, self.ledgers[-1], self._tell).serve()
