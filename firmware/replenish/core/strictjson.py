@@ -25,14 +25,14 @@ _WORD = b"+-.0123456789Eaeflnrstu"
 
 
 def read(data):
-    """The dict of an object's bytes; None when they are anything else, or more than memory has room for."""
+    """The dict of an object's bytes; None when they are anything else."""
     try:
         if not data.strip(_BLANK).startswith(b"{") or not _is_whole(data):
             return None
         if max(data) > 127:
             str(data, "utf-8")  # raises for what is not UTF-8; a copy, so only where it may be needed
         return json.loads(data)
-    except (ValueError, MemoryError):
+    except ValueError:
         return None
 
 

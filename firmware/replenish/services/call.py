@@ -58,10 +58,13 @@ class Answer:
         self.error = error
 
     def json(self):
-        """The body as a dict, or None when it is not one."""
+        """The body as a dict, or None when it is not one or more than memory has room for."""
         from ..core.strictjson import read  # let go of after each call (see `app.forget`)
 
-        return read(self.body)
+        try:
+            return read(self.body)
+        except MemoryError:
+            return None  # what the call came to is not known
 
     def message(self):
         """The text of an error body `{"message": …}`, or ""."""
