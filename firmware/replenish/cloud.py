@@ -293,9 +293,9 @@ def leave(agent, going):
     except _PEER_OR_WORLD:
         uplink.online = False
     link.disconnect()
+    _drop(agent)  # before anything that memory may end for: no step must meet a link that is closed
     if uplink.proved_good():
         save(agent)
-    _drop(agent)
 
 
 def lost(agent, now, error):

@@ -112,7 +112,7 @@ class Link:
         """Take leave, so that the broker keeps the will to itself. Never raises."""
         try:
             self._do(self._client.disconnect)
-        except (OSError, ProtocolError):
+        except (OSError, ProtocolError, MemoryError):
             pass
         self.close()
 
