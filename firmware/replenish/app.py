@@ -272,9 +272,20 @@ class Agent:
         left = self._step_ms()
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
 
+    def break_off(self):
+        """Memory has ended somewhere: the next step goes back to what is durable, and lets go of modules that are half loaded."""
+        self._spoiled = True
+
     def _step_ms(self):
         left = self._until_heard(time.ticks_diff(self.due_ticks, time.ticks_ms()))
         if left <= 0:
+            left = self._turn()
+            self.due_ticks = time.ticks_add(time.ticks_ms(), left)
+            left = self._until_heard(left)
+        return left
+
+    def _turn(self):
+        try:
             if self.uplink and self.uplink.link:
                 make_room()
                 from .cloud import attend
@@ -282,10 +293,10 @@ class Agent:
                 attend(self, self.tell_time())
                 attend = None
                 forget("cloud")
-            left = self._work(True)
-            self.due_ticks = time.ticks_add(time.ticks_ms(), left)
-            left = self._until_heard(left)
-        return left
+            return self._work(True)
+        except MemoryError:
+            self.break_off()
+            raise
 
     def run(self):
         """Step for ever; on the Unix board until standard input ends, on a board until the store asks for a start. Waits between
@@ -302,11 +313,15 @@ class Agent:
         Each call takes at most its deadline; there are at most 8 and three for each slot.
         """
         left = 0
-        for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
-            left = self._work(False)
-            if left or self._console.wait(0, None):
-                break
-        self.stop("wake over", False)
+        try:
+            for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
+                left = self._work(False)
+                if left or self._console.wait(0, None):
+                    break
+            self.stop("wake over", False)
+        except MemoryError:
+            self.break_off()
+            raise
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
 
     def start(self):

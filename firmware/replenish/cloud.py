@@ -300,6 +300,8 @@ def leave(agent, going):
 
 def lost(agent, now, error):
     """The connection could not be made, or broke."""
+    if isinstance(error, MemoryError):
+        agent.break_off()
     uplink = agent.uplink
     uplink.link.close()
     uplink.online = False
