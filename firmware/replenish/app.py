@@ -344,7 +344,8 @@ class Agent:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
                 self.try_save(self.ledger.save_level, slot, self.time.now)
-        self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak))
+        dropped = sum(self.dropped.values())
+        self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak), ("dropped", dropped))
 
     def _hang_up(self):
         """Close the connection to the service: no more is due for now. What makes one is let go of, if it can be made anew."""

@@ -26,6 +26,7 @@ from host_tests.mqtt.mosquitto import Mosquitto
 from host_tests.scenarios.appliance import SLOT, Appliance
 from host_tests.scenarios.interpreters import Interpreter
 from host_tests.scenarios.relay import RelayProcess
+from host_tests.unix_port import translate
 from tools.run.appliance import SERIAL
 
 PROGRAM = Path(__file__).with_name("uplink_device.py")
@@ -86,9 +87,10 @@ def _wire(folder: Path) -> dict[str, list[int]]:
     with Mosquitto(folder / "wire", devices={SERIAL: "opensesame-0815"}) as broker:
         proxy = Proxy(broker.port)
         arguments = str(proxy.port), str(broker.ca_der), SERIAL, broker.passwords[SERIAL], str(PINGS)
-        command = interpreter.command(PROGRAM, *arguments, heap="512k")
+        environment = interpreter.environment()
+        command = interpreter.command(translate.place(PROGRAM), *arguments, heap="512k")
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=interpreter.environment(), stdin=pipe, stdout=pipe, text=True) as device:
+        with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as device:
             assert device.stdin and device.stdout
             before = [0, 0]
             for line in device.stdout:
