@@ -1,4 +1,4 @@
-"""An agent that steps until nothing is left to be said at its broker, and then a hundred times in a locked heap. For `test_cloud.py`."""
+"""Steps until nothing is left to be said at the broker, and then a hundred times in a locked heap. For `test_cloud.py`."""
 
 import gc
 import sys
