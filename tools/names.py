@@ -55,7 +55,7 @@ verify_mode wait write
 FOREIGN = frozenset(_FOREIGN.split())
 
 # What nothing in the package has at once, but a class of the tests does, which stands for several of its classes.
-TOGETHER = (("refresh", "take"),)
+TOGETHER = (("refresh", "take"), ("damage", "note"))
 
 LOOKING_UP = ("getattr", "setattr", "hasattr", "delattr")
 _FIELDS = "FIELDS"  # what the name of a variable ends with whose texts are names of attributes

@@ -90,8 +90,8 @@ def test_the_interface_foreign_names_and_modules_stay(name: str) -> None:
         ("class A:\n    one = 1\ndef f(two):\n    one(two)\ntwo = 1", True),
         ("class A:\n    def f(self):\n        self.one = 1\ntwo = 1", False),
         ("thing.one = 1\nclass B:\n    two = 1", True),  # of which class, nobody says
-        ("class A:\n    one = 1\nclass B:\n    two = 1\nx = hasattr(y, 'two')", True),
-        ("class A:\n    def one(self): pass\ndef two(): pass", True),  # functions of one module, in a traceback
+        ("class Agent:\n    def run(self): self.one = 1\nclass Link:\n    def run(self): self.two = 1\nhasattr(y, 'two')", True),
+        ("class Agent:\n    def one(self): pass\ndef two(): pass", True),  # functions of one module, in a traceback
     ],
 )
 def test_names_that_may_meet_are_not_called_the_same(text: str, meet: bool) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 PATCHES = Path(__file__).parent
 TREES = ROOT / "build" / "mutants"
+CACHE = ROOT / "build" / "cache"
 COPIED = ("firmware", "host_tests", "tools", "pyproject.toml")
 NEEDLESS = shutil.ignore_patterns("__pycache__", "scenarios", "simulator", "corpus")
 FIELDS = ("Breaks", "Law", "Runs", "Says", "Uncut")
@@ -90,6 +91,7 @@ def plant(mutant: Mutant, trees: Path) -> Path:
             shutil.copytree(ROOT / name, tree / name, ignore=NEEDLESS)
         else:
             shutil.copy2(ROOT / name, tree / name)
+    shutil.copytree(CACHE / "umqtt", tree / "build" / "cache" / "umqtt")  # the shim takes it from there
     # Without the ceiling git would find the repository above, and skip what is not of it.
     env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent)}
     done = subprocess.run(["git", "apply", str(mutant.patch)], cwd=tree, env=env, capture_output=True, text=True, check=False)
