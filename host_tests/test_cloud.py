@@ -412,6 +412,26 @@ def test_memory_that_ends_in_a_command_ends_the_connection_and_it_is_told_as_int
     at_bench(check, COUNTED)
 
 
+def test_memory_that_ends_while_a_message_is_read_lets_it_come_again():
+    from replenish.core import strictjson
+
+    class Starved:
+        @staticmethod
+        def loads(data):
+            raise MemoryError()
+
+    def check(bench):
+        with Replaced(strictjson, json=Starved):
+            bench.send("hold")
+        assert not bench.uplink.link and bench.broker.queue and not bench.agent.device.held
+        bench.appliance.clock.pass_s(60)
+        bench.agent.due_ticks = ticks_ms()
+        bench.step()
+        assert bench.results() == [{"id": "c1", "ok": True}] and bench.agent.device.held
+
+    at_bench(check, COUNTED)
+
+
 def test_a_day_without_news_is_told_once():
     def check(bench):
         before = len(bench.broker.published)

@@ -210,7 +210,6 @@ class Agent:
         if self._spoiled:
             return "busy"
         self._spoiled = True
-        make_room()
         for needed in _FOR_MESSAGES:
             forget(needed)  # as in `_reload`
         if name == "inbox":
