@@ -32,9 +32,9 @@ def test_topics_are_such_as_home_assistant_reads():
         for prefix in ("homeassistant", "a/b"):
             for topic, said in announced(appliance, prefix):
                 assert topic.startswith(prefix + "/sensor/")
-                node, kind, last = topic[len(prefix + "/sensor/") :].split("/")
-                assert last == "config" and said["uniq_id"] == node + "_" + kind
-                for letter in node + kind:
+                node, key, last = topic[len(prefix + "/sensor/") :].split("/")
+                assert last == "config" and said["uniq_id"] == node + "_" + key and said["dev"]["sn"] == node
+                for letter in node + key:
                     assert letter in TOPIC, topic
 
 

@@ -30,11 +30,12 @@ def messages(agent, prefix, root):
     states = json.dumps(_states())
     for slot in agent.slots:
         # The id is free text, and a topic is not; nor is it certain what else Home Assistant makes of a unique id.
-        key = "%s_%s" % (serial, tag(slot.id))
+        key = tag(slot.id)
         at = "{{ value_json.slots[%s]." % _literal(slot.id)
         for kind, title, value, more in _sensors(slot, states):
-            about = _quoted((root, key + "_" + kind, slot.id + " " + title, at + value + " }}"))
-            yield "%s/sensor/%s/%s/config" % (prefix, key, kind), (_CONFIG % (about + (more,) + device)).encode()
+            about = _quoted((root, "%s_%s_%s" % (serial, key, kind), slot.id + " " + title, at + value + " }}"))
+            # The serial is a level of its own, so that a broker's rules can keep each device to its own topics.
+            yield "%s/sensor/%s/%s_%s/config" % (prefix, serial, key, kind), (_CONFIG % (about + (more,) + device)).encode()
 
 
 def _sensors(slot, states):

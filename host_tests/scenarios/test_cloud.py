@@ -167,6 +167,19 @@ def test_a_device_shows_its_own_certificate(new_appliance: NewAppliance, broker:
     assert agent.stop() == 0
 
 
+def test_home_assistant_is_told_within_the_broker_s_rules(new_appliance: NewAppliance, broker: Mosquitto) -> None:
+    appliance = new_appliance(mqtt={"discovery": "homeassistant"})
+    with broker.operator() as operator:
+        operator.subscribe("homeassistant/#")
+        agent = appliance.start()
+        operator.expect("homeassistant/sensor/+/+/config", count=3)
+        told = [message.json for message in operator.on("homeassistant/#")]
+    assert {message["stat_t"].replace("~", message["~"]) for message in told} == {f"{BASE}/state"}
+    assert len({message["uniq_id"] for message in told}) == 3
+    assert agent.said("cloud", state="lost") == []
+    assert agent.stop() == 0
+
+
 def test_an_idle_step_at_the_broker_makes_no_garbage(new_appliance: NewAppliance, interpreter: Interpreter) -> None:
     if interpreter.is_cpython:
         pytest.skip("a heap that can be locked")
