@@ -32,6 +32,7 @@ sys.exit(program.main(sys.argv[1:]))
 MEDIA = ("littlefs", "flashlog", "folder")
 RUNS = [(source, medium, mode) for source in ("memory", "world") for medium in MEDIA for mode in ("once", "lasting")]
 RUNS += [("lines", medium, "once") for medium in ("folder", "flashlog")]
+RUNS += [("memory", f"{medium}+cloud", "once") for medium in ("flashlog", "littlefs")]
 FIGURES = re.compile(r"^(\d+) faults, (\d+) raised, (\d+) followed, (\d+) untold, (\d+) failed$", re.MULTILINE)
 
 

@@ -96,8 +96,10 @@ class Client(Service):
 class Life(Appliance):
     """faults: what counts and fails (see points.py); medium: what the store stands on (see media.py)."""
 
-    def __init__(self, medium, faults):
-        super().__init__(SLOTS, **POLICY)
+    def __init__(self, medium, faults, slots=SLOTS, script=None, mqtt=None):
+        super().__init__(slots, mqtt=mqtt, **POLICY)
+        self.script = script or SCRIPT
+        self.turn = _once  # what the agent does by itself
         self.agent = None  # type: ignore[assignment]
         self.console = Line()  # type: ignore[assignment]
         self.service = Client(self.clock, faults)
@@ -110,8 +112,13 @@ class Life(Appliance):
         self.told = ""  # what came of it
         self.wait = 1
         self.damage = []  # lines that tell of records that were not to be trusted
-        self.todo = _boot
-        sensor = self.sensors["A"]
+        self.todo = boot
+        for sensor in self.sensors.values():
+            self._make_faulty(sensor)
+        Replaced(console, print=self._print).__enter__()
+        Replaced(app, time=Time, gc=Garbage).__enter__()
+
+    def _make_faulty(self, sensor):
         read = sensor.read
 
         def faulty():
@@ -119,9 +126,7 @@ class Life(Appliance):
                 raise OSError(5)
             return read()
 
-        sensor.read = faulty  # type: ignore[method-assign]
-        Replaced(console, print=self._print).__enter__()
-        Replaced(app, time=Time, gc=Garbage).__enter__()
+        sensor.read = faulty
 
     def _print(self, line):
         if "_damaged" in line:
@@ -132,11 +137,11 @@ class Life(Appliance):
     # The script
 
     def over(self):
-        return self.phase == len(SCRIPT)
+        return self.phase == len(self.script)
 
     def prepare(self):
         """What happens in the world before the next act; none of it is the agent's."""
-        name, enter, todo, _ = SCRIPT[self.phase]
+        name, enter, todo, _ = self.script[self.phase]
         if not self.acts:
             self.began = self.clock.seconds
             if enter:
@@ -145,11 +150,11 @@ class Life(Appliance):
         if self.acts > _ACTS_OF_A_PHASE:
             raise AssertionError("%s: stuck in %s, %r" % (name, self.agent.slot("A").order.state, picture(self.agent)))
         self.clock.pass_s(max(self.wait, _LATE_S) if name == "ordered again" and self.held() else self.wait)
-        if todo == _boot:
+        if todo == boot:
             before = self.faults.spare(True)  # who mounts is not the agent
             self.medium.reopen()
             self.faults.spare(before)
-        self.todo = _once if self.commanded or self.told == "busy" else todo
+        self.todo = self.turn if self.commanded or self.told == "busy" else todo
         self.told = ""
 
     def act(self):
@@ -162,8 +167,8 @@ class Life(Appliance):
         store = self.agent.ledger.store
         if store.must_restart or self.agent.fault == "store_failed" and self.acts % _PATIENCE == 0:
             return self.restart()
-        self.commanded = SCRIPT[self.phase][2] != _once and self.told not in ("busy", "not_durable")
-        if self.told != "busy" and SCRIPT[self.phase][3](self) and not self.agent.unsaved:
+        self.commanded = self.script[self.phase][2] != self.turn and self.told not in ("busy", "not_durable")
+        if self.told != "busy" and self.script[self.phase][3](self) and not self.agent.unsaved:
             self.phase += 1
             self.acts = 0
             self.commanded = False
@@ -185,15 +190,15 @@ class Life(Appliance):
             self.clock.pass_s(seconds)
             try:
                 self.medium.reopen()
-                _boot(self)
+                boot(self)
                 break
             except (OSError, MemoryError):
                 pass
         else:
             raise AssertionError("does not start")
         self.wait = 1
-        self.todo = _boot
-        if not self.over() and SCRIPT[self.phase][2] == _boot:
+        self.todo = boot
+        if not self.over() and self.script[self.phase][2] == boot:
             self.note()
 
     def follow(self):
@@ -221,7 +226,7 @@ class Life(Appliance):
     def check(self):
         """The laws, asked of the service's own ledger."""
         own = self.own()
-        at = [entry[0] for entry in SCRIPT]
+        at = [entry[0] for entry in self.script]
         allowed = 0 if self.phase < at.index("ordered") else 1 if self.phase < at.index("ordered again") else 2
         assert len(own) <= allowed, "%d real orders" % len(own)
         if len(own) == 2:
@@ -250,7 +255,7 @@ class Life(Appliance):
                 known.next_try = 0  # no backoff any more
         if not agent.device.store_failed:  # else the medium refused it just now, and that is told
             same([field for field in DEVICE_FIELDS[1:] if field != called("known_time")], agent.device, device)
-        if self.phase > _FIRST_LEVEL and SCRIPT[self.phase - 1][2] == _once:
+        if self.phase > _FIRST_LEVEL and self.script[self.phase - 1][2] == self.turn:
             assert agent.slots[0].level.value is not None, "the level is not known"
         self.faults.spare(before)
 
@@ -270,10 +275,14 @@ class Life(Appliance):
     def world(self):
         """All that outlives a crash, in few characters."""
         orders = [(order.id, order.status, order.delivery, order.open, order.at) for order in self.service.orders]
-        outside = self.phase, self.acts, self.began, self.clock.seconds, self.sensors["A"].value, self.cancelled_at, orders
+        outside = self.phase, self.acts, self.began, self.clock.seconds, self.cancelled_at, orders, self.outside()
         digest = hashlib.sha256(repr(outside).encode())
         self.medium.feed(digest)
         return hexlify(digest.digest()[:10]).decode()
+
+    def outside(self):
+        """What there is in the world beside the service."""
+        return self.sensors["A"].value
 
     def everything(self):
         """The world and what the agent has in memory."""
@@ -298,8 +307,8 @@ def same(names, one, other):
 # No state: what only tells when and how much, what the world has, and what nobody changes. By the class where the name is private
 # and so another one on a device.
 _NO_STATE_OF_AGENT = "rules client sensors due_ticks call_ticks heap_peak"
-_NO_STATE_OF_OTHERS = "rules"
-_NO_STATE_CLASSES = "Clock Console Drs Log".split()
+_NO_STATE_OF_OTHERS = "rules sent_ticks asked_ticks"
+_NO_STATE_CLASSES = "Clock Console Drs Log MQTTClient Wire".split()
 
 
 def picture(thing):
@@ -320,7 +329,7 @@ FOREIGN = "amzn1.dash.v2.o.77"
 # What the appliance does.
 
 
-def _boot(life):
+def boot(life):
     life.store = life.medium.store()
     life.start()
 
@@ -347,11 +356,10 @@ def _notice(life):
     life.told = life.agent.notice(life.payload)
 
 
-def _stop(life):
+def stopped(life):
     life.agent.stop("end")
 
 
-BOOT = _boot
 
 # What happens in the world.
 
@@ -408,10 +416,10 @@ def _lost(life):
 def _asked(life):
     """A call left, and the agent knows that it does not know what came of it; or it has asked once more since."""
     order = life.agent.slots[0].order
-    return life.service.open_order("A") and order.names()[0] == "asking" and order.unknown_at or _holds_id(life)
+    return life.service.open_order("A") and order.names()[0] == "asking" and order.unknown_at or holds_id(life)
 
 
-def _now(life):
+def now(life):
     return True
 
 
@@ -419,35 +427,35 @@ def _hours(life):
     return life.clock.seconds >= life.began + HOUR
 
 
-def _holds_id(life):
+def holds_id(life):
     """The agent knows the order that is open, by its id, and that it is open."""
     real, order = life.service.open_order("A"), life.agent.slots[0].order
     return real and order.held_id() == real.id and order.names()[0] in ("accepted", "awaiting_customer", "blocked")
 
 
-def _state(*names):
+def in_state(*names):
     return lambda life: life.agent.slots[0].order.names()[0] in names
 
 
 # (name, what happens in the world, what the appliance does, when it is through)
 SCRIPT = (
-    ("boot", None, _boot, _now),
-    ("full", _full, _once, _now),
-    ("hold", None, _hold, _now),
+    ("boot", None, boot, now),
+    ("full", _full, _once, now),
+    ("hold", None, _hold, now),
     ("low under hold", _low, _once, _hours),
-    ("resume", None, _resume, _now),
-    ("ordered", None, _once, _holds_id),
-    ("placed", _authorized, _once, _state("placed")),
-    ("restart", None, _boot, _now),
-    ("shipped", _sent, _once, _state("shipped")),
-    ("delivered", _closed, _once, _state("awaiting_refill")),
-    ("refilled", _full, _once, _state("idle")),
-    ("blocked", _ordered_elsewhere, _once, _holds_id),
-    ("restart while blocked", None, _boot, _now),
-    ("cancelled", _cancelled, _notice, _state("held")),
+    ("resume", None, _resume, now),
+    ("ordered", None, _once, holds_id),
+    ("placed", _authorized, _once, in_state("placed")),
+    ("restart", None, boot, now),
+    ("shipped", _sent, _once, in_state("shipped")),
+    ("delivered", _closed, _once, in_state("awaiting_refill")),
+    ("refilled", _full, _once, in_state("idle")),
+    ("blocked", _ordered_elsewhere, _once, holds_id),
+    ("restart while blocked", None, boot, now),
+    ("cancelled", _cancelled, _notice, in_state("held")),
     ("ordered again", _lost, _once, _asked),
-    ("a notice answers", _authorized_and_told, _notice, _state("placed")),
-    ("a person refilled", _full, _refilled, _now),
-    ("delivered again", _closed, _once, _state("idle")),
-    ("stop", None, _stop, _now),
+    ("a notice answers", _authorized_and_told, _notice, in_state("placed")),
+    ("a person refilled", _full, _refilled, now),
+    ("delivered again", _closed, _once, in_state("idle")),
+    ("stop", None, stopped, now),
 )

@@ -1,6 +1,6 @@
 """Live the life once for every point at which something can fail. Runs on CPython and on build/bin/micropython32-faults.
 
-    program.py memory|lines|world littlefs|folder|flashlog once|lasting SCRATCH [FIRST LAST | ACT K WAY]
+    program.py memory|lines|world littlefs|folder|flashlog[+cloud] once|lasting SCRATCH [FIRST LAST | ACT K WAY]
 
 The life is lived once without a fault, act by act. Before each act the process forks for k = 1, 2, …: the fork makes the k-th
 point of the act fail, then goes on to the end: when the act raised, once started anew from the store, as a supervisor does,
@@ -44,7 +44,8 @@ class Explorer:
         self._lasting = mode == "lasting"
         self.faults = _source(source)
         self._forks = 0
-        self.life = whole.Life(media.MEDIA[medium](self.faults, scratch + "/life"), self.faults)
+        name, _, at_cloud = medium.partition("+")
+        self.life = _lives(at_cloud)(media.MEDIA[name](self.faults, scratch + "/life"), self.faults)
         self.known = scratch + "/known"  # a folder for each state that a fork was in
         os.mkdir(self.known)
         self.failures = self.ks = self.crashes = self.new = self.untold = 0
@@ -150,7 +151,7 @@ class Explorer:
         return 0
 
     def _is_boot(self):
-        return whole.SCRIPT[self.life.phase][2] == whole.BOOT
+        return self.life.script[self.life.phase][2] == whole.boot
 
     def _start_anew(self, act, k, way):
         self.life.restart()
@@ -174,6 +175,14 @@ class Explorer:
         except OSError:
             return False
         return True
+
+
+def _lives(at_cloud):
+    if not at_cloud:
+        return whole.Life
+    from host_tests.faults.cloud import CloudLife
+
+    return CloudLife
 
 
 def _source(name):

@@ -52,7 +52,7 @@ class Conversation:
         link = self.link
         if not link.stream.has_some():
             poll = select.poll()
-            poll.register(link.stream.tls, select.POLLIN)  # type: ignore[arg-type]
+            poll.register(link.stream.tls, select.POLLIN)  # type: ignore[arg-type]  # it is open
             if not poll.poll(self.timeout_ms):
                 raise OSError(errno.ETIMEDOUT)
         if link.stream.has_some():
