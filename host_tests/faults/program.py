@@ -45,7 +45,7 @@ class Explorer:
         self.faults = _source(source)
         self._forks = 0
         name, _, at_cloud = medium.partition("+")
-        self.life = _lives(at_cloud)(media.MEDIA[name](self.faults, scratch + "/life"), self.faults)
+        self.life = _life(at_cloud, media.MEDIA[name](self.faults, scratch + "/life"), self.faults)
         self.known = scratch + "/known"  # a folder for each state that a fork was in
         os.mkdir(self.known)
         self.failures = self.ks = self.crashes = self.new = self.untold = 0
@@ -177,12 +177,16 @@ class Explorer:
         return True
 
 
-def _lives(at_cloud):
+def _life(at_cloud, medium, faults):
     if not at_cloud:
-        return whole.Life
+        return whole.Life(medium, faults)
     from host_tests.faults.cloud import CloudLife
 
-    return CloudLife
+    # Once without forks: whether a name that the interpreter does not know yet costs an allocation depends on what forks left behind.
+    rehearsal = CloudLife(media.MEDIA["flashlog"](faults, ""), faults)
+    while not rehearsal.over():
+        rehearsal.follow()
+    return CloudLife(medium, faults)
 
 
 def _source(name):
