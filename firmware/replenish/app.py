@@ -285,7 +285,7 @@ class Agent:
 
     def _turn(self):
         try:
-            if self.uplink and self.uplink.link:
+            if self.uplink and self.uplink.link and not self._spoiled:  # else modules may be half loaded
                 make_room()
                 from .cloud import attend
 

@@ -102,7 +102,7 @@ class CloudLife(Life):
         value = self.agent.slots[0].level.value
         return _FULL if value is None else value
 
-    def is_quiet(self):
+    def all_is_said(self):
         """Everything was heard and said, in a connection that stands."""
         uplink = self.agent.uplink
         if not uplink or not uplink.link or not uplink.online or uplink.saying or uplink.answers:
@@ -129,7 +129,7 @@ class CloudLife(Life):
         for _ in range(20):
             _step(self)
             self.clock.pass_s(self.wait)
-        assert self.is_quiet(), "not quiet"
+        assert self.all_is_said(), "not quiet"
         self.check()
         assert len(self.results()) == len(self.sent), self.results()
         agent = self.agent
@@ -174,7 +174,7 @@ def _authorized_and_told(life):
 
 
 def _told(life):
-    return life.is_quiet() and life.broker.texts(b"state")
+    return life.all_is_said() and life.broker.texts(b"state")
 
 
 def _is_low(life):
@@ -183,7 +183,7 @@ def _is_low(life):
 
 
 def _noticed(life):
-    if not in_state("placed")(life) or not life.is_quiet():
+    if not in_state("placed")(life) or not life.all_is_said():
         return False
     life.polled = "order_info" in [name for _, name, _ in life.service.calls]
     return True
