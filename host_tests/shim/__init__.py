@@ -64,5 +64,5 @@ def install():
     # There is room for all modules, and loading some anew around each call would be most of the work of a test. On MicroPython
     # the dual suites and all scenarios do it.
     setattr(app, "forget", _keep)  # noqa: B010  (a module has no such attribute for the type checker)
-    for module in (http, app, importlib.import_module("replenish.calls")):
+    for module in [http, app, *(importlib.import_module("replenish." + name) for name in ("calls", "cloud", "startup"))]:
         setattr(module, "gc", _Gc)  # noqa: B010
