@@ -16,7 +16,7 @@ LEAST = {
     ("memory", "folder", "once", "27", "27"): (2000, 2000),
     ("memory", "flashlog", "once", "30", "30"): (800, 700),  # a notice of a cancellation
     ("memory", "littlefs", "once", "35", "35"): (700, 600),  # a notice that answers a lost call
-    ("memory", "flashlog+cloud", "once", "2", "2"): (2000, 700),  # a command
+    ("memory", "flashlog+cloud", "once", "2", "2"): (2000, 500),  # a command
     ("world", "littlefs", "once"): (3000, 700),
     ("world", "flashlog", "once"): (1000, 150),
     ("world", "folder", "once"): (500, 80),
