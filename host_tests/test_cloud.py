@@ -4,6 +4,7 @@ import json
 import time
 
 from replenish import app
+from replenish.core.errors import StoreError
 
 from host_tests.expect import cases
 from host_tests.fakes.appliance import Appliance
@@ -256,7 +257,7 @@ def test_a_flood_of_commands_writes_so_much_and_no_more():
     cases(check_flood, [("status", {}, 64 * 4), ("hold", {}, 64 * 4 + 1), ("nonsense", {}, 64 * 3), ("consume", use, 64 * 5 + 2)])
 
 
-def test_seven_commands_later_the_first_is_still_known():
+def test_twenty_commands_later_the_first_is_still_known():
     def check(bench):
         for number in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 0]:
             bench.send("consume", {"slot": "A", "amount": 0.125}, "c%d" % number)
@@ -292,6 +293,25 @@ def test_what_is_junk_is_counted():
 
 
 # The store and the power
+
+
+def test_a_damaged_record_of_the_connection_forgets_no_command():
+    def check(bench):
+        bench.send("consume", {"slot": "A", "amount": 1})
+        store = bench.appliance.store
+        get = store.get
+
+        def damaged(key):
+            if key == "uplink":
+                raise StoreError("record uplink: damaged")
+            return get(key)
+
+        store.get = damaged
+        bench.appliance.restart(60)
+        bench.send("consume", {"slot": "A", "amount": 1}, steps=2)
+        assert bench.level() == 9 and len(bench.results()) == 1
+
+    at_bench(check, COUNTED)
 
 
 def test_a_store_that_refuses_a_level_is_no_reason_to_send_a_command_again():

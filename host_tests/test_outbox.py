@@ -65,6 +65,12 @@ def test_a_long_sentence_is_cut_and_stays_ascii():
     assert said == ("slot: ??: allowed: " + "x" * 100)[:66]
 
 
+def test_a_longer_record_of_a_later_version_is_read_as_far_as_ours_goes():
+    found = uplink()
+    outbox.unpack(found, bytes(range(1, 121)), b"")
+    assert found.seen == bytes(range(1, 105))
+
+
 def test_every_prefix_of_a_record_is_read_as_far_as_it_goes():
     packed = outbox.pack(uplink(("abc", ""), ("d", "no"), ("e", None)))
     for size in range(len(packed)):

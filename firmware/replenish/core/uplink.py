@@ -72,10 +72,10 @@ class Uplink:
         """Whether the connection is to be made now. stays: for good; else for what there is to be heard and said."""
         return now >= self.next_try and (stays or self.unheard or now >= self.due_at())
 
-    def failed(self, now, random, pause_s=0):
+    def failed(self, now, random):
         """The connection could not be made, or was lost."""
         self.attempts = min(self.attempts + 1, 0xFFFF)
-        self.next_try = now + backoff.delay_s(self.attempts, random, pause_s)
+        self.next_try = now + backoff.delay_s(self.attempts, random)
 
     def proved_good(self):
         """Returns whether that changed something durable."""

@@ -51,7 +51,7 @@ def pack(uplink):
 
 def unpack(uplink, seen, packed):
     """Fill an uplink. A record that cannot be read to its end is read as far as it goes."""
-    uplink.seen = seen + bytes(_ROOM - len(seen))
+    uplink.seen = (seen + bytes(_ROOM))[:_ROOM]
     at = 0
     while at + 2 < len(packed):
         size, length = packed[at], packed[at + 1]

@@ -98,12 +98,16 @@ class Recovery:
         except StoreError:
             pass
 
-    def mark(self):
-        """What of a deregistration or a factory reset is not over, b"" for nothing."""
+    def _or_nothing(self, key):
+        """The payload; b"" when it is absent or damaged."""
         try:
-            return self._get("wipe", 0) or b""
+            return self._get(key, 0) or b""
         except StoreError:
             return b""
+
+    def mark(self):
+        """What of a deregistration or a factory reset is not over, b"" for nothing."""
+        return self._or_nothing("wipe")
 
     def device(self, device):
         """Fill the device; a damaged record may have held a hold, so it is one."""
@@ -113,14 +117,15 @@ class Recovery:
             device.held = 1
 
     def uplink(self, uplink):
-        """Fill what is kept of the connection to the cloud. Damaged, it is begun anew; a command may then be obeyed twice."""
+        """Fill what is kept of the connection to the cloud: three records that are read each for itself. A damaged one is begun anew;
+        if it was one with ids, a command that comes again may be obeyed twice."""
         from .outbox import unpack
 
         try:
             self._fill("uplink", ledger.UPLINK_FIELDS, uplink, 0)
-            unpack(uplink, self._get("commands", 0) or b"", self._get("outbox", 0) or b"")
         except StoreError:
             pass
+        unpack(uplink, self._or_nothing("commands"), self._or_nothing("outbox"))
 
     def token(self, given):
         """The refresh token to use: the kept one, if it was kept while this one was `given` in the secrets (or "", none); else the
