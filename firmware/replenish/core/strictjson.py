@@ -27,13 +27,21 @@ _WORD = b"+-.0123456789Eaeflnrstu"
 def read(data):
     """The dict of an object's bytes; None when they are anything else."""
     try:
-        if not data.strip(_BLANK).startswith(b"{") or not _is_whole(data):
+        if not _is_object(data) or not _is_whole(data):
             return None
         if max(data) > 127:
             str(data, "utf-8")  # raises for what is not UTF-8; a copy, so only where it may be needed
         return json.loads(data)
     except ValueError:
         return None
+
+
+def _is_object(data):
+    """Whether it begins as an object does. Without a copy, which would be a second piece of memory as long as the first."""
+    for byte in data:
+        if byte not in _BLANK:
+            return byte == 123
+    return False
 
 
 def _is_whole(data):
