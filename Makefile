@@ -14,7 +14,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 ##@ Start here
 .PHONY: run
-run: unix ## One appliance and the service simulator, 30 virtual days in about a minute: DAYS= SPEED= SEED= NOTICES=off
+run: unix ## One appliance, the service simulator and the cloud between them, 30 virtual days in about a minute: DAYS= SPEED= SEED= NOTICES=off
 	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(NOTICES),--notices $(NOTICES))
 
