@@ -38,6 +38,7 @@ def device_config(life):
     values["policy"].update(life.rules)
     return {
         "device": {"model": "acme-1", "serial": "SN0001"},
+        "backend": "drs",
         "drs": {"endpoint": "https://drs.test"},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],

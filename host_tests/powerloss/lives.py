@@ -67,7 +67,7 @@ class Life:
 
 def _slot(given):
     slot = {"id": given, "unit": "count", "capacity": 10, "reorder_at": 3, "lead_days": 0, "pack": None, "refill": "sensor"}
-    slot.update({"stock": None, "swap": False, "life_days": None})
+    slot.update({"stock": None, "swap": False, "life_days": None, "packs": 1, "least": None})
     if isinstance(given, dict):
         slot.update(given)
     slot.setdefault("sensor", {"period_s": NAP_S})
