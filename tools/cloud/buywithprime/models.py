@@ -45,7 +45,7 @@ _DIGITS = 15
 _T = TypeVar("_T")
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
     """A value: frozen, in the API's camelCase outside; its faults never quote what was given."""
 
     model_config = ConfigDict(
@@ -53,7 +53,7 @@ class _Model(BaseModel):
     )
 
 
-class _Input(_Model):
+class Input(Model):
     """A value that is written: a name that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid")
@@ -185,14 +185,14 @@ class DeliveryProvider(StrEnum):
 # ---- What is written and read alike
 
 
-class Alias(_Model):
+class Alias(Model):
     """A name of the maker's for an order, a line or a return; the pair of both is unique where it belongs."""
 
     alias_type: Annotated[str, Field(min_length=1)]
     alias_id: Annotated[str, Field(min_length=1)]
 
 
-class Money(_Model):
+class Money(Model):
     """An amount in a currency; at most 15 digits, so that it is exact as a JSON number."""
 
     amount: Annotated[Decimal, Field(max_digits=_DIGITS)]
@@ -212,14 +212,14 @@ def _not_negative(money: Money) -> Money:
 Charge = Annotated[Money, AfterValidator(_not_negative)]
 
 
-class Amount(_Model):
+class Amount(Model):
     """How many, in packs. A whole number: a device orders nothing else."""
 
     value: Annotated[int, Field(validation_alias=AliasChoices("value", "amount"))]
     unit: str | None = None
 
 
-class AmountInput(_Input):
+class AmountInput(Input):
     """How many packs are ordered or returned."""
 
     value: Annotated[int, Field(ge=1)]
@@ -239,7 +239,7 @@ _KINDS = {
 }
 
 
-class ProductIdentifier(_Model):
+class ProductIdentifier(Model):
     """A product by one of its names: `kind` is sku, productId, externalId or amazonSku; None where only a value was read."""
 
     kind: str | None = None
@@ -281,7 +281,7 @@ def _kind(name: Any) -> str | None:
 # ---- What is written
 
 
-class OrderIdentifierInput(_Input):
+class OrderIdentifierInput(Input):
     """An order by the API's id or by one of its aliases; exactly one of them."""
 
     order_id: str | None = None
@@ -298,7 +298,7 @@ def _exactly_one(model: BaseModel, *names: str) -> None:
         raise ValueError(f"{' and '.join(names)}: allowed: exactly one of them")
 
 
-class ContactSecret(_Input):
+class ContactSecret(Input):
     """The value of a token; no repr and no fault shows it."""
 
     value: Annotated[SecretStr, Field(min_length=1)]
@@ -319,7 +319,7 @@ class ApayCheckoutSessionIdInput(ContactSecret):
     external_id: Annotated[str | None, Field(min_length=1, max_length=512, repr=False)] = None
 
 
-class IdentityTokenInput(_Input):
+class IdentityTokenInput(Input):
     """Who buys. An order for Prime needs it, an order without Prime does not."""
 
     lwa_access_token: LWAAccessTokenInput | None = None
@@ -331,7 +331,7 @@ class IdentityTokenInput(_Input):
         return self
 
 
-class ShippingAddressInput(_Input):
+class ShippingAddressInput(Input):
     """Where to, as a preview is told; the more of it, the better the preview."""
 
     street_address: Annotated[str | None, Field(repr=False)] = None
@@ -349,27 +349,27 @@ class AddressInput(ShippingAddressInput):
     contact_number: Annotated[str | None, Field(repr=False)] = None
 
 
-class DeliveryLocationInput(_Input):
+class DeliveryLocationInput(Input):
     """Where to."""
 
     shipping_address: ShippingAddressInput
 
 
-class DeliveryTermsInput(_Input):
+class DeliveryTermsInput(Input):
     """How it is delivered."""
 
     is_prime_eligible: bool | None = None
     delivery_speed: str | None = None
 
 
-class DeliveryPreviewProductInput(_Input):
+class DeliveryPreviewProductInput(Input):
     """What is to be delivered, and how many."""
 
     product_identifier: ProductIdentifier
     amount: AmountInput
 
 
-class DeliveryPreviewInput(_Input):
+class DeliveryPreviewInput(Input):
     """What, where to and for whom a preview is asked."""
 
     products: Annotated[tuple[DeliveryPreviewProductInput, ...], Field(min_length=1)]
@@ -378,52 +378,52 @@ class DeliveryPreviewInput(_Input):
     terms: DeliveryTermsInput | None = None
 
 
-class EmailDataInput(_Input):
+class EmailDataInput(Input):
     """A person by name and e-mail."""
 
     name: Annotated[str | None, Field(repr=False)] = None
     email: Annotated[str | None, Field(repr=False)] = None
 
 
-class ContactInput(_Input):
+class ContactInput(Input):
     """How a person is reached."""
 
     email_data: EmailDataInput
 
 
-class CustomerInput(_Input):
+class CustomerInput(Input):
     """Who ordered; `id` is the maker's own."""
 
     id: str | None = None
     contact: ContactInput
 
 
-class RecipientInput(_Input):
+class RecipientInput(Input):
     """Who gets it."""
 
     delivery_address: AddressInput
 
 
-class TaxSummaryInput(_Input):
+class TaxSummaryInput(Input):
     """Tax in one sum."""
 
     collectable_tax_amount: Charge
 
 
-class TaxInput(_Input):
+class TaxInput(Input):
     """Tax on a line, on a delivery, or on what of an order is neither."""
 
     summary: TaxSummaryInput
 
 
-class DiscountSummaryInput(_Input):
+class DiscountSummaryInput(Input):
     """Discount in one sum, a positive one."""
 
     amount: Charge
     display_string: str | None = None
 
 
-class DiscountDetailsInput(_Input):
+class DiscountDetailsInput(Input):
     """One discount, a positive one."""
 
     amount: Charge
@@ -432,14 +432,14 @@ class DiscountDetailsInput(_Input):
     display_string: str | None = None
 
 
-class DiscountAllocationInput(_Input):
+class DiscountAllocationInput(Input):
     """Discounts on a line, on a delivery, or on what of an order is neither."""
 
     summary: DiscountSummaryInput | None = None
     details: tuple[DiscountDetailsInput, ...] | None = None
 
 
-class PaymentSummaryInput(_Input):
+class PaymentSummaryInput(Input):
     """All payments in one sum; `payment_method_display_string` is for people: Visa ending in 1234."""
 
     amount: Charge
@@ -447,14 +447,14 @@ class PaymentSummaryInput(_Input):
     state: PaymentState | None = None
 
 
-class PaymentMethodInput(_Input):
+class PaymentMethodInput(Input):
     """What was paid with."""
 
     display_string: Annotated[str | None, Field(repr=False)] = None
     type: str | None = None
 
 
-class PayerInput(_Input):
+class PayerInput(Input):
     """Who paid."""
 
     id: Annotated[str | None, Field(repr=False)] = None
@@ -462,7 +462,7 @@ class PayerInput(_Input):
     contact: ContactInput | None = None
 
 
-class PaymentDetailsInput(_Input):
+class PaymentDetailsInput(Input):
     """One payment; `aliases` name it in the maker's payment system."""
 
     aliases: tuple[Alias, ...] | None = None
@@ -475,21 +475,21 @@ class PaymentDetailsInput(_Input):
     updated_at: AwareDatetime | None = None
 
 
-class PaymentsInput(_Input):
+class PaymentsInput(Input):
     """How the order is paid, for whoever answers the shopper's questions; nothing is charged by it."""
 
     summary: PaymentSummaryInput | None = None
     details: tuple[PaymentDetailsInput, ...] | None = None
 
 
-class VariationSelectionInput(_Input):
+class VariationSelectionInput(Input):
     """Which variation: the dimension Size, the value Medium."""
 
     dimension: str
     value: str
 
 
-class PurchasedProductViewInput(_Input):
+class PurchasedProductViewInput(Input):
     """What was bought, at which price for one."""
 
     identifier: ProductIdentifier
@@ -498,7 +498,7 @@ class PurchasedProductViewInput(_Input):
     variation_selections: tuple[VariationSelectionInput, ...] | None = None
 
 
-class DeliveryOfferDetailsInput(_Input):
+class DeliveryOfferDetailsInput(Input):
     """Who delivers a line, and how. For Prime it is the offer of a preview: both ids are required."""
 
     delivery_provider: DeliveryProvider
@@ -520,13 +520,13 @@ class DeliveryOfferDetailsInput(_Input):
         return self
 
 
-class DeliveryOfferInput(_Input):
+class DeliveryOfferInput(Input):
     """The delivery of a line."""
 
     details: DeliveryOfferDetailsInput
 
 
-class LineItemInput(_Input):
+class LineItemInput(Input):
     """One product, and how many of it; charges of the line stand here and not at the order."""
 
     aliases: tuple[Alias, ...] | None = None
@@ -544,7 +544,7 @@ class LineItemInput(_Input):
         return self
 
 
-class UpdateLineItemInput(_Input):
+class UpdateLineItemInput(Input):
     """A line that an order already has, by `id`, or one more."""
 
     id: str | None = None
@@ -557,13 +557,13 @@ class UpdateLineItemInput(_Input):
     taxes: TaxInput | None = None
 
 
-class TotalPriceInput(_Input):
+class TotalPriceInput(Input):
     """All of it."""
 
     value: Charge
 
 
-class OrderLinkInput(_Input):
+class OrderLinkInput(Input):
     """Where the maker shows the order."""
 
     destination_type: Annotated[str, Field(pattern="^EXTERNAL_ORDER_MANAGEMENT$")] = "EXTERNAL_ORDER_MANAGEMENT"
@@ -580,7 +580,7 @@ DesiredExecutionState = Annotated[ExecutionState, AfterValidator(_known)]
 OrderAliases = Annotated[tuple[Alias, ...], Field(max_length=MOST_ALIASES)]
 
 
-class CreateOrderInput(_Input):
+class CreateOrderInput(Input):
     """A new order. Its first alias is its idempotency key, so there has to be one; without a state fulfilment does not begin."""
 
     aliases: Annotated[OrderAliases, Field(min_length=1)]
@@ -604,7 +604,7 @@ class CreateOrderInput(_Input):
         return lines
 
 
-class ReturnIdentifierInput(_Input):
+class ReturnIdentifierInput(Input):
     """A return that the order has; exactly one of both."""
 
     id: str | None = None
@@ -616,7 +616,7 @@ class ReturnIdentifierInput(_Input):
         return self
 
 
-class LineItemIdentifierInput(_Input):
+class LineItemIdentifierInput(Input):
     """A line of the order; exactly one of both."""
 
     id: str | None = None
@@ -628,26 +628,26 @@ class LineItemIdentifierInput(_Input):
         return self
 
 
-class OrderLineItemAmountInput(_Input):
+class OrderLineItemAmountInput(Input):
     """How many of which line go back."""
 
     amount: AmountInput
     line_item_id: LineItemIdentifierInput
 
 
-class ReturnForInput(_Input):
+class ReturnForInput(Input):
     """What goes back."""
 
     order_line_item_amounts: Annotated[tuple[OrderLineItemAmountInput, ...], Field(min_length=1)]
 
 
-class ReturnLineItemInput(_Input):
+class ReturnLineItemInput(Input):
     """What goes back, line by line."""
 
     return_for: ReturnForInput
 
 
-class ReturnDetailsInput(_Input):
+class ReturnDetailsInput(Input):
     """An external return: a new one with its lines, or, with `return_identifier`, one that the order has.
 
     The API takes whatever comes without `return_identifier` for a new return, its aliases notwithstanding; so an update that lacks
@@ -672,13 +672,13 @@ class ReturnDetailsInput(_Input):
         return self
 
 
-class ReturnsInput(_Input):
+class ReturnsInput(Input):
     """External returns, each added or updated."""
 
     details: Annotated[tuple[ReturnDetailsInput, ...], Field(min_length=1)]
 
 
-class UpdateOrderInput(_Input):
+class UpdateOrderInput(Input):
     """What is to change; None leaves it as it is. Aliases are added to those that the order has."""
 
     aliases: OrderAliases | None = None
@@ -693,7 +693,7 @@ class UpdateOrderInput(_Input):
     total_price: TotalPriceInput | None = None
 
 
-class CancelOrderInput(_Input):
+class CancelOrderInput(Input):
     """Why the whole order is to be cancelled."""
 
     aliases: OrderAliases | None = None
@@ -701,27 +701,27 @@ class CancelOrderInput(_Input):
     reason: CancellationReason | None = None
 
 
-class PartnerEventSourceInput(_Input):
+class PartnerEventSourceInput(Input):
     """Where in AWS the events are to appear: the account's id and a name that is unique in all of AWS."""
 
     account: Annotated[str, Field(pattern="^[0-9]{12}$")]
     name: Annotated[str, Field(min_length=1)]
 
 
-class EventBridgeDestinationInput(_Input):
+class EventBridgeDestinationInput(Input):
     """EventBridge in a region."""
 
     region: Annotated[str, Field(pattern="^[a-z]{2}(-gov)?-[a-z]+-[0-9]$")]
     partner_event_source: PartnerEventSourceInput
 
 
-class EventDestinationInput(_Input):
+class EventDestinationInput(Input):
     """Where events go."""
 
     event_bridge: EventBridgeDestinationInput
 
 
-class CreateEventSubscriptionInput(_Input):
+class CreateEventSubscriptionInput(Input):
     """One type of event to one destination."""
 
     destination: EventDestinationInput
@@ -752,7 +752,7 @@ def _list_of_either(*names: str) -> Any:
     return Field(default=(), validation_alias=AliasChoices(*names))
 
 
-class LineItemAmount(_Model):
+class LineItemAmount(Model):
     """How many of which line item."""
 
     amount: Amount
@@ -790,14 +790,14 @@ def _instant(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
 Instant = Annotated[datetime | None, WrapValidator(_instant)]
 
 
-class DateRange(_Model):
+class DateRange(Model):
     """When it is delivered."""
 
     earliest: Instant = None
     latest: Instant = None
 
 
-class Tracker(_Model):
+class Tracker(Model):
     """The carrier's word on a package."""
 
     url: Annotated[str | None, Field(validation_alias="trackingUrl")] = None
@@ -819,7 +819,7 @@ class Tracker(_Model):
         }
 
 
-class Package(_Model):
+class Package(Model):
     """One package on its way to the customer; while it is PENDING it may be split."""
 
     id: str
@@ -830,7 +830,7 @@ class Package(_Model):
     tracker: Tracker | None = _either("packageTracker", "deliveryTracker")
 
 
-class Packages(_Model):
+class Packages(Model):
     """The packages of an order; `state` is the API's sum of them."""
 
     state: PackageState | None = None
@@ -842,7 +842,7 @@ class Packages(_Model):
         return {"state": _at(given, "summary", "state"), **given} if isinstance(given, dict) else given
 
 
-class Product(_Model):
+class Product(Model):
     """What was bought."""
 
     identifiers: tuple[ProductIdentifier, ...] = ()
@@ -862,7 +862,7 @@ class Product(_Model):
         return {"identifiers": found, **given, "price": price.get("currentPrice", price) if isinstance(price, dict) else price}
 
 
-class AgreedDelivery(_Model):
+class AgreedDelivery(Model):
     """How a line was to be delivered when the order was placed."""
 
     delivery_preview_id: str | None = None
@@ -883,7 +883,7 @@ class AgreedDelivery(_Model):
         return {**inner, "provider": "AMAZON" if older else provider, "is_prime": prime}
 
 
-class LineItem(_Model):
+class LineItem(Model):
     """A line of an order."""
 
     id: str
@@ -893,7 +893,7 @@ class LineItem(_Model):
     delivery: AgreedDelivery | None = _either("deliveryOffer")
 
 
-class Grading(_Model):
+class Grading(Model):
     """How many units of a return were graded, and how."""
 
     graded: Amount | None = None
@@ -909,7 +909,7 @@ class Grading(_Model):
         return {"graded": _at(given, "summary", "gradedAmount"), "conditions": pairs, **given}
 
 
-class ReturnLineItem(_Model):
+class ReturnLineItem(Model):
     """A line of a return. The reason's code is opaque."""
 
     id: str | None = None
@@ -923,11 +923,11 @@ class ReturnLineItem(_Model):
     def _flat(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        refunds = [_at(refund, "id") for refund in _items(given.get("refundDetails"))]
+        refunds = [_at(refund, "id") for refund in _items(given.get("refundDetails")) if _at(refund, "id")]
         return {"reason_code": _at(given, "returnReason", "reasonCode"), "refund_ids": refunds, **given}
 
 
-class ReturnPackage(_Model):
+class ReturnPackage(Model):
     """A package on its way back; `reason` tells why it FAILED."""
 
     id: str
@@ -943,7 +943,7 @@ class ReturnPackage(_Model):
         return "CARRIER_REJECTED" if reason == "CARRRIER_REJECTED" else reason
 
 
-class Return(_Model):
+class Return(Model):
     """A return, the customer's or an external one."""
 
     id: str
@@ -956,7 +956,7 @@ class Return(_Model):
     packages: Listed[ReturnPackage] = _list_of_either("returnPackageDetails", "returnDeliveryDetails")
 
 
-class Refund(_Model):
+class Refund(Model):
     """A refund, which is only ever read here: money is the maker's own system's matter."""
 
     id: str
@@ -978,7 +978,7 @@ class Refund(_Model):
         return {"total": total, "items": what, "caused_by": _at(what, "causedBy", "id"), **given}
 
 
-class Cancellation(_Model):
+class Cancellation(Model):
     """A cancellation that was asked for; what came of it is read from the order."""
 
     id: str
@@ -994,7 +994,7 @@ def _details(given: Any) -> Any:
     return _without_null(given.get("details")) if isinstance(given, dict) else _without_null(given)
 
 
-class Order(_Model):
+class Order(Model):
     """An order as the store has it. What was not asked for is empty."""
 
     id: str
@@ -1026,7 +1026,7 @@ class Order(_Model):
         return alias in self.aliases
 
 
-class Offer(_Model):
+class Offer(Model):
     """A way to deliver a group of products, good until `expires_at`."""
 
     id: str
@@ -1050,14 +1050,14 @@ class Offer(_Model):
         }
 
 
-class PreviewedProduct(_Model):
+class PreviewedProduct(Model):
     """A product of a group."""
 
     identifier: ProductIdentifier | None = _either("productIdentifier", "itemIdentifier")
     amount: Amount | None = _either("amount", "quantity")
 
 
-class DeliveryGroup(_Model):
+class DeliveryGroup(Model):
     """What would be delivered together, and the offers for it."""
 
     id: str | None = None
@@ -1065,7 +1065,7 @@ class DeliveryGroup(_Model):
     offers: Listed[Offer] = _list_of_either("deliveryOffers")
 
 
-class DeliveryPreview(_Model):
+class DeliveryPreview(Model):
     """What the store offers to deliver; several groups are several shipments."""
 
     id: Annotated[str, Field(validation_alias=AliasChoices("id", "deliveryPreviewId"))]
