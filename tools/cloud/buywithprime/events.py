@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tools.cloud.buywithprime import models
+
 RETURN_EVENTS = (
     "RETURN_STARTED",
     "RETURN_PACKAGE_IN_TRANSIT",
@@ -89,11 +91,15 @@ class Event:
         return hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def subscriptions(account: str, region: str, source_name: str, kinds: Iterable[str] = SUBSCRIBED) -> list[dict[str, Any]]:
-    """The inputs of createEventSubscription, one for each kind: it makes the partner event source `source_name`, which has to be
+def subscriptions(
+    account: str, region: str, source_name: str, kinds: Iterable[str] = SUBSCRIBED
+) -> list[models.CreateEventSubscriptionInput]:
+    """What createEventSubscription is given, one for each kind: it makes the partner event source `source_name`, which has to be
     unique in the world, in this AWS account and region. The source is then associated with a bus, whose rule leads to us."""
-    source = {"account": account, "name": source_name}
-    return [{"destination": {"eventBridge": {"region": region, "partnerEventSource": source}}, "eventType": kind} for kind in kinds]
+    source = models.PartnerEventSourceInput(account=account, name=source_name)
+    bridge = models.EventBridgeDestinationInput(region=region, partner_event_source=source)
+    destination = models.EventDestinationInput(event_bridge=bridge)
+    return [models.CreateEventSubscriptionInput(destination=destination, event_type=kind) for kind in kinds]
 
 
 def newest_name(kind: str) -> str:
