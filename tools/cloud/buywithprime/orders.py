@@ -1,8 +1,8 @@
 """Orders by best practice: how one is made, what is checked before it is sent, and what may be done with one that exists.
 
-No I/O and no clock. An order is told all that is known of it, its charges line by line. It is delivered by Amazon without Prime unless
-a line asks for Prime: that is the only delivery that needs neither a preview nor a fresh token of the shopper, so the only one that goes
-unattended. A line for Prime is bound to an offer of a preview, by the rules that Rule lists.
+No I/O and no clock. An order is told all that is known of it, its charges line by line. It is delivered by Amazon without Prime
+unless a line asks for Prime: that is the only delivery that needs neither a preview nor a fresh token of the shopper, so the only one
+that goes unattended. A line for Prime is bound to an offer of a preview, by the rules that Rule lists.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,6 +44,7 @@ from tools.cloud.buywithprime.models import (
     PackageState,
     PaymentsInput,
     PreviewedProduct,
+    ProductIdentifier,
     PurchasedProductViewInput,
     RecipientInput,
     ShippingAddressInput,
@@ -170,7 +171,8 @@ def preview_input(wanted: Wanted) -> DeliveryPreviewInput:
     )
     given = {name: getattr(wanted.address, name) for name in ShippingAddressInput.model_fields}
     location = DeliveryLocationInput(shipping_address=ShippingAddressInput(**given))
-    return DeliveryPreviewInput(products=products, location=location, shopper_identity=wanted.shopper)
+    terms = DeliveryTermsInput(is_prime_eligible=True)
+    return DeliveryPreviewInput(products=products, location=location, shopper_identity=wanted.shopper, terms=terms)
 
 
 def bound(wanted: Wanted, asked: DeliveryPreviewInput, preview: DeliveryPreview, now: datetime) -> CreateOrderInput:
@@ -184,7 +186,7 @@ def bound(wanted: Wanted, asked: DeliveryPreviewInput, preview: DeliveryPreview,
     ]
     if unoffered:
         raise BindingError(unoffered)
-    made = _order(wanted, [offer and _prime(preview.id, offer) for offer in offers])
+    made = _order(wanted, [_prime(preview.id, offer) if offer else None for offer in offers])
     return _checked(made, [*_ambiguous(wanted.lines), *violations(made, asked, preview, now)])
 
 
@@ -258,8 +260,8 @@ def _latest(offer: Offer) -> tuple[bool, float]:
     return latest is None, latest.timestamp() if latest else 0.0
 
 
-def _is(product: PreviewedProduct, identifier: object, quantity: int) -> bool:
-    same = product.identifier is not None and product.identifier.names_the_same(identifier)  # type: ignore[arg-type]
+def _is(product: PreviewedProduct, identifier: ProductIdentifier, quantity: int) -> bool:
+    same = product.identifier is not None and product.identifier.names_the_same(identifier)
     return same and product.amount is not None and product.amount.value == quantity
 
 
@@ -376,20 +378,29 @@ def package_state(order: Order) -> PackageState | None:
 
 # ---- Want of stock
 
-# Whether it comes before an order is there or after, the way is to ask a person; what may be done unasked is below.
+# A quantity is changed by nobody here. Before there is an order, who wants fewer asks for fewer, and is told how many there are; an
+# order that turns out not to be there to be had is cancelled whole.
 SOLD_OUT = frozenset({"ItemOutOfStock", "ProductOutOfStock"})
+NO_STOCK = CancelOrderInput(reason=CancellationReason.OUT_OF_STOCK)
+PERSONS_NO = CancelOrderInput(reason=CancellationReason.ORDERED_BY_MISTAKE)
 
 
-def quantities(quantity: int, least: int) -> list[int]:
-    """What to try, one after the other, when `quantity` is more than there is: fewer, by steps that double, down to `least`, which
-    is the fewest that the slot takes without asking. At most eight tries; with `least` = `quantity` there is one."""
-    tried, step = [quantity], 1
-    while tried[-1] > least:
-        tried.append(max(least, tried[-1] - step))
-        step *= 2
-    return tried
+@dataclass(frozen=True)
+class Search:
+    """How many there are, when `refused` were not: by previews, which order nothing, of `ask()` each until that is None."""
+
+    refused: int
+    offered: int = 0
+
+    def ask(self) -> int | None:
+        return (self.offered + self.refused) // 2 if self.refused - self.offered > 1 else None
+
+    def heard(self, quantity: int, there: bool) -> "Search":
+        """After a preview: it was offered, or refused for want of stock."""
+        return Search(self.refused, quantity) if there else Search(quantity, self.offered)
 
 
-def cancellation(reason: CancellationReason) -> CancelOrderInput:
-    """Of the whole order; there is no other."""
-    return CancelOrderInput(reason=reason)
+def stock_preview(identifier: ProductIdentifier, quantity: int, prime: bool) -> DeliveryPreviewInput:
+    """For nobody and to nowhere: it says whether so many are there."""
+    product = DeliveryPreviewProductInput(product_identifier=identifier, amount=AmountInput(value=quantity))
+    return DeliveryPreviewInput(products=(product,), terms=DeliveryTermsInput(is_prime_eligible=prime))
