@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+
+from pydantic import SecretStr
 
 from tools.cloud.buywithprime import orders
 from tools.cloud.buywithprime.models import (
@@ -27,11 +30,11 @@ ADDRESS = AddressInput(
     name="Ann Bell", street_address="1 Main St", locality="Portland", region="OR", postal_code="97201", country_code="US"
 )
 CUSTOMER = CustomerInput(id="C-1", contact=ContactInput(email_data=EmailDataInput(name="Ann Bell", email="ann@example.com")))
-SHOPPER = IdentityTokenInput(lwa_access_token=LWAAccessTokenInput(value="shoppers-token"))
+SHOPPER = IdentityTokenInput(lwa_access_token=LWAAccessTokenInput(value=SecretStr("shoppers-token")))
 
 
 def product(sku: str = "COFFEE", price: str = "9.99", title: str | None = None) -> PurchasedProductViewInput:
-    money = Money(amount=price, currency_code="USD")
+    money = Money(amount=Decimal(price), currency_code="USD")
     return PurchasedProductViewInput(identifier=ProductIdentifier(kind="sku", value=sku), title=title or sku.title(), price=money)
 
 
