@@ -7,7 +7,20 @@ import inspect
 from collections.abc import Iterator
 
 import pytest
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, ValueNode, VariableNode, parse, validate, visit
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    Node,
+    OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    ValueNode,
+    VariableNode,
+    parse,
+    validate,
+    visit,
+)
 from graphql.execution.values import get_variable_values
 from graphql.language import Visitor
 
@@ -53,6 +66,28 @@ def literals(document: DocumentNode) -> list[str]:
     return seen.found
 
 
+class Inferred(TypeInfoVisitor):
+    """Collects the fields that a document selects although the schema only infers them."""
+
+    def __init__(self) -> None:
+        self._info = TypeInfo(SCHEMA)
+        self.found: list[str] = []
+        super().__init__(self._info, Visitor())
+
+    def enter(self, node: Node, *rest: object) -> object:
+        told = super().enter(node, *rest)
+        field = self._info.get_field_def()
+        if isinstance(node, FieldNode) and field is not None and (field.description or "").startswith("Inferred"):
+            self.found.append(node.name.value)
+        return told
+
+
+def inferred(document: str) -> list[str]:
+    seen = Inferred()
+    visit(parse(document), seen)
+    return seen.found
+
+
 def test_there_are_documents() -> None:
     assert {"ORDER", "DELIVERY_PREVIEW", "CREATE_ORDER", "UPDATE_ORDER", "CANCEL_ORDER"} <= {name for name, _ in constants()}
 
@@ -63,6 +98,15 @@ def test_a_document_is_valid_and_has_no_values_in_it(name: str, document: str) -
     assert validate(SCHEMA, parsed) == []
     assert literals(parsed) == []
     assert len(parsed.definitions) == 1
+
+
+@pytest.mark.parametrize("name, document", list(constants()))
+def test_no_document_rests_on_a_field_that_is_inferred(name: str, document: str) -> None:
+    assert inferred(document) == []
+
+
+def test_an_inferred_field_would_be_seen() -> None:
+    assert inferred('{ order(orderIdentifier: {orderId: "1"}) { id cancellations { details { state } } } }') == ["cancellations"]
 
 
 def test_a_value_in_a_document_would_be_seen() -> None:
