@@ -138,6 +138,11 @@ def test_null_is_left_out_and_an_empty_list_is_not() -> None:
     assert written == {"returns": {"details": [{"returnIdentifier": {"id": "return-id-1"}, "aliases": []}]}}
 
 
+def test_a_link_says_where_it_leads() -> None:
+    written = new_order(order_links=(models.OrderLinkInput(url="https://shop.example.com/1"),)).variables()["orderLinks"]
+    assert written == [{"destinationType": "EXTERNAL_ORDER_MANAGEMENT", "url": "https://shop.example.com/1"}]
+
+
 @pytest.mark.parametrize("number, good", [(0, False), (1, True), (5, True), (6, False)])
 def test_an_order_has_one_to_five_aliases(number: int, good: bool) -> None:
     aliases = tuple(Alias(alias_type="T", alias_id=str(i)) for i in range(number))
