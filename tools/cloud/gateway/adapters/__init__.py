@@ -4,9 +4,14 @@ An adapter keeps nothing: what it is asked, it asks the shop. Every method may b
 once and again after an answer was lost, so each first looks how the order stands.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from tools.cloud.gateway.model import Customer, Intent, IntentId, Item, Return, Snapshot
+
+if TYPE_CHECKING:
+    from tools.cloud.gateway.memory import Memory
 
 
 class AdapterError(Exception):
@@ -65,3 +70,12 @@ class Adapter(Protocol):
 
     async def put_return(self, intent_id: IntentId, given: Return, item: Item, customer: Customer) -> Snapshot:
         """Add a return, or update the one of that id. Raises Refused, OutcomeUnknown."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an adapter may use of the gateway around it."""
+
+    now: Callable[[], float]  # Unix seconds
+    memory: "Memory"
+    question_s: int  # how long a person has for an answer
