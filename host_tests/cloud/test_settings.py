@@ -183,9 +183,9 @@ def test_fault_of_eventbridge(text: str, key: str, fault: str, tmp_path: Path) -
 def test_readme_has_every_key() -> None:
     text = (ROOT / "tools" / "cloud" / "README.md").read_text()
     named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", text))
-    keys = {f"{section}.{key}" for section, rules in settings._RULES.items() for key in rules}
+    keys = {f"{section}.{key}" for section, rules in settings.RULES.items() for key in rules}
     assert keys <= named
-    assert {name for name in named if name.split(".")[0] in settings._RULES} == keys
+    assert {name for name in named if name.split(".")[0] in settings.RULES} == keys
 
 
 def command(path: Path, *options: str) -> list[str]:
