@@ -20,7 +20,7 @@ _TRACKER = """packageTracker {
 
 _PRODUCT = f"product {{ productId {{ value }} title price {_MONEY} }}"
 _DELIVERY = "deliveryOffer { details { deliveryPreviewId id deliveryProvider deliveryTerms { isPrimeEligible } } }"
-_CANCELLATIONS = "cancellations { details { id state reason requestedBy } }"
+_CANCELLATIONS = "cancellations { details { state reason requestedBy createdAt } }"
 _LINE_ITEMS = f"lineItems {{ id {_AMOUNT} {_ALIASES} {_PRODUCT} {_DELIVERY} {_CANCELLATIONS} }}"
 _PACKAGES = f"""packageInformation {{
   summary {{ state }}

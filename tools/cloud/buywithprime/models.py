@@ -884,9 +884,9 @@ class AgreedDelivery(Model):
 
 
 class Cancellation(Model):
-    """A cancellation that was asked for; what came of it is read from the order."""
+    """A cancellation that was asked for; what came of it is read from the order. Its id is told in the answer to it only."""
 
-    id: str
+    id: str | None = None
     state: CancellationState
     reason: str | None = None
     requested_by: str | None = None
@@ -1024,8 +1024,8 @@ class Order(Model):
 
     @property
     def cancellations(self) -> tuple[Cancellation, ...]:
-        """Those of its lines; one that was asked for the whole order is there once."""
-        return tuple({each.id: each for line in self.line_items for each in line.cancellations}.values())
+        """Those of its lines; what several lines have alike is there once."""
+        return tuple(dict.fromkeys(each for line in self.line_items for each in line.cancellations))
 
     def has(self, alias: Alias) -> bool:
         """Whether this order goes by that alias."""
