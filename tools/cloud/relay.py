@@ -107,14 +107,14 @@ class Relay:
     async def _start_admin(self, stack: contextlib.AsyncExitStack) -> None:
         given = self.settings.admin
         app = https.admin_application(self.metrics.text, lambda: self.broker.connected)
-        self.admin_url = f"http://{_named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
+        self.admin_url = f"http://{named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
 
     async def _start_ways_in(self, stack: contextlib.AsyncExitStack) -> None:
         if given := self.settings.http:
             context = server_context(given)
             app = https.application(self.handler, given, self.settings.sns.max_age_s, self.settings.eventbridge)
             port = await self._listen(stack, app, given.bind, given.port, context)
-            origin = f"{'https' if context else 'http'}://{_named(given.bind)}:{port}"
+            origin = f"{'https' if context else 'http'}://{named(given.bind)}:{port}"
             self.url = origin + given.path
             self.events_url = origin + self.settings.eventbridge.path if self.settings.eventbridge else None
         if queue := self.settings.sqs:
@@ -125,17 +125,24 @@ class Relay:
     async def _listen(
         self, stack: contextlib.AsyncExitStack, app: web.Application, bind: str, port: int, context: ssl.SSLContext | None
     ) -> int:
-        """The port that it came to listen at; when the stack is left, no more is accepted and what came in is answered."""
         # Thrice publish_limit_s: waiting for a place, for a connection and for PUBACK; and the body before it.
         longest_s = 3 * self.settings.mqtt.publish_limit_s + https.READ_LIMIT_S
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, bind, port, ssl_context=context).start()
-        return int(runner.addresses[0][1])
+        return await listening(stack, app, bind, port, context, longest_s)
 
 
-def _named(bind: str) -> str:
+async def listening(
+    stack: contextlib.AsyncExitStack, app: web.Application, bind: str, port: int, context: ssl.SSLContext | None, longest_s: float
+) -> int:
+    """The port that it came to listen at; when the stack is left, no more is accepted and what came in has `longest_s` seconds
+    to be answered."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, bind, port, ssl_context=context).start()
+    return int(runner.addresses[0][1])
+
+
+def named(bind: str) -> str:
     """How to reach a listener from this machine."""
     if bind in ("0.0.0.0", "127.0.0.1", "::"):
         return "localhost"

@@ -2,6 +2,7 @@
 
     <prefix>-gateway/intents/<intent>     its Record; the intent's id percent-encoded, for a slot may be called `a/b`
     <prefix>-gateway/refusals/<intent>    a person's no
+    <prefix>-gateway/told/<intent>        that a message with the question has gone out
     <prefix>-gateway/marks/<copy>         not retained: how a copy learns that it has heard everything
 
 Every copy listens to all of it. What one copy has had acknowledged, another knows once a mark of its own has come back to it,
@@ -11,14 +12,14 @@ because a broker sends the messages of one filter in the order in which it took 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 from urllib.parse import quote
 
 from tools.cloud.gateway import records
 from tools.cloud.gateway.adapters import Unavailable
 from tools.cloud.gateway.model import IntentId
-from tools.cloud.gateway.records import Record, Refusal
+from tools.cloud.gateway.records import Mark, Record
 from tools.cloud.outcomes import NotRelayed
 
 LOG = logging.getLogger("gateway")
@@ -42,21 +43,26 @@ class _Known:
 
     def __init__(self) -> None:
         self.records: dict[IntentId, Record] = {}
-        self.refusals: dict[IntentId, Refusal] = {}
+        self.marks: dict[str, dict[IntentId, Mark]] = {"refusals": {}, "told": {}}
         self.latest: dict[tuple[str, str], int] = {}
 
     def hear(self, kind: str, name: str, payload: bytes, names: dict[str, IntentId]) -> None:
-        """Raises ValueError for what is neither a record nor a refusal."""
-        heard: dict[IntentId, Record] | dict[IntentId, Refusal] = self.records if kind == "intents" else self.refusals
-        if not payload:
-            if name in names:
-                heard.pop(names[name], None)
-            return
-        found = records.loads(payload) if kind == "intents" else records.loads_refusal(payload)
+        """Raises ValueError for what is neither a record nor a mark."""
+        if kind != "intents" and kind not in self.marks:
+            raise ValueError("an unknown kind")
+        if payload:
+            self._put(kind, name, records.loads(payload) if kind == "intents" else records.loads_mark(payload), names)
+        elif name in names:
+            (self.records if kind == "intents" else self.marks[kind]).pop(names[name], None)
+
+    def _put(self, kind: str, name: str, found: Record | Mark, names: dict[str, IntentId]) -> None:
         if quote(str(found.id), safe="") != name:
             raise ValueError("it is another intent's")
         names[name] = found.id
-        heard[found.id] = found  # type: ignore[assignment]  # both are of the same kind
+        if isinstance(found, Record):
+            self.records[found.id] = found
+        else:
+            self.marks[kind][found.id] = found
         slot = (found.id.serial, found.id.slot)
         self.latest[slot] = max(self.latest.get(slot, 0), found.id.counter)
 
@@ -138,15 +144,20 @@ class Memory:
     def record(self, intent_id: IntentId) -> Record | None:
         return self._known.records.get(intent_id)
 
-    def refusal(self, intent_id: IntentId) -> Refusal | None:
-        return self._known.refusals.get(intent_id)
+    def refusal(self, intent_id: IntentId) -> Mark | None:
+        return self._known.marks["refusals"].get(intent_id)
+
+    def told(self, record: Record) -> bool:
+        """Whether the person was told of the question that is open now."""
+        mark = self._known.marks["told"].get(record.id)
+        return mark is not None and record.question is not None and mark.time == record.question.asked
 
     def latest(self, serial: str, slot: str) -> int:
         """The highest counter of a slot that there ever was a message for, as far as this copy has heard; 0: none."""
         return self._known.latest.get((serial, slot), 0)
 
     def __len__(self) -> int:
-        return len(self._known.records) + len(self._known.refusals)
+        return len(self._known.records) + sum(map(len, self._known.marks.values()))
 
     def all_records(self) -> Iterator[Record]:
         yield from list(self._known.records.values())
@@ -159,29 +170,34 @@ class Memory:
     async def clear(self, intent_id: IntentId) -> None:
         await self._publish(self._topic("intents", intent_id), "")
 
-    async def refuse(self, refusal: Refusal) -> None:
-        await self._publish(self._topic("refusals", refusal.id), refusal.dumps())
+    async def refuse(self, intent_id: IntentId, now: float) -> None:
+        """A person said no."""
+        await self._publish(self._topic("refusals", intent_id), Mark(intent_id, int(now)).dumps())
 
     async def take_back(self, intent_id: IntentId) -> None:
         """The no came too late."""
         await self._publish(self._topic("refusals", intent_id), "")
 
+    async def mark_told(self, intent_id: IntentId, asked: int) -> None:
+        await self._publish(self._topic("told", intent_id), Mark(intent_id, asked).dumps())
+
     def _topic(self, kind: str, intent_id: IntentId) -> str:
         return f"{self._root}{kind}/{quote(str(intent_id), safe='')}"
 
-    async def sweep(self, older_than: float, keep: Callable[[IntentId], bool]) -> int:
-        """Clear what was written before a time in Unix seconds, but for what `keep` says and each slot's latest, which tells
-        where its counter is. How many were cleared."""
+    async def sweep(self, older_than: float) -> int:
+        """Clear what was written before a time in Unix seconds, but for each slot's latest, which tells where its counter is.
+        How many messages were cleared."""
+        kinds: dict[str, dict[IntentId, Record] | dict[IntentId, Mark]] = {"intents": self._known.records, **self._known.marks}
         old = [
             (kind, found.id)
-            for kind, heard in (("intents", self._known.records), ("refusals", self._known.refusals))
+            for kind, heard in kinds.items()
             for found in heard.values()
-            if _written(found) < older_than and found.id.counter < self.latest(found.id.serial, found.id.slot) and not keep(found.id)
+            if _written(found) < older_than and found.id.counter < self.latest(found.id.serial, found.id.slot)
         ]
         for kind, intent_id in old:
-            await (self.clear(intent_id) if kind == "intents" else self.take_back(intent_id))
+            await self._publish(self._topic(kind, intent_id), "")
         return len(old)
 
 
-def _written(found: Record | Refusal) -> int:
-    return found.time if isinstance(found, Refusal) else found.created
+def _written(found: Record | Mark) -> int:
+    return found.time if isinstance(found, Mark) else found.created

@@ -32,7 +32,7 @@ class Record:
     attempted: int | None = None  # Unix seconds
     question: Question | None = None
     agreed: int | None = None  # when the person said yes to the question
-    told: bool = False  # the message with the question has gone out
+    failed: str | None = None  # the shop's code, when it refused for good
 
     def open_question(self, now: float, question_s: int) -> Question | None:
         """The question that a person can answer now."""
@@ -47,28 +47,29 @@ class Record:
 
     def snapshot(self, now: float, question_s: int, settle_s: int) -> Snapshot | None:
         """How it stands while the shop has no order. None: nothing exists under its id."""
+        if self.failed is not None:
+            return self._as(State.FAILED, self.failed, self.attempted)
         if self.trying(now, settle_s):
-            return self._as(State.UNKNOWN, quantity=None, time=self.attempted)
+            return self._as(State.UNKNOWN, None, self.attempted)
         question = self.question
         if question is None:
             return None
         if question is self.open_question(now, question_s):
-            return self._as(State.PENDING, code=question.code, time=question.asked)
+            return self._as(State.PENDING, question.code, question.asked)
         if self.agreed is not None:  # the order that was agreed to did not come to be: it is tried again when somebody asks
-            return self._as(State.UNKNOWN, time=self.agreed)
-        return self._as(State.FAILED, code=question.code, time=question.asked + question_s)
+            return self._as(State.UNKNOWN, None, self.agreed)
+        return self._as(State.FAILED, question.code, question.asked + question_s)
 
-    def _as(self, state: State, code: str | None = None, quantity: int | None = 0, time: int | None = None) -> Snapshot:
-        offered = self.question.offered if self.question else None
-        return Snapshot(
-            self.id, state, code=code, quantity=offered if quantity == 0 else quantity, created=self.created, time=time
-        )
+    def _as(self, state: State, code: str | None, time: int | None) -> Snapshot:
+        offered = self.question.offered if self.question and state is State.PENDING else None
+        return Snapshot(self.id, state, code=code, quantity=offered, created=self.created, time=time)
 
     def ask(self, code: str, offered: int, now: int) -> "Record":
-        """The same intent waiting for a person's answer, whatever was asked before."""
-        return replace(
-            self, attempt=None, attempted=None, question=Question(code, offered, now), agreed=None, told=False
-        )
+        """The same intent waiting for a person's answer. A question that is asked again is the one that it was."""
+        before = self.question
+        same = before is not None and (before.code, before.offered) == (code, offered)
+        question = before if before is not None and same else Question(code, offered, now)
+        return replace(self, attempt=None, attempted=None, question=question, agreed=None)
 
     def dumps(self) -> str:
         """As JSON, without what is not known."""
@@ -108,14 +109,15 @@ def _sound(record: Record) -> bool:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """A person's no, kept apart from the record so that nothing that happens to the record loses it."""
+class Mark:
+    """A person's no, or that a person was told of the question asked at `time`. Each is kept apart from the record, so that
+    nothing that happens to the record loses it."""
 
     id: IntentId
     time: int  # Unix seconds
 
-    def snapshot(self, record: Record | None) -> Snapshot:
-        """How the intent stands while the shop has no order."""
+    def refusal(self, record: Record | None) -> Snapshot:
+        """How the intent stands after a no while the shop has no order."""
         created = record.created if record else self.time
         return Snapshot(self.id, State.CANCELLED, created=created, time=self.time)
 
@@ -123,13 +125,13 @@ class Refusal:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def loads_refusal(payload: bytes) -> Refusal:
+def loads_mark(payload: bytes) -> Mark:
     """Raises ValueError."""
     try:
         given = json.loads(payload)
-        refusal = Refusal(_id(given["id"]), given["time"])
+        mark = Mark(_id(given["id"]), given["time"])
     except (TypeError, LookupError, RecursionError) as error:
-        raise ValueError(f"not a refusal: {type(error).__name__}") from None
-    if type(refusal.time) is not int:
-        raise ValueError("not a refusal: its time is no whole number")
-    return refusal
+        raise ValueError(f"not a mark: {type(error).__name__}") from None
+    if type(mark.time) is not int:
+        raise ValueError("not a mark: its time is no whole number")
+    return mark

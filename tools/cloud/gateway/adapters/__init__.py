@@ -66,7 +66,8 @@ class Adapter(Protocol):
         Raises Refused, OutcomeUnknown."""
 
     async def cancel(self, intent_id: IntentId, item: Item, customer: Customer) -> Snapshot:
-        """Cancel the whole order; nothing is done when it is cancelled. Raises Refused when it is too late, OutcomeUnknown."""
+        """Cancel the whole order; nothing is done when it is cancelled, or was asked to be and the shop has not decided.
+        Raises Refused when it is too late, OutcomeUnknown."""
 
     async def put_return(self, intent_id: IntentId, given: Return, item: Item, customer: Customer) -> Snapshot:
         """Add a return, or update the one of that id. Raises Refused, OutcomeUnknown."""
