@@ -78,11 +78,6 @@ class Fault:
             return base64.b64decode(self.raw_base64)
         return None if self.raw is None else self.raw.encode()
 
-    def matches(self, endpoint: str | None, slot: str | None, serial: str | None) -> bool:
-        """Whether such a call is one of those that it is meant for."""
-        wanted = (self.endpoint, self.slot, self.serial)
-        return all(want in (None, have) for want, have in zip(wanted, (endpoint, slot, serial), strict=True))
-
 
 def is_number(low: float, high: float, kinds: type | tuple[type, ...] = int) -> Callable[[object], bool]:
     """A check that a value is a number of one of these kinds, between the two."""
@@ -177,8 +172,6 @@ class _Queued(Protocol):
     hits: int
     probability: float
 
-    def matches(self, what: str | None, slot: str | None, serial: str | None, /) -> bool: ...
-
 
 Queued = TypeVar("Queued", bound=_Queued)
 
@@ -204,10 +197,13 @@ class FaultQueue(Generic[Queued]):
         self._faults.append(fault)
         return fault
 
-    def take(self, what: str | None, slot: str | None, serial: str | None) -> Queued | None:
-        """The fault that hits a call of that endpoint, or a notification of that type, counted; None if all goes well."""
+    def take(self, **traits: str | None) -> Queued | None:
+        """The fault that hits a call, or a notification, with these traits, counted; None if all goes well.
+
+        A fault is meant for it if each of its fields of those names is None or the same.
+        """
         for fault in self._faults:
-            if not fault.matches(what, slot, serial):
+            if any(getattr(fault, name) not in (None, value) for name, value in traits.items()):
                 continue
             if fault.skip:
                 fault.skip -= 1

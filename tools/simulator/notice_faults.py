@@ -43,11 +43,6 @@ class NoticeFault:
     number: int = 0
     hits: int = 0
 
-    def matches(self, type_: str | None, slot: str | None, serial: str | None) -> bool:
-        """Whether such a notification is one of those that it is meant for."""
-        wanted = (self.type, self.slot, self.serial)
-        return all(want in (None, have) for want, have in zip(wanted, (type_, slot, serial), strict=True))
-
 
 _REPEATS = (is_number(0, 1000), "a whole number from 0 to 1000")
 _SECONDS = (is_number(0, 31_536_000), "a whole number of virtual seconds from 0 to 31536000")

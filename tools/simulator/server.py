@@ -173,7 +173,7 @@ class Simulator(World):
         self.url = f"{'https' if context else 'http'}://localhost:{service}"
         self.control_url = f"http://localhost:{control_port}"
         self.sns.open(self.url, authority)
-        self._delivering = asyncio.create_task(Courier(self.sns, self.book, self.clock, self.settings).run())
+        self._delivering = asyncio.create_task(Courier(self.sns, self.book.next_due, self.clock).run())
         return self
 
     async def _listen(self, runner: web.BaseRunner, host: str, port: int, context: ssl.SSLContext | None) -> int:

@@ -153,7 +153,7 @@ class World:
     def receive(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> tuple[Call, Delivery]:
         """Record a complete request, act on it unless a fault forbids, and say what to send."""
         call = self._record(request, connection, index, bytes_in)
-        fault = self.faults.take(call.endpoint, call.slot, call.serial)
+        fault = self.faults.take(endpoint=call.endpoint, slot=call.slot, serial=call.serial)
         call.fault = fault.kind if fault else None
         call.acted = fault is None or fault.act
         true = self._act(request) if call.acted else Response(outcome="not_acted")
