@@ -54,15 +54,15 @@ class Courier:
 
     async def _attempt(self, session: aiohttp.ClientSession, receiver: Receiver, delivery: TopicDelivery) -> None:
         time, real_time = self._clock.now(), self._clock.real()
-        status, error = 0, None
+        status, error, retry_after_s = 0, None, None
         try:
-            status = await self._post(session, receiver, delivery)
+            status, retry_after_s = await self._post(session, receiver, delivery)
         except (aiohttp.ClientError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         ms = round((self._clock.real() - real_time) * 1000)
-        self._outbound.finish(delivery, Attempt(time, real_time, status, error, ms))
+        self._outbound.finish(delivery, Attempt(time, real_time, status, error, ms, retry_after_s))
 
-    async def _post(self, session: aiohttp.ClientSession, receiver: Receiver, delivery: TopicDelivery) -> int:
+    async def _post(self, session: aiohttp.ClientSession, receiver: Receiver, delivery: TopicDelivery) -> tuple[int, int | None]:
         async with session.post(
             receiver.endpoint,
             data=delivery.body.encode(),
@@ -72,4 +72,5 @@ class Courier:
             timeout=aiohttp.ClientTimeout(total=self._outbound.timeout_s),
         ) as response:
             await response.content.read(_READ_BYTES)
-            return response.status
+            after = response.headers.get("Retry-After", "")
+            return response.status, int(after) if after.isdecimal() else None

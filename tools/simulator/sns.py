@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tools.simulator.clock import Clock
 from tools.simulator.identifiers import Identifiers
 from tools.simulator.journal import Event
-from tools.simulator.notice_faults import NoticeFault, parse
+from tools.simulator.notice_faults import NoticeFault, parser
 from tools.simulator.notifications import TYPES, VERSIONS, Notifications
 from tools.simulator.orders import OrderBook
 from tools.simulator.outbound import Message, Outbound
@@ -44,7 +44,7 @@ class SNS(Outbound[Notice, Subscription]):
     def __init__(
         self, clock: Clock, settings: Settings, identifiers: Identifiers, registry: Registry, book: OrderBook, seed: int
     ) -> None:
-        super().__init__(clock, parse, seed)
+        super().__init__(clock, parser(TYPES.values()), seed)
         self.url = ""
         self._settings = settings
         self._identifiers = identifiers

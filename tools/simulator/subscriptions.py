@@ -35,6 +35,7 @@ class Attempt:
     status: int
     error: str | None
     ms: int
+    retry_after_s: int | None = None
 
     @property
     def good(self) -> bool:
