@@ -80,6 +80,7 @@ def test_the_first_try_and_the_control_samples_work(tmp_path: Path, monkeypatch:
         assert sim.settings.status_generation == "older"
         assert [entry.endpoint for entry in sim.sns.subscriptions] == ["https://localhost:8443/sns"]
         assert [fault.kind for fault in sim.sns.faults.pending()] == ["duplicate"]
-        assert [(entry.endpoint, entry.headers["x-api-key"]) for entry in sim.bus.targets] == [("https://localhost:8443/events", "a-key")]
+        (target,) = sim.bus.targets
+        assert (target.endpoint, target.headers) == ("https://localhost:8443/events", {"x-api-key": "a-key"})
         assert [fault.kind for fault in sim.bus.faults.pending()] == ["double"]
         assert '"error"' not in done.stdout
