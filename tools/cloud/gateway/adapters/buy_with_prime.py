@@ -221,16 +221,19 @@ class BuyWithPrime:
         except ReturnError as error:
             raise Refused("RETURN", str(error)) from None
         if change is not None:
-            await self._update(intent_id, change)
-            found = await self._existing(intent_id)
+            found = await self._changed(intent_id, change)
+        for cancelling in returns.doubled(found, returns.by_alias(given.id)):
+            found = await self._changed(intent_id, cancelling)
         return snapshot(intent_id, found)
 
-    async def _update(self, intent_id: IntentId, change: UpdateOrderInput) -> None:
+    async def _changed(self, intent_id: IntentId, change: UpdateOrderInput) -> Order:
+        """The whole order after a change, also after one that someone else has made meanwhile."""
         try:
             await self._store.update_order(orders.by_intent(str(intent_id)), change)
         except BuyWithPrimeError as error:
             if error.handling is not Handling.DONE_BEFORE:
                 raise _told(error, changing=True) from None
+        return await self._existing(intent_id)
 
     async def _read(self, identifier: OrderIdentifierInput) -> Order | None:
         try:
