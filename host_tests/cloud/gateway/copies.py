@@ -34,6 +34,7 @@ CUSTOMER = Customer(
 )
 DEVICE = Device("SN0001", CUSTOMER)
 PLENTY = Amount(1_000, 100_000, Decimal(10**9))
+NO_CAPS = Caps(PLENTY, PLENTY)
 
 
 @dataclass
@@ -79,12 +80,13 @@ class Copy:
     """One process of the gateway."""
 
     def __init__(self, broker: Broker, clock: Clock, current: adapters.Adapter, former: Sequence[adapters.Adapter] = (),
-                 caps: Caps = Caps(PLENTY, PLENTY), hold_s: int = HOLD_S, device: Device = DEVICE) -> None:  # fmt: skip
+                 caps: Caps = NO_CAPS, hold_s: int = HOLD_S, device: Device = DEVICE) -> None:  # fmt: skip
         self.broker = broker
         self.device = device
         self.memory = Memory(broker, PREFIX, 5)
         broker.connect(self.memory)
         self.told: list[tuple[str, Kind]] = []
+        self.adapters: list[Adapter] = []
         self.held: dict[IntentId, float] = {}
         self.rules = Rules(caps, hold_s, QUESTION_S, SETTLE_S)
         self.use(clock, current, *former)

@@ -187,7 +187,11 @@ def shop_in_use(adapter: Adapter) -> Any:
         yield
 
 
-def run(story: Story, folder: Path, broker: Mosquitto, copies: int = 1, change: Callable[[Settings], Settings] = lambda given: given) -> None:
+def same(given: Settings) -> Settings:
+    return given
+
+
+def run(story: Story, folder: Path, broker: Mosquitto, copies: int = 1, change: Callable[[Settings], Settings] = same) -> None:
     async def within() -> None:
         async with house(folder, broker, copies, change) as made:
             await story(made)

@@ -154,7 +154,8 @@ def test_an_unknown_outcome_settles_when_nothing_can_come_any_more() -> None:
 
 
 def unsubscribed_device() -> Device:
-    return Device("SN0001", replace(CUSTOMER, devices={"SN0001": {"Coffee": replace(COFFEE, subscribed=False), "Water-Filter": FILTER}}))
+    slots = {"Coffee": replace(COFFEE, subscribed=False), "Water-Filter": FILTER}
+    return Device("SN0001", replace(CUSTOMER, devices={"SN0001": slots}))
 
 
 def test_a_shop_that_did_nothing_leaves_nothing() -> None:

@@ -1,9 +1,10 @@
-"""What all copies of the gateway know together: one retained MQTT message for each intent that has no order yet.
+"""What all copies of the gateway know together: retained MQTT messages about the intents that have no order yet.
 
-    <prefix>-gateway/intents/<intent>     its Record; the intent's id percent-encoded, for a slot may be called `a/b`
-    <prefix>-gateway/refusals/<intent>    a person's no
-    <prefix>-gateway/told/<intent>        that a message with the question has gone out
-    <prefix>-gateway/marks/<copy>         not retained: how a copy learns that it has heard everything
+    <prefix>-gateway/intents/<intent>             a Record; the intent's id percent-encoded, for a slot may be called `a/b`
+    <prefix>-gateway/attempts/<intent>/<token>    an Attempt; each is cleared by who made it, or when the order is seen
+    <prefix>-gateway/refusals/<intent>            a person's no
+    <prefix>-gateway/told/<intent>                that a message with the question has gone out
+    <prefix>-gateway/marks/<copy>                 not retained: how a copy learns that it has heard everything
 
 Every copy listens to all of it. What one copy has had acknowledged, another knows once a mark of its own has come back to it,
 because a broker sends the messages of one filter in the order in which it took them.
@@ -12,14 +13,13 @@ because a broker sends the messages of one filter in the order in which it took 
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from tools.cloud.gateway import records
 from tools.cloud.gateway.adapters import Unavailable
 from tools.cloud.gateway.model import IntentId
-from tools.cloud.gateway.records import Mark, Record
+from tools.cloud.gateway.records import Attempt, Mark, Record
 from tools.cloud.outcomes import NotRelayed
 
 LOG = logging.getLogger("gateway")
@@ -39,32 +39,45 @@ def listens_to(prefix: str) -> str:
 
 
 class _Known:
-    """What was heard since one connection began."""
+    """What was heard since one connection began, by its topic."""
 
     def __init__(self) -> None:
-        self.records: dict[IntentId, Record] = {}
-        self.marks: dict[str, dict[IntentId, Mark]] = {"refusals": {}, "told": {}}
+        self.by_topic: dict[str, Kept] = {}
+        self.attempts: dict[IntentId, dict[str, Attempt]] = {}
         self.latest: dict[tuple[str, str], int] = {}
 
-    def hear(self, kind: str, name: str, payload: bytes, names: dict[str, IntentId]) -> None:
-        """Raises ValueError for what is neither a record nor a mark."""
-        if kind != "intents" and kind not in self.marks:
+    def hear(self, topic: str, payload: bytes) -> None:
+        """Raises ValueError for what does not belong under its topic."""
+        if not payload:
+            gone = self.by_topic.pop(topic, None)
+            if isinstance(gone, Attempt):
+                self.attempts[gone.id].pop(gone.token, None)
+            return
+        kind = topic.partition("/")[0]
+        if kind not in _KINDS:
             raise ValueError("an unknown kind")
-        if payload:
-            self._put(kind, name, records.loads(payload) if kind == "intents" else records.loads_mark(payload), names)
-        elif name in names:
-            (self.records if kind == "intents" else self.marks[kind]).pop(names[name], None)
-
-    def _put(self, kind: str, name: str, found: Record | Mark, names: dict[str, IntentId]) -> None:
-        if quote(str(found.id), safe="") != name:
-            raise ValueError("it is another intent's")
-        names[name] = found.id
-        if isinstance(found, Record):
-            self.records[found.id] = found
+        found = records.loads(_KINDS[kind], payload)
+        if _topic(kind, found) != topic:
+            raise ValueError("it belongs elsewhere")
+        self.by_topic[topic] = found
+        if isinstance(found, Attempt):  # of which nothing may have come, so that its counter says nothing
+            self.attempts.setdefault(found.id, {})[found.token] = found
         else:
-            self.marks[kind][found.id] = found
-        slot = (found.id.serial, found.id.slot)
-        self.latest[slot] = max(self.latest.get(slot, 0), found.id.counter)
+            slot = (found.id.serial, found.id.slot)
+            self.latest[slot] = max(self.latest.get(slot, 0), found.id.counter)
+
+
+Kept = Record | Attempt | Mark
+_KINDS: dict[str, type[Any]] = {"intents": Record, "attempts": Attempt, "refusals": Mark, "told": Mark}
+
+
+def _named(kind: str, intent_id: IntentId) -> str:
+    return f"{kind}/{quote(str(intent_id), safe='')}"
+
+
+def _topic(kind: str, kept: Kept) -> str:
+    """Below the root."""
+    return _named(kind, kept.id) + (f"/{kept.token}" if isinstance(kept, Attempt) else "")
 
 
 class Memory:
@@ -80,7 +93,6 @@ class Memory:
         self._awaited: tuple[str, asyncio.Future[None]] | None = None
         self._round: asyncio.Task[None] | None = None
         self._one_round = asyncio.Lock()
-        self._names: dict[str, IntentId] = {}
         self._known = _Known()
         # After each connection all is sent again, and what was cleared meanwhile is not: so it is gathered anew.
         self._gathering: _Known | None = self._known
@@ -94,17 +106,16 @@ class Memory:
 
     def hear(self, topic: str, payload: bytes) -> None:
         """A message came under the filter. Never raises for what is in it."""
-        kind, _, name = topic.removeprefix(self._root).partition("/")
-        if kind == "marks":
+        if topic.startswith(f"{self._root}marks/"):
             if topic == self._mark_topic:
                 self._returned(payload.decode(errors="replace"))
             return
-        for known in {id(known): known for known in (self._known, self._gathering) if known}.values():
-            try:
-                known.hear(kind, name, payload, self._names)
-            except ValueError as error:
-                self.malformed += 1
-                LOG.error("a message in %s cannot be used: %s", topic, error)
+        try:
+            for known in {id(known): known for known in (self._known, self._gathering) if known}.values():
+                known.hear(topic.removeprefix(self._root), payload)
+        except ValueError as error:
+            self.malformed += 1
+            LOG.error("a message in %s cannot be used: %s", topic, error)
 
     def _returned(self, mark: str) -> None:
         if self._awaited and self._awaited[0] == mark and not self._awaited[1].done():
@@ -142,62 +153,67 @@ class Memory:
     # Reading what was heard
 
     def record(self, intent_id: IntentId) -> Record | None:
-        return self._known.records.get(intent_id)
+        found = self._known.by_topic.get(_named("intents", intent_id))
+        return found if isinstance(found, Record) else None
+
+    def attempts(self, intent_id: IntentId) -> list[Attempt]:
+        return list(self._known.attempts.get(intent_id, {}).values())
 
     def refusal(self, intent_id: IntentId) -> Mark | None:
-        return self._known.marks["refusals"].get(intent_id)
+        found = self._known.by_topic.get(_named("refusals", intent_id))
+        return found if isinstance(found, Mark) else None
 
     def told(self, record: Record) -> bool:
         """Whether the person was told of the question that is open now."""
-        mark = self._known.marks["told"].get(record.id)
-        return mark is not None and record.question is not None and mark.time == record.question.asked
+        mark = self._known.by_topic.get(_named("told", record.id))
+        return isinstance(mark, Mark) and record.question is not None and mark.time == record.question.asked
 
     def latest(self, serial: str, slot: str) -> int:
-        """The highest counter of a slot that there ever was a message for, as far as this copy has heard; 0: none."""
+        """The highest counter of a slot that exists because of a message, as far as this copy has heard; 0: none."""
         return self._known.latest.get((serial, slot), 0)
 
     def __len__(self) -> int:
-        return len(self._known.records) + sum(map(len, self._known.marks.values()))
-
-    def all_records(self) -> Iterator[Record]:
-        yield from list(self._known.records.values())
+        return len(self._known.by_topic)
 
     # Writing: each returns when the broker has acknowledged it, and is known here after the next `sync`. Raises Unavailable
 
     async def put(self, record: Record) -> None:
-        await self._publish(self._topic("intents", record.id), record.dumps())
+        await self._keep("intents", record)
 
     async def clear(self, intent_id: IntentId) -> None:
-        await self._publish(self._topic("intents", intent_id), "")
+        await self._publish(self._root + _named("intents", intent_id), "")
+
+    async def begin(self, attempt: Attempt) -> None:
+        await self._keep("attempts", attempt)
+
+    async def end(self, attempt: Attempt) -> None:
+        await self._publish(self._root + _topic("attempts", attempt), "")
 
     async def refuse(self, intent_id: IntentId, now: float) -> None:
         """A person said no."""
-        await self._publish(self._topic("refusals", intent_id), Mark(intent_id, int(now)).dumps())
+        await self._keep("refusals", Mark(intent_id, int(now)))
 
     async def take_back(self, intent_id: IntentId) -> None:
         """The no came too late."""
-        await self._publish(self._topic("refusals", intent_id), "")
+        await self._publish(self._root + _named("refusals", intent_id), "")
 
     async def mark_told(self, intent_id: IntentId, asked: int) -> None:
-        await self._publish(self._topic("told", intent_id), Mark(intent_id, asked).dumps())
+        await self._keep("told", Mark(intent_id, asked))
 
-    def _topic(self, kind: str, intent_id: IntentId) -> str:
-        return f"{self._root}{kind}/{quote(str(intent_id), safe='')}"
+    async def _keep(self, kind: str, kept: Kept) -> None:
+        await self._publish(self._root + _topic(kind, kept), records.dumps(kept))
 
     async def sweep(self, older_than: float) -> int:
         """Clear what was written before a time in Unix seconds, but for each slot's latest, which tells where its counter is.
         How many messages were cleared."""
-        kinds: dict[str, dict[IntentId, Record] | dict[IntentId, Mark]] = {"intents": self._known.records, **self._known.marks}
-        old = [
-            (kind, found.id)
-            for kind, heard in kinds.items()
-            for found in heard.values()
-            if _written(found) < older_than and found.id.counter < self.latest(found.id.serial, found.id.slot)
-        ]
-        for kind, intent_id in old:
-            await self._publish(self._topic(kind, intent_id), "")
+        old = [topic for topic, kept in self._known.by_topic.items() if _written(kept) < older_than and not self._is_latest(kept)]
+        for topic in old:
+            await self._publish(self._root + topic, "")
         return len(old)
 
+    def _is_latest(self, kept: Kept) -> bool:
+        return not isinstance(kept, Attempt) and kept.id.counter >= self.latest(kept.id.serial, kept.id.slot)
 
-def _written(found: Record | Mark) -> int:
-    return found.time if isinstance(found, Mark) else found.created
+
+def _written(kept: Kept) -> int:
+    return kept.created if isinstance(kept, Record) else kept.time

@@ -74,7 +74,8 @@ class People:
         """So that nobody sends it again. If it cannot be marked, it is, and the Idempotency-Key tells that it is the same."""
         try:
             if link.kind is Kind.HOLD:
-                await self._memory.clear(link.intent_id)
+                for attempt in self._memory.attempts(link.intent_id):
+                    await self._memory.end(attempt)
             else:
                 await self._memory.mark_told(link.intent_id, link.asked)
         except AdapterError:

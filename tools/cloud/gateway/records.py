@@ -1,12 +1,23 @@
-"""What the gateway keeps of an intent that has no order in the shop yet, and how such an intent stands. No I/O, no clock."""
+"""What the gateway keeps of an intent that has no order in a shop yet, and how such an intent stands. No I/O, no clock.
+
+Times are whole Unix seconds.
+"""
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, TypeVar
 
-from tools.cloud.gateway.model import COUNTER_LIMIT, QUANTITY_LIMIT, IntentId, Snapshot, State
+from pydantic import Field, TypeAdapter, ValidationError
 
-# Codes of questions that are not a shop's word.
-ASKED = "asked"  # `notify`: the person is asked to order it
+from tools.cloud.gateway.model import COUNTER_LIMIT, QUANTITY_LIMIT, Intent, IntentId, Snapshot, State
+
+T = TypeVar("T", "Record", "Attempt", "Mark")
+
+# The code of a question that is not a shop's word: `notify` asks the person to order.
+ASKED = "asked"
+
+_Packs = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT)]
+_Moment = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -14,25 +25,29 @@ class Question:
     """What a person is asked: whether to take `offered` packs; 0: sold out, and yes means to try again."""
 
     code: str
-    offered: int
-    asked: int  # Unix seconds
+    offered: Annotated[int, Field(ge=0, le=QUANTITY_LIMIT)]
+    asked: _Moment
 
 
 @dataclass(frozen=True)
 class Record:
-    """An intent on its way to an order. `attempt` names the call that may be ordering just now, or may have died over it."""
+    """An intent that waits for a person, or that a shop refused for good."""
 
     id: IntentId
-    adapter: str
-    quantity: int
-    least: int
+    quantity: _Packs
+    least: _Packs
     reason: str
-    created: int  # Unix seconds
-    attempt: str | None = None
-    attempted: int | None = None  # Unix seconds
+    created: _Moment
     question: Question | None = None
-    agreed: int | None = None  # when the person said yes to the question
-    failed: str | None = None  # the shop's code, when it refused for good
+    agreed: _Moment | None = None  # when the person said yes to the question
+    failed: str | None = None  # the shop's code
+
+    @property
+    def intent(self) -> Intent:
+        """What is to be ordered: what the person agreed to, or what the device wanted."""
+        agreed = self.question.offered if self.question and self.agreed is not None else 0
+        quantity = agreed or self.quantity
+        return Intent(self.id, quantity, min(self.least, quantity), self.reason)
 
     def open_question(self, now: float, question_s: int) -> Question | None:
         """The question that a person can answer now."""
@@ -41,71 +56,50 @@ class Record:
             return None
         return question
 
-    def trying(self, now: float, settle_s: int) -> bool:
-        """An order may come to be any moment: nobody else may order this intent from another shop."""
-        return self.attempted is not None and now < self.attempted + settle_s
-
-    def snapshot(self, now: float, question_s: int, settle_s: int) -> Snapshot | None:
-        """How it stands while the shop has no order. None: nothing exists under its id."""
-        if self.failed is not None:
-            return self._as(State.FAILED, self.failed, self.attempted)
-        if self.trying(now, settle_s):
-            return self._as(State.UNKNOWN, None, self.attempted)
+    def snapshot(self, now: float, question_s: int) -> Snapshot:
+        """How it stands while the shop has no order."""
         question = self.question
-        if question is None:
-            return None
+        if self.failed is not None or question is None:
+            return self._as(State.FAILED, self.failed, self.created)
         if question is self.open_question(now, question_s):
-            return self._as(State.PENDING, question.code, question.asked)
+            return replace(self._as(State.PENDING, question.code, question.asked), quantity=question.offered)
         if self.agreed is not None:  # the order that was agreed to did not come to be: it is tried again when somebody asks
             return self._as(State.UNKNOWN, None, self.agreed)
         return self._as(State.FAILED, question.code, question.asked + question_s)
 
-    def _as(self, state: State, code: str | None, time: int | None) -> Snapshot:
-        offered = self.question.offered if self.question and state is State.PENDING else None
-        return Snapshot(self.id, state, code=code, quantity=offered, created=self.created, time=time)
+    def _as(self, state: State, code: str | None, time: int) -> Snapshot:
+        return Snapshot(self.id, state, code=code, created=self.created, time=time)
 
     def ask(self, code: str, offered: int, now: int) -> "Record":
         """The same intent waiting for a person's answer. A question that is asked again is the one that it was."""
         before = self.question
         same = before is not None and (before.code, before.offered) == (code, offered)
-        question = before if before is not None and same else Question(code, offered, now)
-        return replace(self, attempt=None, attempted=None, question=question, agreed=None)
-
-    def dumps(self) -> str:
-        """As JSON, without what is not known."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}, separators=(",", ":"))
+        return replace(self, question=before if same else Question(code, offered, now), agreed=None)
 
 
-def loads(payload: bytes) -> Record:
-    """A record from its JSON. Raises ValueError for anything else."""
-    try:
-        given = json.loads(payload)
-        question = given.pop("question", None)
-        record = Record(**{**given, "id": _id(given["id"]), "question": Question(**question) if question else None})
-    except (TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a record: {type(error).__name__}") from None
-    if not _sound(record):
-        raise ValueError("not a record: a value of another type")
-    return record
+@dataclass(frozen=True)
+class Attempt:
+    """Somebody is about to ask a shop to order, or did and does not know, or died over it: for a while an order may come to be."""
 
+    id: IntentId
+    token: Annotated[str, Field(pattern="^[0-9a-f]{1,32}$")]
+    adapter: str
+    quantity: _Packs
+    least: _Packs
+    reason: str
+    time: _Moment
 
-def _id(given: dict[str, object]) -> IntentId:
-    serial, slot, counter = given["serial"], given["slot"], given["counter"]
-    if not isinstance(serial, str) or not isinstance(slot, str) or type(counter) is not int or not 0 < counter <= COUNTER_LIMIT:
-        raise ValueError("not an intent's id")
-    return IntentId(serial, slot, counter)
+    def live(self, now: float, settle_s: int) -> bool:
+        """Whether an order may still come of it."""
+        return now < self.time + settle_s
 
+    @property
+    def intent(self) -> Intent:
+        return Intent(self.id, self.quantity, self.least, self.reason)
 
-def _sound(record: Record) -> bool:
-    question = record.question
-    wholes = [record.created] + [v for v in (record.attempted, record.agreed, question and question.asked) if v is not None]
-    return (
-        isinstance(record.adapter, str)
-        and all(type(value) is int and value >= 0 for value in wholes)
-        and type(record.quantity) is int
-        and 0 < record.quantity <= QUANTITY_LIMIT
-        and (question is None or (type(question.offered) is int and 0 <= question.offered <= QUANTITY_LIMIT))
-    )
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.id, State.UNKNOWN, created=self.time, time=self.time)
 
 
 @dataclass(frozen=True)
@@ -114,24 +108,27 @@ class Mark:
     nothing that happens to the record loses it."""
 
     id: IntentId
-    time: int  # Unix seconds
+    time: _Moment
 
     def refusal(self, record: Record | None) -> Snapshot:
         """How the intent stands after a no while the shop has no order."""
-        created = record.created if record else self.time
-        return Snapshot(self.id, State.CANCELLED, created=created, time=self.time)
-
-    def dumps(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return Snapshot(self.id, State.CANCELLED, created=record.created if record else self.time, time=self.time)
 
 
-def loads_mark(payload: bytes) -> Mark:
-    """Raises ValueError."""
+def dumps(kept: Record | Attempt | Mark) -> str:
+    """As JSON, without what is not known."""
+    return json.dumps({key: value for key, value in asdict(kept).items() if value is not None}, separators=(",", ":"))
+
+
+def loads(kind: type[T], payload: bytes) -> T:
+    """A Record, an Attempt or a Mark from its JSON. Raises ValueError for anything else, without quoting it."""
     try:
-        given = json.loads(payload)
-        mark = Mark(_id(given["id"]), given["time"])
-    except (TypeError, LookupError, RecursionError) as error:
-        raise ValueError(f"not a mark: {type(error).__name__}") from None
-    if type(mark.time) is not int:
-        raise ValueError("not a mark: its time is no whole number")
-    return mark
+        found = _CHECKS[kind].validate_json(payload, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"not a {kind.__name__}: {error.error_count()} faults") from None
+    if not isinstance(found, kind) or not 0 < found.id.counter <= COUNTER_LIMIT:
+        raise ValueError("not an intent's id")
+    return found
+
+
+_CHECKS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Record, Attempt, Mark)}

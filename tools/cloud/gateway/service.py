@@ -1,8 +1,8 @@
 """What the gateway does with an intent. It keeps nothing of its own: how an intent stands it asks the shops and the memory.
 
 Three rules make copies, repetitions and deaths harmless:
-- Before a shop is asked to order, the memory says that an attempt is made and at which shop. Whoever repeats the intent sends it
-  to the same shop, under the same id.
+- Before a shop is asked to order, the memory has an attempt with the shop's name. Whoever repeats the intent sends it to the same
+  shop, under the same id; who finds that somebody else is about to send it to another shop leaves it.
 - What the memory knows is read after `sync`, and before the shop is asked whether there is an order: so "nothing there" was true
   at one moment.
 - A person's no is kept apart, and whoever sees an order with a no beside it cancels it.
@@ -23,13 +23,15 @@ from tools.cloud.gateway.history import Slot
 from tools.cloud.gateway.links import Kind, Link
 from tools.cloud.gateway.memory import Memory
 from tools.cloud.gateway.model import GAP_LIMIT, Customer, Intent, IntentId, Item, Return, Snapshot, State
-from tools.cloud.gateway.records import ASKED, Record
+from tools.cloud.gateway.records import ASKED, Attempt, Record
 from tools.cloud.gateway.shops import Shop, Shops
 
 LOG = logging.getLogger("gateway")
 
 # When to ask again after an outcome that is not known.
 ASK_AGAIN_S = 30
+# How soon two copies that were about to send an intent to two shops may try again, each leaving it to the other.
+RIVAL_S = 2
 # Ended intents whose snapshots are kept for the caps, so that they need not be asked for each time; some 500 bytes each.
 ENDED_LIMIT = 20_000
 
@@ -181,7 +183,14 @@ class Service:
         record, refusal = self._memory.record(intent_id), self._memory.refusal(intent_id)
         if refusal:
             return refusal.refusal(record)
-        return record.snapshot(self._now(), self._rules.question_s, self._rules.settle_s) if record else None
+        if attempts := self._live(intent_id):
+            return attempts[0].snapshot
+        return record.snapshot(self._now(), self._rules.question_s) if record else None
+
+    def _live(self, intent_id: IntentId) -> list[Attempt]:
+        """The attempts of which an order may still come, the oldest first."""
+        live = [found for found in self._memory.attempts(intent_id) if found.live(self._now(), self._rules.settle_s)]
+        return sorted(live, key=lambda found: found.time)
 
     async def _advance(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
         """Do with an order what is due: honour a no, end the hold. What cannot be done now is left for the next who asks."""
@@ -223,8 +232,13 @@ class Service:
         record = self._memory.record(case.id)
         if record and record.question and record.question.code == ASKED:
             self._asked(case, Kind.NOTIFY, order)
-        elif record and not (order.state is State.PLACED and self._rules.hold_s and self.tell(case, Kind.HOLD, order)):
+        elif record:
             await self._memory.clear(case.id)
+        attempts = self._memory.attempts(case.id)
+        if attempts and order.state is State.PLACED and self._rules.hold_s and self.tell(case, Kind.HOLD, order):
+            return
+        for attempt in attempts:
+            await self._memory.end(attempt)
 
     def _asked(self, case: Case, kind: Kind, found: Snapshot) -> Snapshot:
         """A question that the person may not have heard of is told, as often as it is seen to be so."""
@@ -248,57 +262,79 @@ class Service:
         if found:
             return await self._resume(case, found.snapshot)
         await self._judge(device, case, intent)
-        record = Record(case.id, self._shops.current.name, intent.quantity, intent.least, intent.reason, int(self._now()))
-        return await self._order(case, record, intent.quantity)
+        return await self._order(case, self._shops.current.name, intent)
 
     async def _resume(self, case: Case, found: Snapshot) -> Snapshot:
-        """Repeat an order whose outcome is not known, at the shop that it was sent to."""
+        """Repeat an order whose outcome is not known, at the shop that it was sent to, or one that a person agreed to."""
         record = self._memory.record(case.id)
-        if record is None:
-            return self._told(found)
-        agreed = record.question.offered if record.agreed and record.question else 0
-        return await self._order(case, record, agreed or record.quantity)
+        if attempts := self._live(case.id):
+            return await self._order(case, attempts[0].adapter, attempts[0].intent)
+        if record and record.agreed is not None:
+            return await self._order(case, self._shops.current.name, record.intent)
+        return self._told(found)
 
-    async def _order(self, case: Case, record: Record, quantity: int) -> Snapshot:
-        """`quantity`: what the person agreed to, or what the device asked for."""
-        shop = self._shops.named(record.adapter)
-        record = replace(record, attempt=secrets.token_hex(8), attempted=int(self._now()))
-        await self._memory.put(record)
-        intent = Intent(case.id, quantity, min(record.least, quantity), record.reason)
+    async def _order(self, case: Case, adapter: str, intent: Intent) -> Snapshot:
+        shop = self._shops.named(adapter)
+        token = secrets.token_hex(8)
+        attempt = Attempt(case.id, token, adapter, intent.quantity, intent.least, intent.reason, int(self._now()))
+        await self._memory.begin(attempt)
+        try:
+            overtaken = await self._overtaken(case, attempt)
+            return self._told(overtaken or await self._order_at(case, shop, attempt, intent))
+        except OutcomeUnknown:
+            raise  # an order may come to be, so the attempt stays
+        except AdapterError:
+            await self._withdraw(attempt)
+            raise
+
+    async def _overtaken(self, case: Case, attempt: Attempt) -> Snapshot | None:
+        """How the intent stands if that has been decided elsewhere before this attempt was known to all. Raises Unavailable when
+        it is being decided."""
+        await self._memory.sync()
+        if refusal := self._memory.refusal(case.id):
+            await self._withdraw(attempt)
+            return refusal.refusal(self._memory.record(case.id))
+        if any(other.adapter != attempt.adapter for other in self._live(case.id)):
+            raise Unavailable(RIVAL_S, "another copy of the gateway is sending it to another shop")
+        # Another shop's attempt may have become its order, and been cleared, since we asked.
+        found = await self._shops.find(case.id, case.item, case.customer) if self._shops.several else None
+        if not attempt.live(self._now(), self._rules.settle_s // 2):  # this copy stood still, and others may have given it up
+            raise Unavailable(None, "it took too long")
+        return await self._advance(case, *found) if found else None
+
+    async def _order_at(self, case: Case, shop: Shop, attempt: Attempt, intent: Intent) -> Snapshot:
         try:
             order = await shop.order(intent, case.item, case.customer)
         except ShortOfStock as short:
-            return await self._short(case, record, quantity, short)
+            fewer = intent.least if short.available is None else short.available
+            if intent.least <= fewer < intent.quantity:  # so many the slot's policy takes without asking
+                return await self._order_at(case, shop, attempt, replace(intent, quantity=fewer))
+            return await self._ask_person(case, attempt, short)
         except Refused as refused:
-            await self._memory.put(replace(record, attempt=None, failed=refused.code))
-            return self._told(replace(Snapshot(case.id, State.FAILED, refused.code), created=record.created, time=record.attempted))
-        except Unavailable:
-            await self._give_up(record)
-            raise
+            failed = replace(self._record(case, attempt), failed=refused.code)
+            await self._memory.put(failed)
+            await self._withdraw(attempt)
+            return Snapshot(case.id, State.FAILED, refused.code, created=failed.created, time=failed.created)
         await self._memory.sync()
-        return self._told(await self._advance(case, shop, order))
+        return await self._advance(case, shop, order)
 
-    async def _short(self, case: Case, record: Record, quantity: int, short: ShortOfStock) -> Snapshot:
-        """Take fewer if the slot's policy takes so many without asking, or ask the person."""
-        fewer = record.least if short.available is None else short.available
-        if record.least <= fewer < quantity:
-            return await self._order(case, record, fewer)
-        offered = 1 if short.available is None else min(short.available, quantity)
-        await self._memory.put(record.ask(short.code, offered, int(self._now())))
+    async def _ask_person(self, case: Case, attempt: Attempt, short: ShortOfStock) -> Snapshot:
+        offered = 1 if short.available is None else min(short.available, attempt.quantity)
+        record = self._record(case, attempt).ask(short.code, offered, int(self._now()))
+        await self._memory.put(record)
+        await self._withdraw(attempt)
         await self._memory.sync()
-        return self._told(self._asked(case, Kind.STOCK, self._remembered(case.id) or Snapshot(case.id, State.UNKNOWN)))
+        return self._asked(case, Kind.STOCK, self._remembered(case.id) or record.snapshot(self._now(), self._rules.question_s))
 
-    async def _give_up(self, record: Record) -> None:
-        """Surely nothing was ordered: no attempt is under way, unless somebody else made one meanwhile."""
+    def _record(self, case: Case, attempt: Attempt) -> Record:
+        """What is remembered of an intent, or the beginning of it."""
+        fresh = Record(case.id, attempt.quantity, attempt.least, attempt.reason, attempt.time)
+        return self._memory.record(case.id) or fresh
+
+    async def _withdraw(self, attempt: Attempt) -> None:
+        """Surely nothing was ordered by it. If that cannot be remembered, it is when the time for it has passed."""
         try:
-            await self._memory.sync()
-            now = self._memory.record(record.id)
-            if now is None or now.attempt != record.attempt:
-                return
-            if record.question:
-                await self._memory.put(replace(record, attempt=None, attempted=None))
-            else:
-                await self._memory.clear(record.id)
+            await self._memory.end(attempt)
         except Unavailable:
             LOG.warning("an attempt that did nothing could not be taken off the memory; it settles by itself")
 
@@ -359,8 +395,11 @@ class Service:
         """The slot's latest counter; what is known from before is only where the search begins, for what exists stays."""
         key = (device.serial, name)
         known = max(self._latest.get(key, 0), self._memory.latest(*key))
-        self._latest[key] = await slot.latest(known)
-        return self._latest[key]
+        latest = await slot.latest(known)
+        found = await slot.look(latest) if latest else None
+        if found and found.state is not State.UNKNOWN:  # of an attempt nothing may have come
+            self._latest[key] = latest
+        return latest
 
     # A person's answer
 
@@ -383,7 +422,11 @@ class Service:
         question = record.open_question(self._now(), self._rules.question_s) if record else None
         if record is None or question is None or self._memory.refusal(case.id):
             raise errors.not_possible("the question is not open any more")
-        return await self._order(case, replace(record, agreed=int(self._now())), question.offered or record.quantity)
+        agreed = replace(record, agreed=int(self._now()))
+        await self._memory.put(agreed)
+        if question.code == ASKED:  # who says so has ordered
+            return (await self._existing(case)).snapshot
+        return await self._order(case, self._shops.current.name, agreed.intent)
 
     async def _cancel(self, case: Case) -> Snapshot:
         found = await self._stand(case)

@@ -86,6 +86,10 @@ class Shops:
         self.current = current
         self._by_name = {shop.name: shop for shop in (*former, current)}
 
+    @property
+    def several(self) -> bool:
+        return len(self._by_name) > 1
+
     def named(self, name: str) -> Shop:
         """Raises Unavailable when no adapter of this name is in use any more."""
         if name not in self._by_name:

@@ -40,10 +40,10 @@ class Notify:
     async def order(self, intent: Intent, item: Item, customer: Customer) -> Snapshot:
         await self._around.memory.sync()
         now = int(self._around.now())
-        fresh = Record(intent.id, self.name, intent.quantity, intent.least, intent.reason, now)
+        fresh = Record(intent.id, intent.quantity, intent.least, intent.reason, now)
         record = self._around.memory.record(intent.id) or fresh
-        asked = record.question is not None and record.question.code == ASKED
-        record = replace(record, attempt=None, attempted=None) if asked else record.ask(ASKED, intent.quantity, now)
+        if record.question is None or record.question.code != ASKED:
+            record = record.ask(ASKED, intent.quantity, now)
         await self._around.memory.put(record)
         return self._snapshot(record, self._around.memory.refusal(intent.id))
 
@@ -76,8 +76,7 @@ class Notify:
     def _snapshot(self, record: Record, refusal: Mark | None) -> Snapshot:
         question = record.question
         if refusal or question is None or record.agreed is None:
-            found = refusal.refusal(record) if refusal else record.snapshot(self._around.now(), self._around.question_s, 0)
-            return found or Snapshot(record.id, State.UNKNOWN)
+            return refusal.refusal(record) if refusal else record.snapshot(self._around.now(), self._around.question_s)
         due = record.agreed + self._delivery_s
         delivered = self._around.now() >= due
         return Snapshot(
