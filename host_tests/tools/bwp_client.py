@@ -51,15 +51,17 @@ DOCUMENTS = {
     "createOrder": f"mutation m($input: CreateOrderInput!) {{ createOrder(input: $input) {{ order {{ {ORDER} }} }} }}",
     "updateOrder": "mutation m($id: OrderIdentifierInput!, $input: UpdateOrderInput!) "
     f"{{ updateOrder(orderIdentifier: $id, input: $input) {{ order {{ {ORDER} }} }} }}",
-    "cancelOrder": "mutation m($id: OrderIdentifierInput!, $input: CancelOrderInput) { cancelOrder(orderIdentifier: $id, input: $input) "
-    "{ cancellation { id state reason requestedBy additionalComments aliases { aliasId } canceledFor { orderLineItems { amount { value } } } } } }",
+    "cancelOrder": "mutation m($id: OrderIdentifierInput!, $input: CancelOrderInput) "
+    "{ cancelOrder(orderIdentifier: $id, input: $input) { cancellation { id state reason requestedBy additionalComments "
+    "aliases { aliasId } canceledFor { orderLineItems { amount { value } } } } } }",
     "order": f"query q($id: OrderIdentifierInput!) {{ order(orderIdentifier: $id) {{ {ORDER} }} }}",
     "deliveryPreview": "query q($input: DeliveryPreviewInput!) { deliveryPreview(input: $input) { id deliveryGroups { id "
     "products { productIdentifier { __typename value } amount { value } } deliveryOffers { id date { earliest latest } expiresAt "
     "policy { messaging { badge } } price { totalPrice { amount currencyCode } } terms { isPrimeEligible deliverySpeed } } } } }",
     "shopperBwPEligibility": "query q($token: IdentityTokenInput!) "
     "{ shopperBwPEligibility(identityToken: $token) { shopperId bwpEligibilityStatus } }",
-    "createEventSubscription": "mutation m($input: CreateEventSubscriptionInput!) { createEventSubscription(input: $input) { subscriptionId } }",
+    "createEventSubscription": "mutation m($input: CreateEventSubscriptionInput!) "
+    "{ createEventSubscription(input: $input) { subscriptionId } }",
     "deleteEventSubscription": "mutation m($id: ID!) { deleteEventSubscription(subscriptionId: $id) { subscriptionId } }",
 }
 

@@ -59,11 +59,11 @@ def as_json(error: GraphQLError, form: str, names: str) -> dict[str, Any]:
     entry: dict[str, Any] = dict(error.formatted)
     entry.pop("extensions", None)
     cause = error.original_error
-    if cause is None:
-        # The document itself is wrong: graphql-core says how.
+    if error.path is None and not isinstance(cause, StoreError):
+        # The document or its variables are wrong: graphql-core says how.
         cause = invalid(error.message)
     if not isinstance(cause, StoreError):
-        raise cause
+        raise error
     type_ = cause.family + {"exception": "Exception", "error": "Error"}[names]
     if form == "bare":
         return entry

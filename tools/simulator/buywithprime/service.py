@@ -136,7 +136,7 @@ class StoreService:
     def _execute(self, request: Request, credential: Credential) -> Response:
         try:
             body = json.loads(request.body)
-            text, variables = body["query"], body.get("variables") or {}
+            text, variables = body["query"], {} if body.get("variables") is None else body["variables"]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return _message(400, 'the body must be a JSON object with "query"')
         if not isinstance(text, str) or not isinstance(variables, dict):
