@@ -97,7 +97,7 @@ def by_id(return_id: str) -> ReturnIdentifierInput:
 
 def added(order: Order, aliases: Iterable[Alias], state: ReturnState, units: Mapping[str, int]) -> UpdateOrderInput:
     """Add a return to an order as it was just read. `state`: CREATED or COMPLETED; `units`: how many of which line, by the line's id.
-    The first alias makes it repeatable, so there is one. Raises ReturnError."""
+    By the first alias it is known again when the answer is lost, so there is one. Raises ReturnError."""
     listed = _aliases(order, aliases, None)
     if not listed:
         raise ReturnError("aliases: none: allowed: 1 or 2, by the first of which the return is known again")
@@ -125,8 +125,21 @@ def changed(
 
 
 def find(order: Order, which: ReturnIdentifierInput) -> Return | None:
-    """A return of the order."""
-    return next((each for each in order.returns if each.id == which.id or which.alias in each.aliases), None)
+    """A return of the order; of several that have the alias the first that was added and stands."""
+    found = [each for each in order.returns if each.id == which.id or which.alias in each.aliases]
+    return min(found, key=_age, default=None)
+
+
+def doubled(order: Order, which: ReturnIdentifierInput) -> list[UpdateOrderInput]:
+    """What cancels all returns of this alias but the one that `find` gives, and takes the alias from them. Two who add a return at
+    the same time come to have two of it, for the API may take both; whoever looks cancels the same ones."""
+    kept = find(order, which)
+    others = [each for each in order.returns if which.alias in each.aliases and each is not kept]
+    return [changed(order, by_id(each.id), ReturnState.CANCELLED, []) for each in others if each.state is ReturnState.CREATED]
+
+
+def _age(given: Return) -> tuple[bool, float, str]:
+    return given.state is ReturnState.CANCELLED, given.created_at.timestamp() if given.created_at else 0.0, given.id
 
 
 def _update(details: ReturnDetailsInput) -> UpdateOrderInput:
