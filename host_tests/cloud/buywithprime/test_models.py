@@ -68,7 +68,7 @@ NAMES = {
 INPUTS = [
     value
     for value in vars(models).values()
-    if isinstance(value, type) and issubclass(value, models.Input) and value is not models.Input and value is not models.ContactSecret
+    if isinstance(value, type) and issubclass(value, models.Input) and value is not models.Input and value is not models.SecretInput
 ]
 
 
