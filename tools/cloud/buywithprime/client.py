@@ -21,10 +21,10 @@ from tools.cloud.buywithprime.models import (
     CreateOrderInput,
     DeliveryPreview,
     DeliveryPreviewInput,
+    Model,
     Order,
     OrderIdentifierInput,
     UpdateOrderInput,
-    Model,
 )
 from tools.cloud.buywithprime.operations import Answer, Operation, Request, Settings
 from tools.cloud.buywithprime.token import TokenSource
@@ -113,7 +113,11 @@ class Client:
 
         There is none yet while that try is under way, and none at all when another alias of the new order is another order's.
         """
-        found = await self.order(identifier)
+        try:
+            found = await self.order(identifier)
+        except BuyWithPrimeError as unread:
+            unread.sent = True
+            raise
         if found is None:
             raise error
         log.info("createOrder: an earlier try made it: adopted")
@@ -144,14 +148,14 @@ class Client:
 
         What ends it: 1. a result; 2. an error that no other try can mend; 3. one that may have been carried out and must not be
         asked twice; 4. the last try; 5. no patience for another wait. An error of a later try that surely did nothing still says
-        `sent` when an earlier try may have been carried out.
+        `sent` when an earlier try may have been carried out; a query changes nothing, so its errors never do.
         """
         began, sent, failures = self._clock(), False, 0
         while True:
             try:
                 return await self._try(operation)
             except BuyWithPrimeError as error:
-                sent = error.sent = error.sent or sent
+                sent = error.sent = operation.changes and (error.sent or sent)
                 failures += 1
                 wait_s = self._wait_s(failures, error.retry_after_s)
                 late = self._clock() + wait_s - began > self._settings.patience_s

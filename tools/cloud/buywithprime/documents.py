@@ -20,7 +20,8 @@ _TRACKER = """packageTracker {
 
 _PRODUCT = f"product {{ productId {{ value }} title price {_MONEY} }}"
 _DELIVERY = "deliveryOffer { details { deliveryPreviewId id deliveryProvider deliveryTerms { isPrimeEligible } } }"
-_LINE_ITEMS = f"lineItems {{ id {_AMOUNT} {_ALIASES} {_PRODUCT} {_DELIVERY} }}"
+_CANCELLATIONS = "cancellations { details { state reason requestedBy createdAt } }"
+_LINE_ITEMS = f"lineItems {{ id {_AMOUNT} {_ALIASES} {_PRODUCT} {_DELIVERY} {_CANCELLATIONS} }}"
 _PACKAGES = f"""packageInformation {{
   summary {{ state }}
   details {{ id state reason packageInformationDetailsFor {{ {_ITEMS} }} {_TRACKER} }}

@@ -150,7 +150,7 @@ def _number(value: Any) -> int | None:
 class BuyWithPrimeError(Exception):
     """A call that has no result.
 
-    `handling` says what to do. `sent` is True where the request may have been carried out, and False where it surely was not: an
+    `handling` says what to do. `sent` is True where a change may have been carried out, and False where it surely was not: an
     order may be given up, or sent elsewhere, in the second case only. `retry_after_s`: how long the other side asked to wait.
     """
 

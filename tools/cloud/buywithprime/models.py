@@ -883,6 +883,22 @@ class AgreedDelivery(Model):
         return {**inner, "provider": "AMAZON" if older else provider, "is_prime": prime}
 
 
+class Cancellation(Model):
+    """A cancellation that was asked for; what came of it is read from the order. Its id is told in the answer to it only."""
+
+    id: str | None = None
+    state: CancellationState
+    reason: str | None = None
+    requested_by: str | None = None
+    created_at: Instant = None
+    updated_at: Instant = None
+
+
+def _details(given: Any) -> Any:
+    """The list in {details: [..]}."""
+    return _without_null(given.get("details")) if isinstance(given, dict) else _without_null(given)
+
+
 class LineItem(Model):
     """A line of an order."""
 
@@ -891,6 +907,7 @@ class LineItem(Model):
     aliases: Listed[Alias] = _list_of_either("aliases", "lineItemAliases")
     product: Product | None = _either("product", "purchasedItem")
     delivery: AgreedDelivery | None = _either("deliveryOffer")
+    cancellations: Annotated[tuple[Cancellation, ...], BeforeValidator(_details)] = ()
 
 
 class Grading(Model):
@@ -978,22 +995,6 @@ class Refund(Model):
         return {"total": total, "items": what, "caused_by": _at(what, "causedBy", "id"), **given}
 
 
-class Cancellation(Model):
-    """A cancellation that was asked for; what came of it is read from the order."""
-
-    id: str
-    state: CancellationState
-    reason: str | None = None
-    requested_by: str | None = None
-    created_at: Instant = None
-    updated_at: Instant = None
-
-
-def _details(given: Any) -> Any:
-    """The list in {details: [..]}."""
-    return _without_null(given.get("details")) if isinstance(given, dict) else _without_null(given)
-
-
 class Order(Model):
     """An order as the store has it. What was not asked for is empty."""
 
@@ -1020,6 +1021,11 @@ class Order(Model):
     @classmethod
     def _none_yet(cls, given: Any) -> Any:
         return {} if given is None else given
+
+    @property
+    def cancellations(self) -> tuple[Cancellation, ...]:
+        """Those of its lines; what several lines have alike is there once."""
+        return tuple(dict.fromkeys(each for line in self.line_items for each in line.cancellations))
 
     def has(self, alias: Alias) -> bool:
         """Whether this order goes by that alias."""

@@ -127,11 +127,12 @@ def create_order(new: CreateOrderInput) -> Operation:
 
 
 def update_order(identifier: OrderIdentifierInput, change: UpdateOrderInput) -> Operation:
-    """A change to an order. A line or a return that is added without an alias would be added a second time by a second try."""
-    returns = [each.aliases for each in (change.returns.details if change.returns else ()) if each.return_identifier is None]
+    """A change to an order. A line that is added without an alias would be added a second time by a second try, and so may be any
+    return that is added: that the API refuses a return's alias that is taken is nowhere said."""
+    new_return = any(each.return_identifier is None for each in (change.returns.details if change.returns else ()))
     lines = [line.aliases for line in change.line_items or () if line.id is None]
     variables = {"orderIdentifier": identifier.variables(), "input": change.variables()}
-    return Operation("updateOrder", documents.UPDATE_ORDER, variables, repeatable=all(returns + lines))
+    return Operation("updateOrder", documents.UPDATE_ORDER, variables, repeatable=all(lines) and not new_return)
 
 
 def cancel_order(identifier: OrderIdentifierInput, why: CancelOrderInput) -> Operation:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
+from tools.cloud.buywithprime.errors import TokenError, TransportError
 from tools.cloud.buywithprime.operations import Answer, Request, Settings, Token, token, token_request
 
 Post = Callable[[str, Request], Awaitable[Answer]]
@@ -20,10 +22,11 @@ class TokenSource:
         self._clock = clock
         self._token: Token | None = None
         self._until = 0.0
-        self._flight: asyncio.Task[str] | None = None
+        self._asked = 0.0
+        self._flight: asyncio.Future[Answer] | None = None
 
     async def get(self) -> str:
-        """A token that is good for some seconds more. Raises TokenError and TransportError."""
+        """A token that is good for some seconds more. Raises TokenError."""
         if self._token is not None and self._clock() < self._until:
             return self._token.value
         return await self._renew()
@@ -36,22 +39,25 @@ class TokenSource:
 
     async def _renew(self) -> str:
         if self._flight is None:
-            self._flight = asyncio.create_task(self._fetch())
+            self._asked = self._clock()
+            self._flight = asyncio.ensure_future(self._post("token", token_request(self._settings)))
             self._flight.add_done_callback(self._landed)
-        # One who stops waiting does not take the token away from the others.
-        return await asyncio.shield(self._flight)
+        try:
+            # One who stops waiting does not take the token away from the others. Each reads the answer for itself, because
+            # an error is marked with what the call that it ends had done before.
+            return token(await asyncio.shield(self._flight)).value
+        except TransportError as error:
+            raise TokenError("token", str(error), error.handling) from None
 
-    async def _fetch(self) -> str:
-        asked = self._clock()
-        self._token = token(await self._post("token", token_request(self._settings)))
-        self._until = asked + self._token.use_s
-        return self._token.value
-
-    def _landed(self, flight: asyncio.Task[str]) -> None:
+    def _landed(self, flight: asyncio.Future[Answer]) -> None:
+        """Keep what came; it is called before anybody who waits goes on."""
         self._flight = None
-        # Looked at here, so that a failure for which nobody waits any more is no error of the event loop's.
-        if not flight.cancelled():
-            flight.exception()
+        # A failure is looked at here too, so that one for which nobody waits any more is no error of the event loop's.
+        if flight.cancelled() or flight.exception() is not None:
+            return
+        with contextlib.suppress(TokenError):
+            self._token = token(flight.result())
+            self._until = self._asked + self._token.use_s
 
     async def close(self) -> None:
         """Stop asking."""
