@@ -11,7 +11,7 @@ from types import TracebackType
 from aiohttp import web
 from cryptography import x509
 
-from tools.cloud import https, sns
+from tools.cloud import events, https, sns
 from tools.cloud.broker import Broker
 from tools.cloud.certificates import Certificates
 from tools.cloud.clock import scaled
@@ -49,17 +49,26 @@ def server_context(settings: HTTPSettings) -> ssl.SSLContext | None:
 class Relay:
     """`async with Relay(settings) as relay:` runs it until the block ends; then what is in hand is finished.
 
-    `url` is what SNS subscribes, None without the way in by HTTPS; `admin_url` has /live, /health and /metrics.
+    `url` is what SNS subscribes, None without the way in by HTTPS; `events_url` is what an API destination of EventBridge posts
+    to, None without its section; `admin_url` has /live, /health and /metrics.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] | None = None) -> None:
-        """`now` is the clock of the messages in Unix seconds, in place of the one of the settings."""
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] | None = None,
+        translations: events.Translations = events.NO_TRANSLATIONS,
+    ) -> None:
+        """`now` is the clock of the messages in Unix seconds, in place of the one of the settings; `translations` are beside the one
+        that `eventbridge.gateway` opens."""
         self.settings = settings
         self.metrics = Metrics()
         self.url: str | None = None
+        self.events_url: str | None = None
+        self._translations = dict(translations)
         self.admin_url = ""
         trusted = settings.sns
-        now = now or scaled(settings.clock.scale_from, settings.clock.time_scale)
+        self._now = now or scaled(settings.clock.scale_from, settings.clock.time_scale)
         self.broker = Broker(settings.mqtt, broker_context(settings.mqtt), self.metrics.connection, self.metrics.acknowledged)
         self._fetcher = Fetcher(ssl.create_default_context(cafile=trusted.ca))
         self._seen = Seen(trusted.remember, self._longest_age_s() + trusted.max_ahead_s)
@@ -69,10 +78,11 @@ class Relay:
             self.broker.publish,
             self._fetcher.get,
             self._seen,
-            now,
+            self._now,
             settings.mqtt.prefix,
             self.metrics.outcome,
             trusted.max_in_hand,
+            self._translations,
         )
         self.metrics.in_hand.set_function(lambda: self.handler.in_hand)
         self.metrics.in_flight.set_function(lambda: self.broker.in_flight)
@@ -88,6 +98,7 @@ class Relay:
             stack.callback(self._fetcher.close)
             await self._start_admin(stack)
             await stack.enter_async_context(self.broker)
+            await self._open_translation(stack)
             # Left first, and each way in only when what came in by it is settled: it may have to go out to the broker.
             await self._start_ways_in(stack)
             self._stack = stack.pop_all()
@@ -101,12 +112,24 @@ class Relay:
         app = https.admin_application(self.metrics.text, lambda: self.broker.connected)
         self.admin_url = f"http://{named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
 
+    async def _open_translation(self, stack: contextlib.AsyncExitStack) -> None:
+        given = self.settings.eventbridge
+        if given and given.gateway:
+            from tools.cloud.gateway import events as gateway_events  # needs packages that other relays do without
+            from tools.cloud.gateway.memory import Memory
+
+            memory = Memory(self.broker, self.settings.mqtt.prefix, self.settings.mqtt.publish_limit_s)
+            opened = gateway_events.opened(Path(given.gateway), self._now, memory)
+            self._translations[events.BUY_WITH_PRIME] = await stack.enter_async_context(opened)
+
     async def _start_ways_in(self, stack: contextlib.AsyncExitStack) -> None:
         if given := self.settings.http:
             context = server_context(given)
-            app = https.application(self.handler, given, self.settings.sns.max_age_s)
+            app = https.application(self.handler, given, self.settings.sns.max_age_s, self.settings.eventbridge)
             port = await self._listen(stack, app, given.bind, given.port, context)
-            self.url = f"{'https' if context else 'http'}://{named(given.bind)}:{port}{given.path}"
+            origin = f"{'https' if context else 'http'}://{named(given.bind)}:{port}"
+            self.url = origin + given.path
+            self.events_url = origin + self.settings.eventbridge.path if self.settings.eventbridge else None
         if queue := self.settings.sqs:
             from tools.cloud import sqs  # needs a package that a relay without a queue does without
 

@@ -19,6 +19,7 @@ from tools import configuration
 from tools.configuration import Faults, Rule, list_of, matching, or_null, text, whole
 
 PASSWORD_VARIABLE = "RELAY_MQTT_PASSWORD"
+KEY_VARIABLE = "RELAY_EVENTBRIDGE_KEY"
 # SNS gives up retrying after an hour (SNS developer guide, "Amazon SNS message delivery retries").
 _HTTPS_MAX_AGE_S = 3_900
 # SNS tries a queue for 23 days, and a queue keeps a message for 14 (same page; SQS, MessageRetentionPeriod).
@@ -72,6 +73,16 @@ class HTTPSettings:
 
 
 @dataclass(frozen=True)
+class EventBridgeSettings:
+    """A path of the way in by HTTPS, for events of EventBridge, and the gateway's configuration, by which those of Buy with Prime
+    are translated. `key` is a secret and stands elsewhere."""
+
+    path: str = "/events"
+    gateway: str | None = None
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class SQSSettings:
     """The way in through a queue that the SNS topic feeds."""
 
@@ -101,11 +112,12 @@ class ClockSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All of it. Without `http` or `sqs` that way in is closed."""
+    """All of it. Without `http`, `eventbridge` or `sqs` that way in is closed."""
 
     sns: SNSSettings
     mqtt: MQTTSettings
     http: HTTPSettings | None = None
+    eventbridge: EventBridgeSettings | None = None
     sqs: SQSSettings | None = None
     admin: AdminSettings = AdminSettings()
     clock: ClockSettings = ClockSettings()
@@ -118,6 +130,7 @@ ADDRESS = matching(r"[0-9A-Za-z.:-]{1,253}", "an address or host name of this ma
 _TOPIC_ARN = matching(
     r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}[a-z0-9-]{1,30}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", "arn:aws:sns:REGION:ACCOUNT:NAME"
 )
+_PATH = matching(r"(/[A-Za-z0-9._~-]+)+", "a path like /sns")
 _HOST_PORT = matching(r"([a-z0-9.-]{1,253}|\[[0-9a-f:]+\])(:[0-9]{1,5})?", "HOST or HOST:PORT in small letters")
 # MQTT 3.1.1, 4.7: no wildcards and no empty level; "$" begins topics that are the broker's own.
 _PREFIX = matching(r"(?!\$)[^\s+#/]+(/[^\s+#/]+)*", "levels with / between them, without + # and blanks")
@@ -148,12 +161,13 @@ RULES: dict[str, dict[str, Rule]] = {
     "http": {
         "bind": ADDRESS,
         "port": whole(0, 65_535),
-        "path": matching(r"(/[A-Za-z0-9._~-]+)+", "a path like /sns"),
+        "path": _PATH,
         "certificate": FILE,
         "key": FILE,
         "plain": BOOLEAN,
         "max_body_bytes": whole(4_096, 1_048_576),
     },
+    "eventbridge": {"path": _PATH, "gateway": FILE},
     "sqs": {
         "queue_url": URL,
         "region": matching(r"[a-z]{2}[a-z0-9-]{1,30}", "a region like eu-west-1"),
@@ -169,6 +183,7 @@ _CLASSES: dict[str, type[Any]] = {
     "sns": SNSSettings,
     "mqtt": MQTTSettings,
     "http": HTTPSettings,
+    "eventbridge": EventBridgeSettings,
     "sqs": SQSSettings,
     "admin": AdminSettings,
     "clock": ClockSettings,
@@ -176,7 +191,11 @@ _CLASSES: dict[str, type[Any]] = {
 _REQUIRED = {"sns", "mqtt"}
 TABLE = Rule(lambda v: isinstance(v, dict), "a table")
 _TOP: dict[str, Rule] = {**dict.fromkeys(RULES, TABLE), "secrets": FILE}
-_SECRETS: dict[str, Rule] = {"mqtt_password": or_null(text(512))}
+# What an API destination's connection takes for the value of a header has at most 512 characters.
+_KEY = matching(r"[!-~]{16,512}", "16 to 512 characters of printable ASCII without blanks")
+_SECRETS: dict[str, Rule] = {"mqtt_password": or_null(text(512)), "eventbridge_key": or_null(_KEY)}
+# The variable of the environment that wins over each, and the section that it is for.
+_VARIABLES = {"mqtt_password": (PASSWORD_VARIABLE, "mqtt"), "eventbridge_key": (KEY_VARIABLE, "eventbridge")}
 # The files that a section may name, each made a path that does not depend on where the relay is started.
 _FILES = {("sns", "ca"), ("mqtt", "ca"), ("mqtt", "certificate"), ("mqtt", "key"), ("http", "certificate"), ("http", "key")}
 
@@ -190,15 +209,16 @@ class SettingsError(Exception):
 
 
 def read(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in a file, with the password from the environment or the file that `secrets` names. Raises SettingsError."""
+    """The settings in a file, with the secrets from the environment or the file that `secrets` names. Raises SettingsError."""
     faults = Faults(str(path))
     data = parse(path, faults)
     _judge(data, path.parent, faults)
-    password = environment.get(PASSWORD_VARIABLE) or _password(data, path.parent, faults)
-    _judge_password(data, password, faults)
+    secrets = _secrets(data, path.parent, environment, faults)
+    _judge_password(data, secrets.get("mqtt_password"), faults)
+    _judge_key(data, secrets.get("eventbridge_key"), faults)
     if faults.lines:
         raise SettingsError(faults.lines)
-    return _settings(data, path.parent, password)
+    return _settings(data, path.parent, secrets)
 
 
 def parse(path: Path, faults: Faults) -> dict[str, Any]:
@@ -246,6 +266,8 @@ def _judge_ways_in(data: dict[str, Any], faults: Faults) -> None:
     if "http" not in data and "sqs" not in data:
         faults.add("http", configuration.MISSING, "http or sqs, or both: without them nothing comes in")
     http = data.get("http", {})
+    if data.get("eventbridge", {}).get("path", EventBridgeSettings.path) == http.get("path", HTTPSettings.path) and "http" in data:
+        faults.add_value("eventbridge.path", http.get("path", HTTPSettings.path), "another path than that of http")
     allowed = "a file, or plain = true where a load balancer ends TLS; not both"
     for key in ("certificate", "key") if "http" in data else ():
         if http.get("plain", False) and key in http:
@@ -275,20 +297,33 @@ def _judge_password(data: dict[str, Any], password: str | None, faults: Faults) 
             faults.add("mqtt.user", configuration.MISSING, "the user that the password is for")
 
 
-def _password(data: dict[str, Any], folder: Path, faults: Faults) -> str | None:
+def _judge_key(data: dict[str, Any], key: str | None, faults: Faults) -> None:
+    if "eventbridge" in data and "http" in data and (key is None or not _KEY.accepts(key)):
+        shown = "without a key" if key is None else configuration.NOT_SHOWN
+        faults.add("eventbridge", shown, f"eventbridge_key in the file `secrets`, or {KEY_VARIABLE}, {_KEY.allowed}")
+
+
+def _secrets(data: dict[str, Any], folder: Path, environment: Mapping[str, str], faults: Faults) -> dict[str, str]:
+    """Each secret from the environment, else from the file, which is not looked at when nothing is missing."""
+    found = {name: environment[variable] for name, (variable, _) in _VARIABLES.items() if environment.get(variable)}
+    if all(name in found for name, (_, section) in _VARIABLES.items() if section in data):
+        return found
+    return {**_from_file(data, folder, faults), **found}
+
+
+def _from_file(data: dict[str, Any], folder: Path, faults: Faults) -> dict[str, str]:
     name = data.get("secrets")
     if not isinstance(name, str):
-        return None
+        return {}
     inside = Faults(name, secret=True)
     try:
         secrets = parse(folder / name, inside)
     except SettingsError:
         faults.lines.extend(inside.lines)
-        return None
+        return {}
     inside.judge("", secrets, _SECRETS, _SECRETS)
     faults.lines.extend(inside.lines)
-    found = secrets.get("mqtt_password")
-    return found if isinstance(found, str) else None
+    return {name: found for name, found in secrets.items() if isinstance(found, str)}
 
 
 def judge_files(data: dict[str, Any], folder: Path, faults: Faults, files: set[tuple[str, str]]) -> None:
@@ -319,10 +354,12 @@ def _reason(error: OSError | ValueError) -> str:
     return re.sub(r"\s+", " ", str(found))
 
 
-def _settings(data: dict[str, Any], folder: Path, password: str | None) -> Settings:
+def _settings(data: dict[str, Any], folder: Path, secrets: Mapping[str, str]) -> Settings:
     given = {name: dict(data[name]) for name in RULES if name in data}
-    for section, key in _FILES:
+    for section, key in (*_FILES, ("eventbridge", "gateway")):
         if key in given.get(section, {}):
             given[section][key] = str(folder / given[section][key])
-    given["mqtt"]["password"] = password
+    given["mqtt"]["password"] = secrets.get("mqtt_password")
+    if "eventbridge" in given:
+        given["eventbridge"]["key"] = secrets.get("eventbridge_key", "")
     return Settings(**{name: _CLASSES[name](**values) for name, values in given.items()})

@@ -244,7 +244,7 @@ def _secrets(data: dict[str, Any], folder: Path, faults: Faults) -> dict[str, An
         found = {}
     for adapter in known.NAMES:
         if isinstance(found.get(adapter), dict):
-            inside.judge(adapter, found[adapter], known.module(adapter).SECRETS, ())
+            inside.judge(adapter, found[adapter], known.module(adapter).SECRETS, known.module(adapter).OPTIONAL_SECRETS)
     faults.lines.extend(inside.lines)
     return found
 

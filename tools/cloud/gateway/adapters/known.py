@@ -15,7 +15,8 @@ class AdapterModule(Protocol):
     """What such a module has. The configuration's section of its name becomes a `Settings`, after `RULES` were kept."""
 
     RULES: dict[str, Rule]
-    SECRETS: dict[str, Rule]  # all required, of the table of its name in the file of secrets
+    SECRETS: dict[str, Rule]  # of the table of its name in the file of secrets
+    OPTIONAL_SECRETS: frozenset[str]
     FILES: frozenset[str]  # the keys of RULES that name files
     Settings: type[Any]
 

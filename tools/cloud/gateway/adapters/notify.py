@@ -17,6 +17,7 @@ _DAY_S = 86_400
 
 RULES: dict[str, Rule] = {"delivery_days": whole(1, 60)}
 SECRETS: dict[str, Rule] = {}
+OPTIONAL_SECRETS: frozenset[str] = frozenset()
 FILES: frozenset[str] = frozenset()
 
 

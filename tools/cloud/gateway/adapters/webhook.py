@@ -30,6 +30,7 @@ LIMIT_BYTES = 65_536
 RULES: dict[str, Rule] = {"url": URL, "ca": FILE, "limit_s": whole(1, 60)}
 # A text is a shared key for HMAC-SHA256; a PEM private key, Ed25519, signs instead.
 SECRETS: dict[str, Rule] = {"key": text(512)}
+OPTIONAL_SECRETS: frozenset[str] = frozenset()
 FILES: frozenset[str] = frozenset({"ca"})
 
 
