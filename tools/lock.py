@@ -17,6 +17,7 @@ UV = "uv==0.13.8"
 LOCKS = {
     "run": "tools/requirements-run.lock",
     "relay-sqs": "tools/requirements-relay.lock",
+    "gateway": "tools/requirements-gateway.lock",
     "lambda": "tools/requirements-lambda.lock",
     "all": "tools/requirements.lock",
     "stubs": "tools/requirements-stubs.lock",
@@ -28,7 +29,7 @@ def compile_command(uv: Path, group: str) -> list[str]:
     command = [str(uv), "pip", "compile", "--quiet", "--group", group, "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
     command += ["--custom-compile-command", "make lock", "--upgrade"]
-    if group in ("relay-sqs", "lambda", "all"):
+    if group in ("relay-sqs", "gateway", "lambda", "all"):
         command += ["--constraints", LOCKS["run"]]
     return [*command, "--output-file", LOCKS[group]]
 

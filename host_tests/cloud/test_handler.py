@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tests.cloud.sender import KEY, NOW, TOPIC, Sender, drs_message
-from tools.cloud import events, notice, sns
+from tools.cloud import notice, sns
 from tools.cloud.certificates import Unreachable
 from tools.cloud.handler import Handler
 from tools.cloud.outcomes import NotRelayed, Outcome, Verdict
@@ -292,7 +292,7 @@ def event(source: str = "aws.partner/buywithprime/acme", **changed: Any) -> dict
         (event("aws.s3"), Outcome.NOT_FOR_A_DEVICE),
         (event("x.aws.partner/buywithprime/acme"), Outcome.NOT_FOR_A_DEVICE),
         (event(source=5), Outcome.NOT_FOR_A_DEVICE),  # type: ignore[arg-type]
-        (event(id=None), Outcome.MALFORMED),
+        (event(id=None), Outcome.NO_TRANSLATION),
     ],
 )
 def test_event_of_eventbridge(given: dict[str, Any], outcome: Outcome) -> None:
@@ -304,15 +304,49 @@ def test_event_of_eventbridge(given: dict[str, Any], outcome: Outcome) -> None:
     live(story)
 
 
-def test_event_with_a_translation_is_published_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(events.TRANSLATIONS, "test.", lambda given: notice.Notice("SN0001", given["detail-type"]))
+class FakeTranslation:
+    """Notices for as many devices as `detail` says; the shop that it has to ask is away at first."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def key(self, given: Mapping[str, Any]) -> str:
+        if not isinstance(given.get("id"), str):
+            raise NotRelayed(Outcome.MALFORMED, "no id")
+        return str(given["id"])
+
+    async def notices(self, given: Mapping[str, Any]) -> list[notice.Notice]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.asked == 1:
+            raise NotRelayed(Outcome.SHOP, "the shop does not answer")
+        return [notice.Notice(f"SN{number}", given["detail-type"]) for number in range(given["detail"]["devices"])]
+
+
+def test_event_with_a_translation_is_published_once_for_each_device() -> None:
+    fake = FakeTranslation()
 
     async def story(world: World) -> None:
-        outcomes = [(await world.handler.event("eventbridge", event("test.a")))[0] for _ in range(2)]
-        assert outcomes == [Outcome.PUBLISHED, Outcome.DUPLICATE]
-        assert world.broker.published == [("replenish/SN0001/notice", "PACKAGE_DELIVERED")]
+        given = event("test.a", detail={"devices": 2})
+        outcomes = [(await world.handler.event("eventbridge", given))[0] for _ in range(3)]
+        assert outcomes == [Outcome.SHOP, Outcome.PUBLISHED, Outcome.DUPLICATE]
+        assert world.broker.published == [(f"replenish/SN{number}/notice", "PACKAGE_DELIVERED") for number in range(2)]
+        assert (await world.handler.event("eventbridge", event("test.a", id=None)))[0] is Outcome.MALFORMED
 
-    live(story)
+    live(story, translations={"test.": fake})
+    assert fake.asked == 2
+    assert Outcome.SHOP.verdict is Verdict.LATER
+
+
+def test_event_of_nothing_for_a_device_is_done() -> None:
+    fake = FakeTranslation()
+    fake.asked = 1
+
+    async def story(world: World) -> None:
+        assert (await world.handler.event("sqs", event("test.a", detail={"devices": 0})))[0] is Outcome.NOT_FOR_A_DEVICE
+        assert (world.broker.asked, fake.asked) == (0, 2)
+
+    live(story, translations={"test.": fake})
 
 
 def test_event_does_not_come_in_by_https() -> None:

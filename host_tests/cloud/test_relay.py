@@ -18,7 +18,7 @@ import trustme
 
 from host_tests.cloud.broker import FakeBroker
 from host_tests.cloud.sender import NOW, TOPIC, Host, Sender, drs_message, headers
-from tools.cloud import https
+from tools.cloud import events, https
 from tools.cloud.relay import Relay
 from tools.cloud.settings import AdminSettings, HTTPSettings, MQTTSettings, Settings, SNSSettings
 
@@ -72,10 +72,15 @@ def settings(host: Host, broker: FakeBroker, folder: Path, **mqtt: Any) -> Setti
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, change: Callable[[Settings], Settings] = lambda given: given, **mqtt: Any) -> AsyncIterator[World]:
+async def world(
+    folder: Path,
+    change: Callable[[Settings], Settings] = lambda given: given,
+    translations: events.Translations = events.NO_TRANSLATIONS,
+    **mqtt: Any,
+) -> AsyncIterator[World]:
     """A world in which the relay is connected."""
     async with asyncio.timeout(20), Host(folder) as host, FakeBroker() as broker, aiohttp.ClientSession() as http:
-        async with Relay(change(settings(host, broker, folder, **mqtt)), NOW.timestamp) as relay:
+        async with Relay(change(settings(host, broker, folder, **mqtt)), NOW.timestamp, translations) as relay:
             await relay.broker.wait_connected()
             yield World(folder, host, broker, relay, http)
 

@@ -73,8 +73,8 @@ def test_every_fault_has_a_line(tmp_path: Path) -> None:
     port = 0
     """
     assert faults(tmp_path, text) == [
-        "x: unknown key: allowed: admin, clock, http, mqtt, secrets, sns, sqs",
-        "htp: unknown key: allowed: admin, clock, http, mqtt, secrets, sns, sqs; did you mean http?",
+        "x: unknown key: allowed: admin, clock, eventbridge, http, mqtt, secrets, sns, sqs",
+        "htp: unknown key: allowed: admin, clock, eventbridge, http, mqtt, secrets, sns, sqs; did you mean http?",
         'sns.topics: ["drs"]: allowed: a list of 1 to 100 topics, arn:aws:sns:REGION:ACCOUNT:NAME',
         'sns.max_age_s: {"a date": "1979-05-27"}: allowed: a whole number from 60 to 31622400',
         "mqtt.host: missing: allowed: a host name or IPv4 address",
@@ -149,12 +149,43 @@ def test_faults_of_the_secrets_show_none(tmp_path: Path) -> None:
     assert faults(tmp_path, GOOD, RELAY_MQTT_PASSWORD="SECRET") == ["mqtt.user: missing: allowed: the user that the password is for"]
 
 
+WITH_EVENTS = GOOD + "[eventbridge]\n"
+KEY = "0123456789abcdef"
+
+
+def test_key_of_eventbridge(tmp_path: Path) -> None:
+    write(tmp_path, f'eventbridge_key = "{KEY}"', "secrets.toml")
+    path = write(tmp_path, 'secrets = "secrets.toml"\n' + WITH_EVENTS)
+    assert settings.read(path, {}).eventbridge == settings.EventBridgeSettings("/events", KEY)
+    found = settings.read(path, {"RELAY_EVENTBRIDGE_KEY": KEY[::-1]})
+    assert found.eventbridge and found.eventbridge.key == KEY[::-1]
+    assert KEY not in repr(settings.read(path, {}))
+    assert settings.read(write(tmp_path, GOOD), {"RELAY_EVENTBRIDGE_KEY": KEY}).eventbridge is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "fault"),
+    [
+        (WITH_EVENTS, "", "eventbridge: without a key: allowed: eventbridge_key in the file `secrets`, or RELAY_EVENTBRIDGE_KEY, 16 to 512"),
+        (WITH_EVENTS, "SECRET", "eventbridge: (not shown): allowed: eventbridge_key in the file"),
+        (WITH_EVENTS, "SECRET with blanks in it", "eventbridge: (not shown): allowed: eventbridge_key in the file"),
+        (WITH_EVENTS + 'path = "/sns"', KEY, 'eventbridge.path: "/sns": allowed: another path than that of http'),
+        (WITH_EVENTS.replace("[http]", '[http]\npath = "/events"'), KEY, 'eventbridge.path: "/events": allowed: another path'),
+        (WITH_EVENTS.replace("[http]\nplain = true\n", ""), KEY, "http: missing: allowed: http, because eventbridge is a path of it"),
+    ],
+)
+def test_fault_of_eventbridge(text: str, key: str, fault: str, tmp_path: Path) -> None:
+    found = faults(tmp_path, text, RELAY_EVENTBRIDGE_KEY=key)
+    assert [line for line in found if line.startswith(fault)], found
+    assert "SECRET" not in "".join(found)
+
+
 def test_readme_has_every_key() -> None:
     text = (ROOT / "tools" / "cloud" / "README.md").read_text()
     named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", text))
-    keys = {f"{section}.{key}" for section, rules in settings._RULES.items() for key in rules}
+    keys = {f"{section}.{key}" for section, rules in settings.RULES.items() for key in rules}
     assert keys <= named
-    assert {name for name in named if name.split(".")[0] in settings._RULES} == keys
+    assert {name for name in named if name.split(".")[0] in settings.RULES} == keys
 
 
 def command(path: Path, *options: str) -> list[str]:

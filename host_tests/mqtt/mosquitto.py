@@ -10,12 +10,13 @@ Four ways in, on the loopback only:
 | --- | --- | --- |
 | `port` | devices | TLS; user = serial, password; the client id becomes the user's name, so no device can take another's session |
 | `mutual_port` | devices, as with AWS IoT Core | TLS with a client certificate, whose common name is the serial |
-| `service_port` | `relay` and `operator` | TLS, password |
+| `service_port` | `relay`, `gateway` and `operator` | TLS, password |
 | `plain_port` | load tools, where thousands of handshakes would be measured instead | password, no TLS; only if asked for |
 
 A device reads its notice and command topics and writes its own state, result, availability and discovery topics; the relay
-writes notices and no more; the operator, who is the test, may do everything. What the rules forbid to write, mosquitto 2.0
-acknowledges to a 3.1.1 client and then closes the connection; what they forbid to read, it grants and never sends.
+writes notices and no more, the gateway those and its memory; the operator, who is the test, may do everything. What the rules
+forbid to write, mosquitto 2.0 acknowledges to a 3.1.1 client and then closes the connection; what they forbid to read, it grants
+and never sends.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ PREFIX = "replenish"
 DISCOVERY = "homeassistant"
 OPERATOR = "operator"
 RELAY = "relay"
+GATEWAY = "gateway"
 DEADLINE_S = 20.0
 
 
@@ -69,6 +71,7 @@ def password_line(user: str, password: str) -> str:
 def access_rules(prefix: str) -> str:
     """mosquitto's ACL file. `pattern` lines hold for every user, with %u as the user's name."""
     rules = [f"user {OPERATOR}", "topic readwrite #", f"user {RELAY}", "topic write +/+/notice"]
+    rules += [f"user {GATEWAY}", "topic write +/+/notice", f"topic readwrite {prefix}-gateway/#"]
     rules += [f"pattern read {prefix}/%u/{name}" for name in ("notice", "command")]
     rules += [f"pattern write {prefix}/%u/{name}" for name in ("state", "result", "availability")]
     rules += [f"pattern write {DISCOVERY}/+/%u/{name}" for name in ("config", "+/config")]
@@ -102,7 +105,7 @@ class Mosquitto:
         self.prefix = prefix
         self.port, self.service_port, self.mutual_port = free_port(), free_port(), free_port()
         self.plain_port = free_port() if plain else None
-        self.passwords = {OPERATOR: secrets.token_urlsafe(12), RELAY: secrets.token_urlsafe(12), **devices}
+        self.passwords = {**{user: secrets.token_urlsafe(12) for user in (OPERATOR, RELAY, GATEWAY)}, **devices}
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tools.simulator import Authority, Clock
-from tools.simulator.notice_faults import parse
+from tools.simulator.notice_faults import parser
+from tools.simulator.notifications import TYPES
 from tools.simulator.orders import SlotKey
 from tools.simulator.subscriptions import Attempt
 from tools.simulator.world import World
@@ -237,5 +238,5 @@ def test_a_world_without_a_listener_has_no_subscribers() -> None:
 )
 def test_bad_fields_are_refused_by_name(bad: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError) as refused:
-        parse(bad)
+        parser(TYPES.values())(bad)
     assert str(refused.value).startswith(sentence)

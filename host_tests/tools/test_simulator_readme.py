@@ -11,6 +11,7 @@ import pytest
 
 from host_tests.tools.simulator_client import over_tls, request, send
 from tools.simulator import Clock, SimulatorThread, Timings, __main__
+from tools.simulator.buywithprime.fates import Decision, FateKind, StoreTimings
 from tools.simulator.control import OPERATIONS
 from tools.simulator.faults import ENDPOINT_NAMES, KINDS, Fault
 from tools.simulator.notice_faults import KINDS as NOTICE_KINDS
@@ -21,6 +22,7 @@ from tools.simulator.settings import CHECKS
 README = (Path(__file__).resolve().parents[2] / "tools/simulator/README.md").read_text()
 ROWS = set(re.findall(r"^\| (`[^|]*) \|", README, re.MULTILINE))
 NAMED = set(re.findall(r"`(\w+)`", README)) | set(re.findall(r"\w+", README))
+STORE_NAMES = [*vars(StoreTimings()), *FateKind, *Decision]
 INTERNAL = {"kind", "number", "hits", "error"}
 
 
@@ -31,8 +33,8 @@ def test_every_operation_has_its_row() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [list(KINDS), list(NOTICE_KINDS), list(CHECKS), list(vars(Timings())), list(ScenarioKind)],
-    ids=["faults", "notice faults", "settings", "timings", "scenarios"],
+    [list(KINDS), list(NOTICE_KINDS), list(CHECKS), list(vars(Timings())), list(ScenarioKind), STORE_NAMES],
+    ids=["faults", "notice faults", "settings", "timings", "scenarios", "the store's"],
 )
 def test_every_name_has_its_row(names: list[str]) -> None:
     in_rows = {name for row in ROWS for name in re.findall(r"`(\w+)`", row)}
@@ -71,9 +73,14 @@ def test_the_first_try_and_the_control_samples_work(tmp_path: Path, monkeypatch:
         done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         assert '{"detailCode":"STANDARD_ORDER_PLACED","eventInstanceId":"amzn1.dash.v2.o.' in done.stdout
-        assert [(call.endpoint, call.outcome) for call in sim.calls] == [("token", "ok"), ("replenish", "accepted")]
+        calls = [("token", "ok"), ("replenish", "accepted"), ("bwp_token", "ok"), ("bwp_graphql", "ok")]
+        assert [(call.endpoint, call.outcome) for call in sim.calls] == calls
+        assert '{"data":{"deliveryPreview":{"id":' in done.stdout
         assert [fault.kind for fault in sim.faults.pending()] == ["refuse", "drop_after"]
         assert sim.settings.status_generation == "older"
         assert [entry.endpoint for entry in sim.sns.subscriptions] == ["https://localhost:8443/sns"]
         assert [fault.kind for fault in sim.sns.faults.pending()] == ["duplicate"]
+        (target,) = sim.bus.targets
+        assert (target.endpoint, target.headers) == ("https://localhost:8443/events", {"x-api-key": "a-key"})
+        assert [fault.kind for fault in sim.bus.faults.pending()] == ["double"]
         assert '"error"' not in done.stdout

@@ -1,4 +1,4 @@
-"""The way out: one MQTT connection to the broker, kept up, on which notices are published with QoS 1."""
+"""One MQTT connection to the broker, kept up, on which notices are published with QoS 1 and one filter may be listened to."""
 
 import asyncio
 import logging
@@ -36,9 +36,9 @@ class _Session:
         if not self.lost.done():
             self.lost.set_result(None)
 
-    async def publish(self, topic: str, payload: str) -> None:
+    async def publish(self, topic: str, payload: str, retain: bool) -> None:
         """Returns on PUBACK; raises NotRelayed when the connection ends first."""
-        sending = asyncio.ensure_future(self.client.publish(topic, payload, qos=1, timeout=math.inf))
+        sending = asyncio.ensure_future(self.client.publish(topic, payload, qos=1, retain=retain, timeout=math.inf))
         try:
             await asyncio.wait({sending, self.lost}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
@@ -59,12 +59,17 @@ class Broker:
         context: ssl.SSLContext | None,
         on_change: Callable[[bool], None] = lambda connected: None,
         on_acknowledged: Callable[[float], None] = lambda seconds: None,
+        listen: str | None = None,
+        on_message: Callable[[str, bytes], None] = lambda topic, payload: None,
     ) -> None:
-        """`context` is None for a broker without TLS; `on_change` hears of each connection and loss."""
+        """`context` is None for a broker without TLS; `on_change` hears of each connection and loss; `on_message` gets the topic
+        and payload of what is published under the filter `listen`, from the retained messages on, after each connection."""
         self._settings = settings
         self._context = context
         self._on_change = on_change
         self._on_acknowledged = on_acknowledged
+        self._listen = listen
+        self._on_message = on_message
         # Two clients of one name would throw each other out for ever.
         self._client_id = settings.client_id or f"relay-{secrets.token_hex(6)}"
         self._slots = asyncio.Semaphore(settings.in_flight)
@@ -90,7 +95,7 @@ class Broker:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def publish(self, topic: str, payload: str) -> None:
+    async def publish(self, topic: str, payload: str, retain: bool = False) -> None:
         """Returns when the broker has acknowledged. Raises NotRelayed when the connection is lost, when there is none or no free
         place among those in flight for `publish_limit_s`, or no PUBACK for as long again."""
         limit_s = self._settings.publish_limit_s
@@ -100,7 +105,7 @@ class Broker:
         except TimeoutError:
             raise _refused(f"{self._settings.in_flight} notices are in flight since {limit_s} s") from None
         try:
-            await self._publish(await self._connection(), topic, payload)
+            await self._publish(await self._connection(), topic, payload, retain)
         finally:
             self._slots.release()
 
@@ -114,12 +119,12 @@ class Broker:
         except TimeoutError:
             raise _refused(f"no connection to the broker for {limit_s} s") from None
 
-    async def _publish(self, session: _Session, topic: str, payload: str) -> None:
+    async def _publish(self, session: _Session, topic: str, payload: str, retain: bool) -> None:
         started = time.monotonic()
         self.in_flight += 1
         try:
             async with asyncio.timeout(self._settings.publish_limit_s):
-                await session.publish(topic, payload)
+                await session.publish(topic, payload, retain)
         except TimeoutError:
             # Its packet id stays taken on this connection, and a broker that is silent for so long may be dead.
             self._give_up(session)
@@ -152,7 +157,7 @@ class Broker:
             password=given.password,
             identifier=self._client_id,
             tls_context=self._context,
-            clean_session=True,  # there is nothing to hear, and what was not acknowledged comes again from AWS
+            clean_session=True,  # what is heard is retained, and what was not acknowledged comes again from AWS
             keepalive=KEEPALIVE_S,
             max_inflight_messages=given.in_flight,
             timeout=given.publish_limit_s,
@@ -163,6 +168,8 @@ class Broker:
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Until the connection ends, or is given up."""
+        if self._listen is not None:
+            await client.subscribe(self._listen, qos=1)
         self._session = session = _Session(client)
         self._up.set()
         self._on_change(True)
@@ -184,11 +191,15 @@ class Broker:
 
     async def _until_lost(self, session: _Session) -> None:
         """Returns when the connection was given up; raises MqttError when it ended by itself."""
-        # It subscribes to nothing, so nothing comes: only the end does.
-        ended: asyncio.Future[object] = asyncio.ensure_future(anext(session.client.messages))
+        ended = asyncio.ensure_future(self._hear(session.client))
         try:
             await asyncio.wait((ended, session.lost), return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 ended.result()
         finally:
             ended.cancel()
+
+    async def _hear(self, client: aiomqtt.Client) -> None:
+        """Raises MqttError when the connection ends; nothing else ends it."""
+        async for message in client.messages:
+            self._on_message(message.topic.value, bytes(message.payload) if isinstance(message.payload, (bytes, bytearray)) else b"")

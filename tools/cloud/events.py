@@ -1,16 +1,28 @@
-"""Events of EventBridge, which come in by the same door as the messages of SNS. No I/O."""
+"""Events of EventBridge, which come in by the doors of the messages of SNS and by one of their own. No I/O."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from tools.cloud.notice import Notice
 from tools.cloud.outcomes import NotRelayed, Outcome
 
-Translation = Callable[[Mapping[str, Any]], Notice]
+# How the name of an event source of Buy with Prime begins; what the maker called it stands behind.
+BUY_WITH_PRIME = "aws.partner/buywithprime/"
 
-# How the events of a source become notices, by the beginning of the source's name. The event source of Buy with Prime has the
-# maker's own name at its end. None: recognised and counted, there is no translation yet.
-TRANSLATIONS: dict[str, Translation | None] = {"aws.partner/buywithprime/": None}
+
+class Translation(Protocol):
+    """How the events of a source become notices."""
+
+    def key(self, given: Mapping[str, Any]) -> str:
+        """What tells an event from its repetitions. Raises NotRelayed for one that is none."""
+
+    async def notices(self, given: Mapping[str, Any]) -> Sequence[Notice]:
+        """What devices are to hear of it. Raises NotRelayed, with LATER when what has to be asked for it does not answer."""
+
+
+# By the beginning of the source's name. None: recognised and counted, but not translated here.
+Translations = Mapping[str, Translation | None]
+NO_TRANSLATIONS: Translations = {BUY_WITH_PRIME: None}
 
 
 def is_event(given: Mapping[str, Any]) -> bool:
@@ -18,21 +30,13 @@ def is_event(given: Mapping[str, Any]) -> bool:
     return "detail-type" in given and "source" in given
 
 
-def read(given: Mapping[str, Any]) -> Notice:
-    """The notice that an event is for a device. Raises NotRelayed when it is none."""
+def translation(given: Mapping[str, Any], known: Translations) -> Translation:
+    """The translation of an event's source. Raises NotRelayed when there is none."""
     source = given.get("source")
     name = source if isinstance(source, str) else ""
-    for beginning, translation in TRANSLATIONS.items():
+    for beginning, found in known.items():
         if name.startswith(beginning):
-            if translation is None:
-                raise NotRelayed(Outcome.NO_TRANSLATION, "no translation of this source's events yet")
-            return translation(given)
+            if found is None:
+                raise NotRelayed(Outcome.NO_TRANSLATION, "this relay does not translate the source's events")
+            return found
     raise NotRelayed(Outcome.NOT_FOR_A_DEVICE, "an event of a source that has nothing for devices")
-
-
-def identity(given: Mapping[str, Any]) -> str:
-    """What tells an event from its repetitions: the `id` that EventBridge gave it. Raises NotRelayed."""
-    found = given.get("id")
-    if not isinstance(found, str):
-        raise NotRelayed(Outcome.MALFORMED, "the event has no id")
-    return found

@@ -46,6 +46,7 @@ class Handler:
         prefix: str = "replenish",
         count: Callable[[str, Outcome], None] = lambda way, outcome: None,
         limit: int = 2_000,
+        translations: events.Translations = events.NO_TRANSLATIONS,
     ) -> None:
         """`publish(topic, payload)` returns when the broker has it and raises NotRelayed when it is not known to; `confirm(url)`
         raises Unreachable; `now` gives the clock of the messages, Unix seconds; at most `limit` messages are in hand."""
@@ -58,6 +59,7 @@ class Handler:
         self._prefix = prefix
         self._count = count
         self._limit = limit
+        self._translations = translations
         self._in_hand: dict[_Key, asyncio.Task[Outcome]] = {}
         self._waiting = 0
         self._tell_from: dict[tuple[str, Outcome], float] = {}
@@ -79,7 +81,7 @@ class Handler:
         return await (self.event(way, given) if events.is_event(given) else self.signed(way, given, max_age_s))
 
     async def event(self, way: str, given: Mapping[str, Any]) -> tuple[Outcome, str]:
-        """An event of EventBridge, from a queue or bus that only AWS puts something in."""
+        """An event of EventBridge, from a queue or bus that only AWS puts something in, or whose sender has shown a key."""
         return await self._settle(way, lambda: self._event(given))
 
     def refuse(self, way: str, error: NotRelayed) -> tuple[Outcome, str]:
@@ -135,7 +137,8 @@ class Handler:
         return await self._once(_key(envelope), lambda: self._act(envelope))
 
     async def _event(self, given: Mapping[str, Any]) -> Outcome:
-        return await self._once(("event", events.identity(given)), lambda: self._send(events.read(given)))
+        translation = events.translation(given, self._translations)
+        return await self._once(("event", translation.key(given)), lambda: self._translate(translation, given))
 
     async def _once(self, key: _Key, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What `act` comes to; for a repeated message DUPLICATE, or what becomes of the one that is still in hand."""
@@ -155,6 +158,14 @@ class Handler:
             return outcome
         finally:
             del self._in_hand[key]
+
+    async def _translate(self, translation: events.Translation, given: Mapping[str, Any]) -> Outcome:
+        found = await translation.notices(given)
+        if not found:
+            raise NotRelayed(Outcome.NOT_FOR_A_DEVICE, "an event of nothing that a device of ours asked for")
+        for one in found:
+            await self._send(one)
+        return Outcome.PUBLISHED
 
     async def _act(self, envelope: sns.Envelope) -> Outcome:
         if envelope.kind == sns.NOTIFICATION:

@@ -11,7 +11,7 @@ from types import TracebackType
 from aiohttp import web
 from cryptography import x509
 
-from tools.cloud import https, sns
+from tools.cloud import events, https, sns
 from tools.cloud.broker import Broker
 from tools.cloud.certificates import Certificates
 from tools.cloud.clock import scaled
@@ -49,14 +49,21 @@ def server_context(settings: HTTPSettings) -> ssl.SSLContext | None:
 class Relay:
     """`async with Relay(settings) as relay:` runs it until the block ends; then what is in hand is finished.
 
-    `url` is what SNS subscribes, None without the way in by HTTPS; `admin_url` has /live, /health and /metrics.
+    `url` is what SNS subscribes, None without the way in by HTTPS; `events_url` is what an API destination of EventBridge posts
+    to, None without its section; `admin_url` has /live, /health and /metrics.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] | None = None,
+        translations: events.Translations = events.NO_TRANSLATIONS,
+    ) -> None:
         """`now` is the clock of the messages in Unix seconds, in place of the one of the settings."""
         self.settings = settings
         self.metrics = Metrics()
         self.url: str | None = None
+        self.events_url: str | None = None
         self.admin_url = ""
         trusted = settings.sns
         now = now or scaled(settings.clock.scale_from, settings.clock.time_scale)
@@ -73,6 +80,7 @@ class Relay:
             settings.mqtt.prefix,
             self.metrics.outcome,
             trusted.max_in_hand,
+            translations,
         )
         self.metrics.in_hand.set_function(lambda: self.handler.in_hand)
         self.metrics.in_flight.set_function(lambda: self.broker.in_flight)
@@ -99,14 +107,16 @@ class Relay:
     async def _start_admin(self, stack: contextlib.AsyncExitStack) -> None:
         given = self.settings.admin
         app = https.admin_application(self.metrics.text, lambda: self.broker.connected)
-        self.admin_url = f"http://{_named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
+        self.admin_url = f"http://{named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
 
     async def _start_ways_in(self, stack: contextlib.AsyncExitStack) -> None:
         if given := self.settings.http:
             context = server_context(given)
-            app = https.application(self.handler, given, self.settings.sns.max_age_s)
+            app = https.application(self.handler, given, self.settings.sns.max_age_s, self.settings.eventbridge)
             port = await self._listen(stack, app, given.bind, given.port, context)
-            self.url = f"{'https' if context else 'http'}://{_named(given.bind)}:{port}{given.path}"
+            origin = f"{'https' if context else 'http'}://{named(given.bind)}:{port}"
+            self.url = origin + given.path
+            self.events_url = origin + self.settings.eventbridge.path if self.settings.eventbridge else None
         if queue := self.settings.sqs:
             from tools.cloud import sqs  # needs a package that a relay without a queue does without
 
@@ -115,17 +125,24 @@ class Relay:
     async def _listen(
         self, stack: contextlib.AsyncExitStack, app: web.Application, bind: str, port: int, context: ssl.SSLContext | None
     ) -> int:
-        """The port that it came to listen at; when the stack is left, no more is accepted and what came in is answered."""
         # Thrice publish_limit_s: waiting for a place, for a connection and for PUBACK; and the body before it.
         longest_s = 3 * self.settings.mqtt.publish_limit_s + https.READ_LIMIT_S
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, bind, port, ssl_context=context).start()
-        return int(runner.addresses[0][1])
+        return await listening(stack, app, bind, port, context, longest_s)
 
 
-def _named(bind: str) -> str:
+async def listening(
+    stack: contextlib.AsyncExitStack, app: web.Application, bind: str, port: int, context: ssl.SSLContext | None, longest_s: float
+) -> int:
+    """The port that it came to listen at; when the stack is left, no more is accepted and what came in has `longest_s` seconds
+    to be answered."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=longest_s, lingering_time=https.LINGER_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, bind, port, ssl_context=context).start()
+    return int(runner.addresses[0][1])
+
+
+def named(bind: str) -> str:
     """How to reach a listener from this machine."""
     if bind in ("0.0.0.0", "127.0.0.1", "::"):
         return "localhost"

@@ -1,4 +1,4 @@
-"""A simulator of the Dash Replenishment Service, its notifications, and Login with Amazon's token endpoint.
+"""A simulator of the Dash Replenishment Service, its notifications, Login with Amazon's token endpoint, and a Buy with Prime store.
 
 Documented in README.md. `python -m tools.simulator` runs it; tests use `Simulator` or `SimulatorThread`.
 """

@@ -11,6 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tools.simulator.buywithprime.catalogue import DEFAULT_SKU
+from tools.simulator.buywithprime.service import GRAPHQL_PATH
+from tools.simulator.buywithprime.token import CLIENT_ID as BWP_CLIENT_ID
+from tools.simulator.buywithprime.token import CLIENT_SECRET as BWP_CLIENT_SECRET
+from tools.simulator.buywithprime.token import TOKEN_PATH as BWP_TOKEN_PATH
 from tools.simulator.clock import Clock
 from tools.simulator.consent import CONSENT_PATH
 from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
@@ -68,6 +73,12 @@ def facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
         "DRS_REFRESH_TOKEN": refresh_token,
         "SNS_TOPIC_ARN": TOPIC_ARN,
         "SNS_CERTIFICATE_URL": sim.sns.certificate_url,
+        "BWP_URL": sim.url + GRAPHQL_PATH,
+        "BWP_TOKEN_URL": sim.url + BWP_TOKEN_PATH,
+        "BWP_TARGET_ID": sim.store.target_id,
+        "BWP_CLIENT_ID": BWP_CLIENT_ID,
+        "BWP_CLIENT_SECRET": BWP_CLIENT_SECRET,
+        "BWP_SKU": DEFAULT_SKU,
     }
 
 

@@ -57,6 +57,7 @@ class Call:
     sent: str = "pending"
     bytes_out: int = 0
     ms: int = 0
+    operation: str | None = None
 
     def header(self, name: str) -> str | None:
         """The last value of a header of the request, whatever the case of its name."""

@@ -1,47 +1,18 @@
 """The control interface: what `World` can do, as JSON over plain HTTP on the loopback."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
 
+from tools.simulator.buywithprime.control import OPERATIONS as STORE_OPERATIONS
+from tools.simulator.control_input import Input
 from tools.simulator.faults import as_json as fault_as_json
 from tools.simulator.orders import OrderRefused
 from tools.simulator.subscriptions import Notice
 from tools.simulator.world import BLIND_INTERVAL_S, DEFAULT_MODEL, World, order_state
-
-
-class Input(NamedTuple):
-    """One control request: the path's parameters, the query's and the JSON object of its body."""
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    body: dict[str, Any]
-
-    @property
-    def place(self) -> dict[str, str]:
-        """The slot and the serial of the path, under the names that World's methods use."""
-        return {"slot": self.path["slot"], "serial": self.path["serial"]}
-
-    def fields(self, need: str | None = None, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-        """The body, whose keys must be among `kinds` and their values of those kinds; `need` must be there."""
-        if need is not None and need not in self.body:
-            raise ValueError(f"{need} is missing")
-        for name, value in self.body.items():
-            if name not in kinds:
-                raise ValueError(f"unknown key {name!r}: one of {', '.join(kinds) or 'none'}")
-            if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is int):
-                raise ValueError(f"{name} is {value!r}: wrong type")
-        return self.body
-
-    def number(self, name: str, default: int = 0, low: int = 0) -> int:
-        """A whole number of the query, `low` or more."""
-        text = self.query.get(name, str(default))
-        if not text.isdecimal() or int(text) < low:
-            raise ValueError(f"{name} is {text!r}: a whole number, {low} or more")
-        return int(text)
 
 
 def _state(world: World, given: Input) -> object:
@@ -185,12 +156,11 @@ def _clear_notice_faults(world: World, given: Input) -> object:
     return {}
 
 
-Operation = Callable[[World, Input], object]
-
 _DEVICE = "/control/devices/{serial}"
 _SLOT = _DEVICE + "/slots/{slot}"
 
-OPERATIONS: tuple[tuple[str, str, Operation, str], ...] = (
+# Method, path, what does it, and what it is for.
+OPERATIONS: tuple[tuple[str, str, Callable[[World, Input], object], str], ...] = (
     ("GET", "/control/state", _state, "devices, slots, orders, settings, timings"),
     ("GET", "/control/summary", _summary, "totals of orders and calls (?blind_interval_s=)"),
     ("GET", "/control/calls", _calls, "every call received (?after=NUMBER)"),
@@ -219,6 +189,7 @@ OPERATIONS: tuple[tuple[str, str, Operation, str], ...] = (
     ("GET", "/control/notice_faults", _notice_faults, "the faults that wait for notifications"),
     ("POST", "/control/notice_faults", _add_notice_fault, "queue a fault of notifications"),
     ("DELETE", "/control/notice_faults", _clear_notice_faults, "forget all faults of notifications"),
+    *STORE_OPERATIONS,
 )
 
 
@@ -233,11 +204,11 @@ def control_application(world: World) -> web.Application:
 
 
 async def _index(request: web.Request) -> web.Response:
-    rows = [f"{method:6} {path:48} {purpose}" for method, path, _, purpose in OPERATIONS]
+    rows = [f"{method:6} {path:64} {purpose}" for method, path, _, purpose in OPERATIONS]
     return web.Response(text="\n".join(rows) + "\n")
 
 
-def _handler(world: World, operation: Operation) -> Callable[[web.Request], Any]:
+def _handler(world: World, operation: Callable[[World, Input], object]) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
         try:
             given = Input(request.match_info, request.query, _body(await request.read()))

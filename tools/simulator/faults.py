@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Protocol, TypeVar
 
+from tools.simulator.buywithprime.errors import Family
+from tools.simulator.buywithprime.operations import OPERATIONS
 from tools.simulator.drs import ENDPOINTS
 from tools.simulator.lwa import ERRORS
 
@@ -14,6 +16,7 @@ KINDS: dict[str, dict[str, object]] = {
     "refuse": {"act": False, "status": 503},
     "fail_after": {"status": 500},
     "lwa_error": {"act": False, "error": "server_error"},
+    "graphql_error": {"act": False, "family": "Throttling"},
     "delay": {"delay_s": 1.0},
     "drop_before": {"act": False, "cut": 0},
     "drop_after": {"cut": 0},
@@ -29,7 +32,11 @@ KINDS: dict[str, dict[str, object]] = {
     "redirect": {"act": False, "status": 302, "location": "https://localhost:1/"},
     "close": {"close": True},
 }
-ENDPOINT_NAMES = ("token", "consent", *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS), "sns", "signing_certificate", "unknown")
+ENDPOINT_NAMES = (
+    *("token", "consent"),
+    *dict.fromkeys(endpoint.name for endpoint in ENDPOINTS),
+    *("sns", "signing_certificate", "bwp_token", "bwp_graphql", "unknown"),
+)
 FOREVER = 0
 _MAX_BODY_BYTES = 1 << 28
 
@@ -38,13 +45,14 @@ _MAX_BODY_BYTES = 1 << 28
 class Fault:
     """One thing that goes wrong. Every field is documented in README.md, under Faults.
 
-    `endpoint`, `slot` and `serial` choose the calls (None: any); the first `skip` of them pass, then each is hit
+    `endpoint`, `operation`, `slot` and `serial` choose the calls (None: any); the first `skip` of them pass, then each is hit
     with `probability` until `count` were (0: for ever). `act` says whether the service does what was asked. The
     other fields change the answer, and compose.
     """
 
     kind: str = "custom"
     endpoint: str | None = None
+    operation: str | None = None
     slot: str | None = None
     serial: str | None = None
     skip: int = 0
@@ -54,6 +62,8 @@ class Fault:
     delay_s: float = 0.0
     status: int | None = None
     error: str | None = None
+    family: str | None = None
+    code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: int | None = None
     retry_after_date: bool = False
@@ -77,11 +87,6 @@ class Fault:
         if self.raw_base64 is not None:
             return base64.b64decode(self.raw_base64)
         return None if self.raw is None else self.raw.encode()
-
-    def matches(self, endpoint: str | None, slot: str | None, serial: str | None) -> bool:
-        """Whether such a call is one of those that it is meant for."""
-        wanted = (self.endpoint, self.slot, self.serial)
-        return all(want in (None, have) for want, have in zip(wanted, (endpoint, slot, serial), strict=True))
 
 
 def is_number(low: float, high: float, kinds: type | tuple[type, ...] = int) -> Callable[[object], bool]:
@@ -122,6 +127,7 @@ TEXT = (_is_text, "a text")
 TRUTH = (_is_truth, "true or false")
 _CHECKS: dict[str, Check] = {
     "endpoint": (lambda value: value in ENDPOINT_NAMES, f"one of {', '.join(ENDPOINT_NAMES)}"),
+    "operation": (lambda value: value in OPERATIONS, f"one of {', '.join(OPERATIONS)}"),
     "slot": TEXT,
     "serial": TEXT,
     "skip": COUNT,
@@ -131,6 +137,8 @@ _CHECKS: dict[str, Check] = {
     "delay_s": _SECONDS,
     "status": (is_number(100, 999), "a whole number from 100 to 999"),
     "error": (lambda value: value in ERRORS, f"one of {', '.join(ERRORS)}"),
+    "family": (lambda value: value in list(Family), f"one of {', '.join(Family)}"),
+    "code": TEXT,
     "headers": (_is_headers, "an object of texts"),
     "retry_after": (is_number(0, 10_000_000), "a whole number of seconds, 0 or more"),
     "retry_after_date": TRUTH,
@@ -177,8 +185,6 @@ class _Queued(Protocol):
     hits: int
     probability: float
 
-    def matches(self, what: str | None, slot: str | None, serial: str | None, /) -> bool: ...
-
 
 Queued = TypeVar("Queued", bound=_Queued)
 
@@ -204,10 +210,13 @@ class FaultQueue(Generic[Queued]):
         self._faults.append(fault)
         return fault
 
-    def take(self, what: str | None, slot: str | None, serial: str | None) -> Queued | None:
-        """The fault that hits a call of that endpoint, or a notification of that type, counted; None if all goes well."""
+    def take(self, **traits: str | None) -> Queued | None:
+        """The fault that hits a call, or a notification, with these traits, counted; None if all goes well.
+
+        A fault is meant for it if each of its fields of those names is None or the same.
+        """
         for fault in self._faults:
-            if not fault.matches(what, slot, serial):
+            if any(getattr(fault, name) not in (None, value) for name, value in traits.items()):
                 continue
             if fault.skip:
                 fault.skip -= 1

@@ -1,10 +1,9 @@
 """What goes wrong between the service and its subscribers: messages lost, repeated, late and out of order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from tools.simulator.faults import COUNT, SHARE, TEXT, TRUTH, Check, checked, is_number
-from tools.simulator.notifications import TYPES
 
 _TWO_HOURS_S = 7200
 # What each kind is made of; whatever is given along with the kind is added or wins.
@@ -22,7 +21,7 @@ KINDS: dict[str, dict[str, object]] = {
 class NoticeFault:
     """One thing that goes wrong. Every field is documented in README.md, under What goes wrong with notifications.
 
-    `type`, `slot` and `serial` choose the notifications (None: any); the first `skip` of them pass, then each is hit
+    `type`, `slot` and `serial` choose the messages (None: any); the first `skip` of them pass, then each is hit
     with `probability` until `count` were (0: for ever). The other fields say how, and compose.
     """
 
@@ -43,18 +42,10 @@ class NoticeFault:
     number: int = 0
     hits: int = 0
 
-    def matches(self, type_: str | None, slot: str | None, serial: str | None) -> bool:
-        """Whether such a notification is one of those that it is meant for."""
-        wanted = (self.type, self.slot, self.serial)
-        return all(want in (None, have) for want, have in zip(wanted, (type_, slot, serial), strict=True))
-
 
 _REPEATS = (is_number(0, 1000), "a whole number from 0 to 1000")
 _SECONDS = (is_number(0, 31_536_000), "a whole number of virtual seconds from 0 to 31536000")
 _CHECKS: dict[str, Check] = {
-    "type": (lambda value: value in TYPES.values(), f"one of {', '.join(TYPES.values())}"),
-    "slot": TEXT,
-    "serial": TEXT,
     "skip": COUNT,
     "count": (COUNT[0], f"{COUNT[1]}; 0 is for ever"),
     "probability": SHARE,
@@ -68,6 +59,11 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-def parse(form: Mapping[str, object]) -> NoticeFault:
-    """A fault from its JSON form. Raises ValueError with one sentence for an unknown or bad key."""
-    return NoticeFault(**checked(form, KINDS, _CHECKS))  # type: ignore[arg-type]
+def parser(types: Collection[str], by_device: bool = True) -> Callable[[Mapping[str, object]], NoticeFault]:
+    """What makes a fault of its JSON form, where there are messages of these types; they are a device's if `by_device`.
+
+    It raises ValueError with one sentence for an unknown or bad key.
+    """
+    device: dict[str, Check] = {"slot": TEXT, "serial": TEXT} if by_device else {}
+    checks: dict[str, Check] = {"type": (lambda value: value in types, f"one of {', '.join(types)}"), **device, **_CHECKS}
+    return lambda form: NoticeFault(**checked(form, KINDS, checks))  # type: ignore[arg-type]

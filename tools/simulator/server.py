@@ -149,7 +149,7 @@ class Simulator(World):
         self._log: IO[str] | None = None
         self._runners: list[web.BaseRunner] = []
         self._changed = asyncio.Event()
-        self._delivering: asyncio.Task[None] | None = None
+        self._delivering: list[asyncio.Task[None]] = []
         self.url = self.control_url = ""
         self.ca_pem = self.ca_der = Path()
 
@@ -173,7 +173,8 @@ class Simulator(World):
         self.url = f"{'https' if context else 'http'}://localhost:{service}"
         self.control_url = f"http://localhost:{control_port}"
         self.sns.open(self.url, authority)
-        self._delivering = asyncio.create_task(Courier(self.sns, self.book, self.clock, self.settings).run())
+        couriers = (Courier(self.sns, self.book.next_due, self.clock), Courier(self.bus, self.store.next_due, self.clock))
+        self._delivering = [asyncio.create_task(courier.run()) for courier in couriers]
         return self
 
     async def _listen(self, runner: web.BaseRunner, host: str, port: int, context: ssl.SSLContext | None) -> int:
@@ -197,10 +198,11 @@ class Simulator(World):
         if self._temporary is not None:
             self._temporary.cleanup()
         # Last, because a courier that broke raises here.
-        if self._delivering is not None:
-            self._delivering.cancel()
+        for task in self._delivering:
+            task.cancel()
+        for task in self._delivering:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._delivering
+                await task
 
     async def wait_until(self, condition: Callable[["Simulator"], Found], timeout_s: float = 10.0) -> Found:
         """Wait until `condition(self)` is true and return its value; TimeoutError after real `timeout_s`."""

@@ -7,6 +7,8 @@ STATUS_GENERATIONS = ("older", "newer")
 IN_PROGRESS_IDS = ("running", "new")
 REFRESH_ROTATIONS = ("off", "absent", "overlap", "strict")
 LWA_ERROR_FORMS = ("plain", "indexed")
+BWP_ERROR_FORMS = ("full", "text_code", "bare", "appsync")
+BWP_ERROR_NAMES = ("exception", "error")
 DEFAULT_ID_PREFIX = "amzn1.dash.v2.o."
 
 # A setting's value goes in; one sentence, or None if the value is good, comes out.
@@ -60,6 +62,25 @@ CHECKS: dict[str, _Check] = {
     "sns_timeout_s": _whole(1, 15),
     "sns_parallel": _whole(1, 100),
     "sns_token_s": _whole(1, 31_536_000),
+    "bwp_token_s": _whole(1, 86_400),
+    "bwp_tokens_per_minute": _whole(0, 1_000_000),
+    "bwp_expires_in": _choice("number", "text"),
+    "bwp_access_key": _truth,
+    "bwp_offer_s": _whole(1, 31_536_000),
+    "bwp_conflict_s": _whole(0, 86_400),
+    "bwp_started_again": _choice("accepted", "refused"),
+    "bwp_return_alias": _choice("new", "refused"),
+    "bwp_return_words": _choice("reference", "seed"),
+    "bwp_condition_case": _choice("upper", "capitalized"),
+    "bwp_error_form": _choice(*BWP_ERROR_FORMS),
+    "bwp_error_names": _choice(*BWP_ERROR_NAMES),
+    "bwp_envelope": _choice("thin", "filled", "snapshot"),
+    "bwp_tracker_order": _truth,
+    "eventbridge_subscribed": _truth,
+    "eventbridge_retries": _whole(0, 185),
+    "eventbridge_age_s": _whole(60, 86_400),
+    "eventbridge_age_real_s": _whole(0, 3600),
+    "eventbridge_timeout_s": _whole(1, 5),
 }
 
 
@@ -90,6 +111,25 @@ class Settings:
     sns_timeout_s: int = 15
     sns_parallel: int = 1
     sns_token_s: int = 3 * 86_400
+    bwp_token_s: int = 900
+    bwp_tokens_per_minute: int = 20
+    bwp_expires_in: str = "number"
+    bwp_access_key: bool = False
+    bwp_offer_s: int = 900
+    bwp_conflict_s: int = 5
+    bwp_started_again: str = "accepted"
+    bwp_return_alias: str = "new"
+    bwp_return_words: str = "reference"
+    bwp_condition_case: str = "upper"
+    bwp_error_form: str = "full"
+    bwp_error_names: str = "exception"
+    bwp_envelope: str = "thin"
+    bwp_tracker_order: bool = False
+    eventbridge_subscribed: bool = False
+    eventbridge_retries: int = 185
+    eventbridge_age_s: int = 86_400
+    eventbridge_age_real_s: int = 60
+    eventbridge_timeout_s: int = 5
 
     def change(self, /, **changes: object) -> None:
         """Set the named settings, or none at all: ValueError names the first bad one and what is allowed."""

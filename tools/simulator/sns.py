@@ -1,29 +1,26 @@
 """The simulated SNS topic: who is subscribed, what was published, and what must be delivered when. It sends nothing itself.
 
-`courier.py` takes the deliveries that are due and says how they went; `sns_api.py` answers what subscribers ask.
+`sns_api.py` answers what subscribers ask.
 """
 
-import heapq
 import json
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tools.simulator.clock import Clock
-from tools.simulator.faults import FaultQueue
 from tools.simulator.identifiers import Identifiers
-from tools.simulator.journal import Event, Journal
-from tools.simulator.notice_faults import NoticeFault, parse
+from tools.simulator.journal import Event
+from tools.simulator.notice_faults import NoticeFault, parser
 from tools.simulator.notifications import TYPES, VERSIONS, Notifications
 from tools.simulator.orders import OrderBook
+from tools.simulator.outbound import Message, Outbound
 from tools.simulator.registry import Registry
 from tools.simulator.settings import Settings
 from tools.simulator.signing import Signer
-from tools.simulator.subscriptions import Attempt, DeliveryState, Notice, Subscription, SubscriptionState, TopicDelivery
+from tools.simulator.subscriptions import Notice, Subscription, SubscriptionState, TopicDelivery
 from tools.simulator.tls import Authority, trusting
 
 TOPIC_ARN = "arn:aws:sns:us-east-1:123456789012:DashReplenishment"
@@ -31,9 +28,6 @@ _USER_AGENT = "Amazon Simple Notification Service Agent"
 _TOKEN_LENGTH = 222
 # However many retries a policy has, together they wait no longer than this (the delivery retry page of SNS's guide).
 _LONGEST_RETRYING_S = 3600
-_KEPT_DEAD_LETTERS = 1000
-# A record is about three kilobytes.
-_KEPT_DELIVERIES = 20_000
 # How SNS lays out its JSON.
 _FORM: dict[str, Any] = {"indent": 2, "separators": (",", " : ")}
 _ASKED = {
@@ -44,26 +38,17 @@ _ASKED = {
 }
 
 
-class SNS:
+class SNS(Outbound[Notice, Subscription]):
     """One topic, to which the service publishes what happens to its orders and devices."""
 
     def __init__(
         self, clock: Clock, settings: Settings, identifiers: Identifiers, registry: Registry, book: OrderBook, seed: int
     ) -> None:
-        self.faults = FaultQueue(parse, seed)
-        self.deliveries: Journal[TopicDelivery] = Journal(_KEPT_DELIVERIES)
-        self.dead_letters: deque[TopicDelivery] = deque(maxlen=_KEPT_DEAD_LETTERS)
-        self.counts: Counter[str] = Counter()
-        self.wake: Callable[[], None] = lambda: None
+        super().__init__(clock, parser(TYPES.values()), seed)
         self.url = ""
-        self._clock = clock
         self._settings = settings
         self._identifiers = identifiers
         self._renderers = {version: Notifications(registry, book, version) for version in VERSIONS}
-        self._subscriptions: dict[str, Subscription] = {}
-        self._late: list[tuple[int, int, Notice, NoticeFault]] = []
-        self._held: list[tuple[Notice, NoticeFault]] = []
-        self._scheduled = 0
         self._authority: Authority | None = None
         self._signer: Signer | None = None
 
@@ -87,12 +72,17 @@ class SNS:
     @property
     def subscriptions(self) -> list[Subscription]:
         """All subscriptions that there ever were, oldest first."""
-        return list(self._subscriptions.values())
+        return self.receivers
+
+    @property
+    def timeout_s(self) -> int:
+        """The setting `sns_timeout_s`."""
+        return self._settings.sns_timeout_s
 
     @property
     def confirmed(self) -> bool:
         """Whether somebody would get what is published."""
-        return any(entry.state is SubscriptionState.CONFIRMED for entry in self._subscriptions.values())
+        return any(entry.state is SubscriptionState.CONFIRMED for entry in self._receivers.values())
 
     def subscribe(self, endpoint: str, ca: Path | str | None = None, raw: bool = False) -> Subscription:
         """Subscribe an https address, which is asked to confirm; one that is subscribed already is asked again if it has not.
@@ -105,7 +95,7 @@ class SNS:
             raise ValueError(f"endpoint is {endpoint!r}: an address that begins with https://, without a name and a password")
         context = trusting(None if ca is None else Path(ca))
         subscription = self._known(endpoint) or Subscription(f"{TOPIC_ARN}:{self._identifiers.uuid()}", endpoint, context)
-        self._subscriptions[subscription.arn] = subscription
+        self._receivers[subscription.arn] = subscription
         subscription.raw, subscription.context = raw, context
         if subscription.state is SubscriptionState.PENDING:
             self._ask(subscription, "SubscriptionConfirmation")
@@ -113,7 +103,7 @@ class SNS:
 
     def confirm(self, token: str) -> Subscription:
         """The subscriber confirms. Raises ValueError for a token that is wrong or too old."""
-        for subscription in self._subscriptions.values():
+        for subscription in self._receivers.values():
             if self._is_good(token, subscription):
                 subscription.state = SubscriptionState.CONFIRMED
                 self.wake()
@@ -122,14 +112,12 @@ class SNS:
 
     def unsubscribe(self, arn: str) -> Subscription:
         """End a subscription: what waits for it is discarded, and it is told. Raises LookupError for an unknown one."""
-        if arn not in self._subscriptions:
+        if arn not in self._receivers:
             raise LookupError(f"no subscription has the ARN {arn!r}")
-        subscription = self._subscriptions[arn]
+        subscription = self._receivers[arn]
         if subscription.state is not SubscriptionState.UNSUBSCRIBED:
             subscription.state = SubscriptionState.UNSUBSCRIBED
-            for _, _, delivery in subscription.queue:
-                self._end(delivery, DeliveryState.DISCARDED)
-            subscription.queue.clear()
+            self._discard(subscription)
             self._ask(subscription, "UnsubscribeConfirmation")
         return subscription
 
@@ -141,71 +129,11 @@ class SNS:
             attributes = {"version": {"Type": "String", "Value": version}}
             self.publish(Notice(text, None, attributes, TYPES[event.kind], event.device, event.slot))
 
-    def publish(self, notice: Notice) -> None:
-        """Publish to all confirmed subscribers, unless a fault has it otherwise."""
-        fault = self.faults.take(notice.type, notice.slot, notice.serial) or NoticeFault()
-        if fault.lose:
-            self.counts["lost"] += 1
-        elif fault.hold:
-            self._held.append((notice, replace(fault, hold=False)))
-        else:
-            self._schedule(notice, fault)
-        self.advance()
-
-    def advance(self) -> int:
-        """Publish what is due; returns the time."""
-        now = self._clock.now()
-        while self._late and self._late[0][0] <= now:
-            _, _, notice, fault = heapq.heappop(self._late)
-            self._publish(now, notice, fault)
-        self.wake()
-        return now
-
-    @property
-    def settled(self) -> bool:
-        """Whether all that is due by now was sent and answered. What waits for a retry, or is late, is not due."""
-        now = self.advance()
-        entries = self._subscriptions.values()
-        return not any(entry.in_flight or (entry.queue and entry.queue[0][0] <= now) for entry in entries)
-
-    def next_due(self) -> int | None:
-        """When there is something to do next, if no attempt ends before, in virtual Unix seconds; None if nothing."""
-        dues = [entry.queue[0][0] for entry in self._subscriptions.values() if entry.queue and self._has_room(entry)]
-        dues += [due for due, *_ in self._late[:1]]
-        return min(dues, default=None)
-
-    def take(self) -> tuple[Subscription, TopicDelivery] | None:
-        """A delivery whose time has come, and where it goes; `finish` must follow. None if nothing is to be sent now."""
-        now = self.advance()
-        for subscription in self._subscriptions.values():
-            if subscription.queue and subscription.queue[0][0] <= now and self._has_room(subscription):
-                subscription.in_flight += 1
-                return subscription, heapq.heappop(subscription.queue)[2]
-        return None
-
-    def finish(self, delivery: TopicDelivery, attempt: Attempt) -> None:
-        """Say how an attempt went. The next one, if any, is as long after its end as the policy says."""
-        subscription = self._subscriptions[delivery.subscription_arn]
-        subscription.in_flight -= 1
-        delivery.attempts.append(attempt)
-        if attempt.good:
-            self._end(delivery, DeliveryState.DELIVERED)
-        elif delivery.type == "Notification" and subscription.state is SubscriptionState.UNSUBSCRIBED:
-            self._end(delivery, DeliveryState.DISCARDED)
-        elif attempt.final or not self._may_retry(delivery):
-            self._end(delivery, DeliveryState.DROPPED)
-            self.dead_letters.append(delivery)
-        else:
-            delivery.due = self._clock.now() + self._retry_s()
-            heapq.heappush(subscription.queue, (delivery.due, delivery.number, delivery))
-            self.deliveries.announce(delivery)
-        self.wake()
-
     def state(self) -> dict[str, object]:
         """The topic as plain data."""
         return {
             "topic_arn": TOPIC_ARN,
-            "subscriptions": [entry.as_json() for entry in self._subscriptions.values()],
+            "subscriptions": [entry.as_json() for entry in self._receivers.values()],
             "counts": dict(self.counts),
             "late": len(self._late),
             "held": len(self._held),
@@ -213,7 +141,7 @@ class SNS:
         }
 
     def _known(self, endpoint: str) -> Subscription | None:
-        for entry in self._subscriptions.values():
+        for entry in self._receivers.values():
             if entry.endpoint == endpoint and entry.state is not SubscriptionState.UNSUBSCRIBED:
                 return entry
         return None
@@ -236,27 +164,17 @@ class SNS:
             "SubscribeURL": f"{self.url}/?Action=ConfirmSubscription&TopicArn={TOPIC_ARN}&Token={subscription.token}",
         }
         envelope = self._signed(type_, fields)
-        self._queue(subscription, envelope, json.dumps(envelope, **_FORM), self._clock.now(), Notice(""))
+        self._queue(subscription, _message(subscription, envelope, json.dumps(envelope, **_FORM), Notice("")), self._clock.now())
 
-    def _schedule(self, notice: Notice, fault: NoticeFault) -> None:
-        first = self._clock.now() + (0 if fault.stale else fault.delay_s)
-        for extra in range(1 + fault.doubles):
-            self._scheduled += 1
-            heapq.heappush(self._late, (first + extra * fault.gap_s, self._scheduled, notice, fault))
+    def _traits(self, notice: Notice) -> dict[str, str | None]:
+        return {"type": notice.type, "slot": notice.slot, "serial": notice.serial}
 
-    def _publish(self, now: int, notice: Notice, fault: NoticeFault) -> None:
+    def _messages(self, notice: Notice, fault: NoticeFault) -> Iterable[tuple[Subscription, Message]]:
         subject = {} if notice.subject is None else {"Subject": notice.subject}
         envelope = self._signed("Notification", {"TopicArn": TOPIC_ARN, **subject, "Message": notice.text})
-        self.counts["published"] += 1
-        first = now + (fault.delay_s if fault.stale else 0)
-        for subscription in self._subscriptions.values():
+        for subscription in self._receivers.values():
             if subscription.state is SubscriptionState.CONFIRMED:
-                body = self._body(subscription, envelope, notice)
-                for copy in range(1 + fault.copies):
-                    self._queue(subscription, envelope, body, first + copy * fault.gap_s, notice)
-        held, self._held = self._held, []
-        for entry in held:
-            self._schedule(*entry)
+                yield subscription, _message(subscription, envelope, self._body(subscription, envelope, notice), notice)
 
     def _signed(self, type_: str, fields: dict[str, str]) -> dict[str, str]:
         version = self._settings.signature_version
@@ -279,36 +197,26 @@ class SNS:
             more["MessageAttributes"] = notice.attributes
         return json.dumps({**envelope, **more}, **_FORM)
 
-    def _queue(self, subscription: Subscription, envelope: dict[str, str], body: str, due: int, notice: Notice) -> None:
-        delivery = TopicDelivery(
-            number=self.deliveries.next_number,
-            time=self._clock.now(),
-            subscription_arn=subscription.arn,
-            type=envelope["Type"],
-            message_id=envelope["MessageId"],
-            notification=notice.type,
-            serial=notice.serial,
-            slot=notice.slot,
-            headers=_headers(subscription, envelope),
-            body=body,
-            due=due,
-        )
-        heapq.heappush(subscription.queue, (due, delivery.number, delivery))
-        self.deliveries.append(delivery)
-        self.wake()
+    def _is_unwanted(self, subscription: Subscription, delivery: TopicDelivery) -> bool:
+        return delivery.type == "Notification" and subscription.state is SubscriptionState.UNSUBSCRIBED
 
-    def _end(self, delivery: TopicDelivery, state: DeliveryState) -> None:
-        delivery.state = state
-        self.counts[state] += 1
-        self.deliveries.announce(delivery)
-
-    def _may_retry(self, delivery: TopicDelivery) -> bool:
+    def _retry_s(self, delivery: TopicDelivery) -> int | None:
         retries = len(delivery.attempts)
-        return retries <= self._settings.sns_retries and retries * self._settings.sns_retry_s <= _LONGEST_RETRYING_S
-
-    def _retry_s(self) -> int:
+        used_up = retries > self._settings.sns_retries or retries * self._settings.sns_retry_s > _LONGEST_RETRYING_S
+        if used_up or _is_refused(delivery.attempts[-1].status):
+            return None
         # On a fast clock the policy's seconds are shorter than any subscriber's start; README.md says what then.
         return max(self._settings.sns_retry_s, self._settings.sns_retry_real_s * self._clock.time_scale)
+
+
+def _is_refused(status: int) -> bool:
+    """Whether SNS does not try again: the subscriber refused. No answer, 429 and a server's error are tried again."""
+    return 200 <= status < 500 and status != 429
+
+
+def _message(subscription: Subscription, envelope: dict[str, str], body: str, notice: Notice) -> Message:
+    headers = _headers(subscription, envelope)
+    return Message(envelope["Type"], envelope["MessageId"], headers, body, notice.type, notice.serial, notice.slot)
 
 
 def _headers(subscription: Subscription, envelope: dict[str, str]) -> dict[str, str]:

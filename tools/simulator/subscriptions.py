@@ -1,4 +1,4 @@
-"""Who is subscribed to the simulated SNS topic, and the record of each message on its way to one of them."""
+"""Who gets what the service sends of its own accord, and the record of each message on its way to one of them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -35,16 +35,12 @@ class Attempt:
     status: int
     error: str | None
     ms: int
+    retry_after_s: int | None = None
 
     @property
     def good(self) -> bool:
         """Whether the subscriber took the message."""
         return 200 <= self.status < 300
-
-    @property
-    def final(self) -> bool:
-        """Whether SNS does not try again: the subscriber refused. No answer, 429 and a server's error are tried again."""
-        return 200 <= self.status < 500 and self.status != 429
 
 
 @dataclass
@@ -75,18 +71,24 @@ class TopicDelivery:
 
 
 @dataclass
-class Subscription:
-    """One endpoint of the topic. Its queue holds (due, number, delivery)."""
+class Receiver:
+    """An https address that gets messages. Its queue holds (due, number, delivery)."""
 
     arn: str
     endpoint: str
     context: SSLContext
+    in_flight: int = 0
+    queue: list[tuple[int, int, TopicDelivery]] = field(default_factory=list)
+
+
+@dataclass
+class Subscription(Receiver):
+    """One endpoint of the topic."""
+
     raw: bool = False
     state: SubscriptionState = SubscriptionState.PENDING
     token: str = ""
     token_until: int = 0
-    in_flight: int = 0
-    queue: list[tuple[int, int, TopicDelivery]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """What may be shown of it."""

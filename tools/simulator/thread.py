@@ -5,6 +5,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tools.simulator.buywithprime.bus import EventBus
+from tools.simulator.buywithprime.catalogue import Catalogue
+from tools.simulator.buywithprime.previews import Previews
+from tools.simulator.buywithprime.service import StoreService
+from tools.simulator.buywithprime.shoppers import Shoppers
+from tools.simulator.buywithprime.store import Store
+from tools.simulator.buywithprime.token import Tokens
 from tools.simulator.calls import Call, Connection
 from tools.simulator.clock import Clock
 from tools.simulator.consent import ConsentPage
@@ -19,7 +26,8 @@ from tools.simulator.settings import Settings
 from tools.simulator.sns import SNS
 from tools.simulator.subscriptions import TopicDelivery
 
-_PARTS = (Clock, ConsentPage, DRS, FaultQueue, LWA, OrderBook, Registry, Settings, SNS)
+_STORE_PARTS = (Catalogue, EventBus, Previews, Shoppers, Store, StoreService, Tokens)
+_PARTS = (Clock, ConsentPage, DRS, FaultQueue, LWA, OrderBook, Registry, Settings, SNS, *_STORE_PARTS)
 _START_S = 30
 
 Found = TypeVar("Found")
@@ -51,8 +59,9 @@ class SimulatorThread:
     `calls`, `events`, `connections` and `deliveries` are lists, copied at that moment.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self._simulator = Simulator(**options)
+    def __init__(self, kind: type[Simulator] = Simulator, **options: Any) -> None:
+        """`kind` is the class that is made, with those options."""
+        self._simulator = kind(**options)
         self._remote = _Remote(self._run, self._simulator)
         self._ready = threading.Event()
         self._stop = asyncio.Event()

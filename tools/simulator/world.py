@@ -6,6 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from email.utils import formatdate
 
 from tools.simulator import drs as drs_module
+from tools.simulator.buywithprime import service as bwp
+from tools.simulator.buywithprime.bus import EventBus
+from tools.simulator.buywithprime.service import StoreService
+from tools.simulator.buywithprime.store import Store
+from tools.simulator.buywithprime.token import Tokens
 from tools.simulator.calls import Call, CallJournal, Connection, kept_text
 from tools.simulator.clock import Clock
 from tools.simulator.consent import CONSENT_PATH, ConsentPage
@@ -49,8 +54,9 @@ class World:
     """Devices, tokens, orders, faults and history of one simulated service.
 
     Its parts may be used directly: `book`, `registry`, `lwa`, `consent`, `drs`, `sns`, `faults`, `settings`,
-    `clock`, `calls`, `connections`, `events`, `deliveries`. Slots are named by the slot's id and, where it is not the default one, the
-    device's serial. Methods raise ValueError for what cannot be done and LookupError for what is not
+    `clock`, `calls`, `connections`, `events`, `deliveries`, and of the Buy with Prime store `store`, `tokens`, `bus`,
+    `store_service`. Slots are named by the slot's id and, where it is not the default one, the device's serial.
+    Methods raise ValueError for what cannot be done and LookupError for what is not
     there; the message is one sentence.
     """
 
@@ -71,6 +77,11 @@ class World:
         names = Identifiers(self.settings, f"sns {seed}")
         self.sns = SNS(self.clock, self.settings, names, self.registry, self.book, seed)
         self.deliveries = self.sns.deliveries
+        self.store = Store(self.clock, self.settings, seed)
+        self.bus = EventBus(self.clock, self.settings, self.store, seed)
+        self.tokens = Tokens(self.clock, self.settings, Identifiers(self.settings, f"store tokens {seed}"))
+        self.store_service = StoreService(self.store, self.bus, self.tokens, self.settings)
+        self.bus.select = self.store_service.select
         self._sns_pages = SNSPages(self.sns, names)
         self.events.subscribe(self.sns.hear)
 
@@ -131,11 +142,13 @@ class World:
         """Let virtual time pass for the service; returns the new time."""
         self.clock.advance(seconds)
         self.book.advance()
+        self.store.advance()
+        self.bus.advance()
         return self.sns.advance()
 
     def advance_to_next_event(self) -> int:
         """Move the time to the next thing that happens to an order by itself. ValueError if nothing will."""
-        due = self.book.next_due()
+        due = min((due for due in (self.book.next_due(), self.store.next_due()) if due is not None), default=None)
         if due is None:
             raise ValueError("nothing is going to happen: no order is open")
         return self.advance(max(0, due - self.clock.now()))
@@ -153,11 +166,11 @@ class World:
     def receive(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> tuple[Call, Delivery]:
         """Record a complete request, act on it unless a fault forbids, and say what to send."""
         call = self._record(request, connection, index, bytes_in)
-        fault = self.faults.take(call.endpoint, call.slot, call.serial)
+        fault = self.faults.take(endpoint=call.endpoint, operation=call.operation, slot=call.slot, serial=call.serial)
         call.fault = fault.kind if fault else None
         call.acted = fault is None or fault.act
-        true = self._act(request) if call.acted else Response(outcome="not_acted")
-        response = true if fault is None else self._spoil(true, fault)
+        true = self.act(request) if call.acted else Response(outcome="not_acted")
+        response = true if fault is None else self._spoil(true, fault, call.operation)
         self._complete_headers(response)
         delivery = self._delivery(request, response, fault)
         call.outcome = true.outcome
@@ -177,7 +190,7 @@ class World:
         return call
 
     def _record(self, request: Request, connection: int, index: int, bytes_in: int) -> Call:
-        endpoint, slot = target(request)
+        endpoint, slot = self.target(request)
         return Call(
             number=self.calls.next_number,
             time=self.book.advance(),
@@ -194,22 +207,42 @@ class World:
             slot=slot,
             serial=self.lwa.owner(request.bearer),
             bytes_in=bytes_in,
+            operation=bwp.operation(request) if endpoint == "bwp_graphql" else None,
         )
 
-    def _act(self, request: Request) -> Response:
+    def target(self, request: Request) -> tuple[str, str | None]:
+        """The endpoint's name, one of those that faults know, and the slot in the path."""
+        if request.path == CONSENT_PATH:
+            return "consent", None
+        if is_token_call(request):
+            return "token", None
+        if name := sns_endpoint(request) or bwp.endpoint(request):
+            return name, None
+        try:
+            where = drs_module.route(request)
+        except DRSError:
+            return "unknown", None
+        return where.endpoint.name, where.parameters.get("slot")
+
+    def act(self, request: Request) -> Response:
+        """Do what a request asks for."""
         if request.path == CONSENT_PATH:
             return self.consent.handle(request)
         if sns_endpoint(request):
             return self._sns_pages.handle(request)
+        if bwp.endpoint(request):
+            return self.store_service.handle(request)
         return self.lwa.handle(request) if is_token_call(request) else self.drs.handle(request)
 
-    def _spoil(self, response: Response, fault: Fault) -> Response:
+    def _spoil(self, response: Response, fault: Fault, operation: str | None) -> Response:
         # A copy, so that the true answer can still be compared with what is sent.
         response = replace(response, headers=dict(response.headers))
         if fault.error is not None:
             response = self.lwa.refusal(fault.error)
+        if fault.family is not None:
+            response = self.store_service.refusal(fault.family, fault.code, operation)
         status = fault.status if fault.status is not None else response.status
-        if status != response.status or not fault.act and fault.error is None:
+        if status != response.status or not fault.act and fault.error is None and fault.family is None:
             message = b"" if status == 204 else b'{"message":"%s"}' % reason_phrase(status).encode()
             response = Response(status, message, {"Content-Type": "application/json"})
         if fault.body is not None:
@@ -335,26 +368,13 @@ class World:
         self.calls.subscribe(notify)
         self.events.subscribe(notify)
         self.deliveries.subscribe(notify)
+        self.store.events.subscribe(notify)
+        self.bus.deliveries.subscribe(notify)
 
 
 def is_token_call(request: Request) -> bool:
     """Whether the path is the token endpoint's; one of Amazon's samples spells it /auth/O2/token."""
     return request.path.lower() == TOKEN_PATH
-
-
-def target(request: Request) -> tuple[str, str | None]:
-    """The endpoint's name ("token", "consent", "unknown", one of SNS's or of the service's) and the slot in the path."""
-    if request.path == CONSENT_PATH:
-        return "consent", None
-    if is_token_call(request):
-        return "token", None
-    if name := sns_endpoint(request):
-        return name, None
-    try:
-        where = drs_module.route(request)
-    except DRSError:
-        return "unknown", None
-    return where.endpoint.name, where.parameters.get("slot")
 
 
 def order_state(order: Order) -> dict[str, object]:

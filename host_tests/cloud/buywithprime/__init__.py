@@ -1,0 +1,1 @@
+"""Tests of the Buy with Prime client."""
