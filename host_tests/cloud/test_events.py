@@ -74,7 +74,7 @@ def test_event_with_the_key_is_published_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [None, "", KEY[:-1], KEY + "x", KEY.upper(), "é" * 16])
 def test_event_without_the_key_is_refused(key: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story(world: World, post: Post, echo: Echo) -> None:
-        assert await post(key=key) == (403, "key")
+        assert await post(key=key) == (401, "key")
         assert world.broker.published == []
 
     run(story, tmp_path)
@@ -84,7 +84,7 @@ def test_event_without_the_key_is_refused(key: str | None, tmp_path: Path, caplo
 
 def test_key_is_asked_for_before_the_body_is_read(tmp_path: Path) -> None:
     async def story(world: World, post: Post, echo: Echo) -> None:
-        assert await post(b"{" * 300_000, key="other") == (403, "key")
+        assert await post(b"{" * 300_000, key="other") == (401, "key")
         assert await post(b"{" * 300_000) == (413, "too_large")
         assert await post(b"{") == (400, "malformed")
         assert await post([]) == (400, "malformed")

@@ -156,7 +156,7 @@ KEY = "0123456789abcdef"
 def test_key_of_eventbridge(tmp_path: Path) -> None:
     write(tmp_path, f'eventbridge_key = "{KEY}"', "secrets.toml")
     path = write(tmp_path, 'secrets = "secrets.toml"\n' + WITH_EVENTS)
-    assert settings.read(path, {}).eventbridge == settings.EventBridgeSettings("/events", KEY)
+    assert settings.read(path, {}).eventbridge == settings.EventBridgeSettings(key=KEY)
     found = settings.read(path, {"RELAY_EVENTBRIDGE_KEY": KEY[::-1]})
     assert found.eventbridge and found.eventbridge.key == KEY[::-1]
     assert KEY not in repr(settings.read(path, {}))
@@ -166,18 +166,25 @@ def test_key_of_eventbridge(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "fault"),
     [
-        (WITH_EVENTS, "", "eventbridge: without a key: allowed: eventbridge_key in the file `secrets`, or RELAY_EVENTBRIDGE_KEY, 16 to 512"),
+        (WITH_EVENTS, "", "eventbridge: without a key: allowed: eventbridge_key in the file `secrets`, or RELAY_EVENTBRIDGE_KEY, 16"),
         (WITH_EVENTS, "SECRET", "eventbridge: (not shown): allowed: eventbridge_key in the file"),
         (WITH_EVENTS, "SECRET with blanks in it", "eventbridge: (not shown): allowed: eventbridge_key in the file"),
         (WITH_EVENTS + 'path = "/sns"', KEY, 'eventbridge.path: "/sns": allowed: another path than that of http'),
         (WITH_EVENTS.replace("[http]", '[http]\npath = "/events"'), KEY, 'eventbridge.path: "/events": allowed: another path'),
-        (WITH_EVENTS.replace("[http]\nplain = true\n", ""), KEY, "http: missing: allowed: http, because eventbridge is a path of it"),
+        (WITH_EVENTS.replace("[http]\nplain = true\n", ""), "", "http: missing: allowed: http or sqs, or both"),
     ],
 )
 def test_fault_of_eventbridge(text: str, key: str, fault: str, tmp_path: Path) -> None:
     found = faults(tmp_path, text, RELAY_EVENTBRIDGE_KEY=key)
     assert [line for line in found if line.startswith(fault)], found
     assert "SECRET" not in "".join(found)
+
+
+def test_gateway_whose_directory_and_credentials_are_used(tmp_path: Path) -> None:
+    queue = '[sqs]\nqueue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/notices"\nregion = "eu-west-1"\n'
+    only_queue = WITH_EVENTS.replace("[http]\nplain = true\n", queue) + 'gateway = "gateway.toml"'
+    found = settings.read(write(tmp_path, only_queue), {}).eventbridge  # no door, so no key
+    assert found == settings.EventBridgeSettings(gateway=str(tmp_path / "gateway.toml"))
 
 
 def test_readme_has_every_key() -> None:
@@ -215,7 +222,7 @@ def test_queue_without_its_package_ends_with_2(
     queue = '[sqs]\nqueue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/notices"\nregion = "eu-west-1"\n'
     text = GOOD.replace("[http]\nplain = true\n", queue) + "[admin]\nport = 0\n"
     assert relay_main(["--config", str(write(tmp_path, text))]) == 2
-    assert capsys.readouterr().err.startswith("the way in by SQS needs botocore: `make venv-all`")
+    assert capsys.readouterr().err.startswith("what is configured needs botocore: `make venv-all`")
 
 
 def test_check_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        print(f"the way in by SQS needs {package}: `make venv-all`, or tools/requirements-relay.lock", file=sys.stderr)
+        print(f"what is configured needs {package}: `make venv-all`, or tools/requirements-relay.lock", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"the relay cannot run: {error}", file=sys.stderr)

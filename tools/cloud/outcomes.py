@@ -28,14 +28,14 @@ class Outcome(Enum):
     HEADERS = ("headers", Verdict.NEVER, 400)
     TOPIC = ("topic", Verdict.NEVER, 403)
     HOST = ("host", Verdict.NEVER, 403)
-    KEY = ("key", Verdict.NEVER, 403)
     FOREIGN = ("foreign", Verdict.NEVER, 403)
     STALE = ("stale", Verdict.NEVER, 403)
     CERTIFICATE = ("certificate", Verdict.NEVER, 403)
     SIGNATURE = ("signature", Verdict.NEVER, 403)
     TOO_LARGE = ("too_large", Verdict.NEVER, 413)
 
-    # SNS posts again after a 5xx and after no 4xx but 429.
+    # SNS posts again after a 5xx and after no 4xx but 429. EventBridge does so after a 401 too, so that events outlast a change of key.
+    KEY = ("key", Verdict.LATER, 401)
     AHEAD = ("ahead", Verdict.LATER, 503)
     UNREACHABLE = ("unreachable", Verdict.LATER, 503)
     BROKER = ("broker", Verdict.LATER, 503)

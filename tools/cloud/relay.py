@@ -59,14 +59,16 @@ class Relay:
         now: Callable[[], float] | None = None,
         translations: events.Translations = events.NO_TRANSLATIONS,
     ) -> None:
-        """`now` is the clock of the messages in Unix seconds, in place of the one of the settings."""
+        """`now` is the clock of the messages in Unix seconds, in place of the one of the settings; `translations` are beside the one
+        that `eventbridge.gateway` opens."""
         self.settings = settings
         self.metrics = Metrics()
         self.url: str | None = None
         self.events_url: str | None = None
+        self._translations = dict(translations)
         self.admin_url = ""
         trusted = settings.sns
-        now = now or scaled(settings.clock.scale_from, settings.clock.time_scale)
+        self._now = now or scaled(settings.clock.scale_from, settings.clock.time_scale)
         self.broker = Broker(settings.mqtt, broker_context(settings.mqtt), self.metrics.connection, self.metrics.acknowledged)
         self._fetcher = Fetcher(ssl.create_default_context(cafile=trusted.ca))
         self._seen = Seen(trusted.remember, self._longest_age_s() + trusted.max_ahead_s)
@@ -76,11 +78,11 @@ class Relay:
             self.broker.publish,
             self._fetcher.get,
             self._seen,
-            now,
+            self._now,
             settings.mqtt.prefix,
             self.metrics.outcome,
             trusted.max_in_hand,
-            translations,
+            self._translations,
         )
         self.metrics.in_hand.set_function(lambda: self.handler.in_hand)
         self.metrics.in_flight.set_function(lambda: self.broker.in_flight)
@@ -96,6 +98,7 @@ class Relay:
             stack.callback(self._fetcher.close)
             await self._start_admin(stack)
             await stack.enter_async_context(self.broker)
+            await self._open_translation(stack)
             # Left first, and each way in only when what came in by it is settled: it may have to go out to the broker.
             await self._start_ways_in(stack)
             self._stack = stack.pop_all()
@@ -108,6 +111,16 @@ class Relay:
         given = self.settings.admin
         app = https.admin_application(self.metrics.text, lambda: self.broker.connected)
         self.admin_url = f"http://{named(given.bind)}:{await self._listen(stack, app, given.bind, given.port, None)}"
+
+    async def _open_translation(self, stack: contextlib.AsyncExitStack) -> None:
+        given = self.settings.eventbridge
+        if given and given.gateway:
+            from tools.cloud.gateway import events as gateway_events  # needs packages that other relays do without
+            from tools.cloud.gateway.memory import Memory
+
+            memory = Memory(self.broker, self.settings.mqtt.prefix, self.settings.mqtt.publish_limit_s)
+            opened = gateway_events.opened(Path(given.gateway), self._now, memory)
+            self._translations[events.BUY_WITH_PRIME] = await stack.enter_async_context(opened)
 
     async def _start_ways_in(self, stack: contextlib.AsyncExitStack) -> None:
         if given := self.settings.http:

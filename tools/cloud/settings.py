@@ -74,9 +74,11 @@ class HTTPSettings:
 
 @dataclass(frozen=True)
 class EventBridgeSettings:
-    """A path of the way in by HTTPS, for events of EventBridge. `key` is a secret and stands elsewhere."""
+    """A path of the way in by HTTPS, for events of EventBridge, and the gateway's configuration, by which those of Buy with Prime
+    are translated. `key` is a secret and stands elsewhere."""
 
     path: str = "/events"
+    gateway: str | None = None
     key: str = field(default="", repr=False)
 
 
@@ -165,7 +167,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "plain": BOOLEAN,
         "max_body_bytes": whole(4_096, 1_048_576),
     },
-    "eventbridge": {"path": _PATH},
+    "eventbridge": {"path": _PATH, "gateway": FILE},
     "sqs": {
         "queue_url": URL,
         "region": matching(r"[a-z]{2}[a-z0-9-]{1,30}", "a region like eu-west-1"),
@@ -263,10 +265,8 @@ def optional(section: type[Any]) -> set[str]:
 def _judge_ways_in(data: dict[str, Any], faults: Faults) -> None:
     if "http" not in data and "sqs" not in data:
         faults.add("http", configuration.MISSING, "http or sqs, or both: without them nothing comes in")
-    if "eventbridge" in data and "http" not in data:
-        faults.add("http", configuration.MISSING, "http, because eventbridge is a path of it")
     http = data.get("http", {})
-    if data.get("eventbridge", {}).get("path", EventBridgeSettings.path) == http.get("path", HTTPSettings.path):
+    if data.get("eventbridge", {}).get("path", EventBridgeSettings.path) == http.get("path", HTTPSettings.path) and "http" in data:
         faults.add_value("eventbridge.path", http.get("path", HTTPSettings.path), "another path than that of http")
     allowed = "a file, or plain = true where a load balancer ends TLS; not both"
     for key in ("certificate", "key") if "http" in data else ():
@@ -298,7 +298,7 @@ def _judge_password(data: dict[str, Any], password: str | None, faults: Faults) 
 
 
 def _judge_key(data: dict[str, Any], key: str | None, faults: Faults) -> None:
-    if "eventbridge" in data and (key is None or not _KEY.accepts(key)):
+    if "eventbridge" in data and "http" in data and (key is None or not _KEY.accepts(key)):
         shown = "without a key" if key is None else configuration.NOT_SHOWN
         faults.add("eventbridge", shown, f"eventbridge_key in the file `secrets`, or {KEY_VARIABLE}, {_KEY.allowed}")
 
@@ -356,10 +356,10 @@ def _reason(error: OSError | ValueError) -> str:
 
 def _settings(data: dict[str, Any], folder: Path, secrets: Mapping[str, str]) -> Settings:
     given = {name: dict(data[name]) for name in RULES if name in data}
-    for section, key in _FILES:
+    for section, key in (*_FILES, ("eventbridge", "gateway")):
         if key in given.get(section, {}):
             given[section][key] = str(folder / given[section][key])
     given["mqtt"]["password"] = secrets.get("mqtt_password")
     if "eventbridge" in given:
-        given["eventbridge"]["key"] = secrets["eventbridge_key"]
+        given["eventbridge"]["key"] = secrets.get("eventbridge_key", "")
     return Settings(**{name: _CLASSES[name](**values) for name, values in given.items()})

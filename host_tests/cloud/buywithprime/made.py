@@ -46,7 +46,7 @@ def wanted(*lines: orders.Line, **changed: Any) -> orders.Wanted:
 
 def preview(*groups: Mapping[str, int], prime: bool = True, expires: str | None = "2026-03-01T12:15:00Z") -> DeliveryPreview:
     """A preview with these groups, SKU to quantity, each with an offer for Prime after one without."""
-    terms = [{"isPrimeEligible": False, "deliverySpeed": "STANDARD"}, *([{"isPrimeEligible": True, "deliverySpeed": "STANDARD"}] * prime)]
+    terms = [{"isPrimeEligible": good, "deliverySpeed": "STANDARD"} for good in ((False, True) if prime else (False,))]
     return DeliveryPreview.model_validate(
         {
             "id": "preview-1",

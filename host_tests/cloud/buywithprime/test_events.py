@@ -163,9 +163,9 @@ def test_order_that_only_the_snapshot_names() -> None:
 
 def test_event_of_another_business_product_is_refused() -> None:
     foreign = RETURN.replace(OURS, "bp-2")
-    for given in (thin("ANY", foreign), thin("ANY", RETURN, foreign), inner("ANY", foreign)):
+    for event in (thin("ANY", foreign), thin("ANY", RETURN, foreign), inner("ANY", foreign)):
         with pytest.raises(ForeignError):
-            events.read(given, OURS)
+            events.read(event, OURS)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,8 @@ def test_anything_of_json_is_read_or_refused(given: Any) -> None:
 
 def test_times_have_up_to_nine_decimals() -> None:
     assert events.moment("2024-05-28T20:22:22.512677135Z") == datetime(2024, 5, 28, 20, 22, 22, 512677, UTC)
-    assert events.moment("2024-05-28T22:22:22+02:00") == events.moment("2024-05-28T20:22:22") == datetime(2024, 5, 28, 20, 22, 22, tzinfo=UTC)
+    whole = datetime(2024, 5, 28, 20, 22, 22, tzinfo=UTC)
+    assert events.moment("2024-05-28T22:22:22+02:00") == events.moment("2024-05-28T20:22:22") == whole
 
 
 @given(st.text(min_size=1, max_size=300))

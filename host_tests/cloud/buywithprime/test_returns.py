@@ -27,7 +27,7 @@ from tools.cloud.buywithprime.returns import Progress, ReturnError, by_alias, by
 
 OURS = return_alias("X-1")
 SECOND = Alias(alias_type="SHOP", alias_id="7")
-STORED = {"aliases": [{"aliasType": OURS.alias_type, "aliasId": OURS.alias_id}]}
+STORED: dict[str, Any] = {"aliases": [{"aliasType": OURS.alias_type, "aliasId": OURS.alias_id}]}
 
 
 def details(update: UpdateOrderInput) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def test_aliases_of_a_return_are_one_or_two_and_unique_in_the_order(given: list[
 
 
 @pytest.mark.parametrize(
-    ("units", "fault"), [({}, "none"), ({"L-2": 1}, "a line that"), ({"L-1": 0}, "0: allowed: 1 to 2"), ({"L-1": 3}, "3: allowed: 1 to 2")]
+    ("units", "fault"),
+    [({}, "none"), ({"L-2": 1}, "a line that"), ({"L-1": 0}, "0: allowed: 1 to 2"), ({"L-1": 3}, "3: allowed: 1 to 2")],
 )
 def test_no_more_is_returned_than_is_there(units: dict[str, int], fault: str) -> None:
     before = order(returns=[returned(), returned("R-2", "CANCELLED", {"L-1": 3})])
@@ -300,7 +301,7 @@ def test_states_only_move_forward(ranked: list[Any]) -> None:
     for number, state in enumerate(ranked):
         for earlier in (unknown, *ranked[: number + 1]):
             assert returns.further(state, earlier) is returns.further(earlier, state) is state
-    assert {unknown, *ranked} == set(type(ranked[0]))
+    assert {unknown, *ranked} == set(type(ranked[0]).__members__.values())
 
 
 def test_completed_package_is_a_delivered_one() -> None:
@@ -331,7 +332,8 @@ def test_looks_in_any_order_and_any_number_come_to_the_same(looks: list[Progress
 
 def test_older_look_takes_nothing_back() -> None:
     before = order(["PENDING"], metadata={"executionState": "NOT_STARTED"})
-    moving = order(["DELIVERED"], [returned(returnPackageDetails=[parcel("IN_TRANSIT", {"L-1": 1})])], metadata={"executionState": "STARTED"})
+    going = returned(returnPackageDetails=[parcel("IN_TRANSIT", {"L-1": 1})])
+    moving = order(["DELIVERED"], [going], metadata={"executionState": "STARTED"})
     done = order(["DELIVERED"], [returned(state="COMPLETED", returnPackageDetails=[parcel("COMPLETED", {"L-1": 1})])])
     found = returns.progress(done)
     for look in (moving, before, moving):

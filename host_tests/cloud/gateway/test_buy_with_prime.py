@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from tools.cloud.buywithprime import returns
+from tools.cloud.buywithprime import orders, returns
+from tools.cloud.buywithprime.models import IdentityTokenInput
 from tools.cloud.gateway.adapters import OutcomeUnknown, Refused, ShortOfStock, Surroundings, Unavailable, buy_with_prime
 from tools.cloud.gateway.adapters.buy_with_prime import BuyWithPrime
+from tools.cloud.gateway.adapters.shoppers import NoShopper
 from tools.cloud.gateway.model import Address, Customer, Intent, IntentId, Item, Return, ReturnState, Snapshot, State
 from tools.simulator import Clock, Simulator
 
@@ -293,7 +295,7 @@ def test_start_that_a_cancellation_overtakes() -> None:
     async def story(world: World) -> None:
         await world.order()
         # Between the question and the start: what the adapter read is what stood before.
-        before = await world.adapter._store.order(buy_with_prime.orders.by_intent(str(INTENT)))
+        before = await world.adapter._store.order(orders.by_intent(str(INTENT)))
         world.sim.store.cancel_by_shopper(world.only.id)
         real, looks = world.adapter._store.order, [before]
 
@@ -402,7 +404,7 @@ class FakeShoppers:
         token = self.tokens.pop(0) if self.tokens else SHOPPER
         if isinstance(token, Exception):
             raise token
-        return buy_with_prime.IdentityTokenInput.model_validate({"lwaAccessToken": {"value": token}})
+        return IdentityTokenInput.model_validate({"lwaAccessToken": {"value": token}})
 
 
 MEMBER = replace(CUSTOMER, shopper_token="Atzr|ada")
@@ -506,7 +508,7 @@ def test_another_shopper_is_refused() -> None:
 
 def test_prime_goes_by_standard_delivery_without_the_shopper() -> None:
     async def story(world: World) -> None:
-        refused = with_shoppers(world, buy_with_prime.NoShopper("unlinked"))
+        refused = with_shoppers(world, NoShopper("unlinked"))
         for counter, customer in ((1, CUSTOMER), (2, MEMBER)):
             assert (await world.order(1, PRIME, customer, counter)).state is State.PLACED
         assert refused.fresh == [False]
@@ -637,7 +639,7 @@ def test_return_whose_answer_is_lost_is_added_once(alias: str) -> None:
 def test_returns_that_two_copies_add_at_once_come_to_one(alias: str) -> None:
     async def story(world: World) -> None:
         await delivered(world)
-        before = await world.adapter._store.order(buy_with_prime.orders.by_intent(str(INTENT)))
+        before = await world.adapter._store.order(orders.by_intent(str(INTENT)))
         await world.put_return()
         real, looks = world.adapter._store.order, [before]
 
