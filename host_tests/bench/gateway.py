@@ -132,7 +132,7 @@ class Bench:
         polls = await self._timed(gateways, [WARM_UP + number % ORDERS for number in range(POLLS)], self._poll)
         paced = await self._paced(range(WARM_UP + ORDERS, WARM_UP + ORDERS + PACED))
         await asyncio.gather(*(self._twice(number) for number in range(WARM_UP + ORDERS + PACED, _DEVICES)))
-        made = store.do(lambda store: len(store.store.orders))
+        made = store.do(lambda store: len(store.store.orders()))
         return {
             **{f"orders_{name}": figure for name, figure in orders.items()},
             **{f"polls_{name}": figure for name, figure in polls.items()},
