@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from host_tests.cloud.gateway.house import House, running
 from host_tests.mqtt.mosquitto import Mosquitto, require_program
 
 
@@ -14,6 +15,13 @@ def started_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquit
     require_program()
     with Mosquitto(tmp_path_factory.mktemp("mosquitto") / "broker", devices={"SN0001": "secret"}) as broker:
         yield broker
+
+
+@pytest.fixture(scope="module")
+def shared(started_broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A gateway for tests that change nothing."""
+    with running(tmp_path_factory.mktemp("house"), started_broker) as house:
+        yield house
 
 
 @pytest.fixture

@@ -46,11 +46,12 @@ class Clock:
 
 
 class Broker:
-    """Takes retained messages and sends all that it takes to every copy, in the order in which it took them."""
+    """Takes retained messages and sends all that it takes to every copy, in the order in which it took them, and as late as the
+    protocol allows: when the copy's own mark is due."""
 
     def __init__(self) -> None:
         self.retained: dict[str, str] = {}
-        self.listeners: list[Memory] = []
+        self._queues: dict[Memory, list[tuple[str, str]]] = {}
         self.published: list[tuple[str, str]] = []
         self.down = False
         self.refuses = ""
@@ -64,16 +65,26 @@ class Broker:
             if payload:
                 self.retained[topic] = payload
         self.published.append((topic, payload))
-        for memory in self.listeners:
-            asyncio.get_running_loop().call_soon(memory.hear, topic, payload.encode())
+        for memory, queue in self._queues.items():
+            queue.append((topic, payload))
+            if topic == memory.mark_topic:
+                asyncio.get_running_loop().call_soon(self._send, memory)
         await asyncio.sleep(0)
+
+    def _send(self, memory: Memory) -> None:
+        queue = self._queues.get(memory, [])
+        while queue:
+            topic, payload = queue.pop(0)
+            memory.hear(topic, payload.encode())
 
     def connect(self, memory: Memory) -> None:
         """A session begins: what is retained comes first."""
-        self.listeners.append(memory)
+        self._queues[memory] = list(self.retained.items())
         memory.connected()
-        for topic, payload in self.retained.items():
-            memory.hear(topic, payload.encode())
+
+    def drop(self, memory: Memory) -> None:
+        """Its session ends; what was on its way is lost."""
+        self._queues.pop(memory, None)
 
 
 class Copy:
@@ -103,7 +114,7 @@ class Copy:
 
     def die(self) -> None:
         """It hears nothing more."""
-        self.broker.listeners.remove(self.memory)
+        self.broker.drop(self.memory)
 
     async def post(self, counter: int = 1, quantity: int = 2, least: int | None = None, slot: str = "Coffee") -> Snapshot:
         intent_id = IntentId(self.device.serial, slot, counter)

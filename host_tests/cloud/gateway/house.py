@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from host_tests.cloud.gateway.copies import START, Clock
+from host_tests.cloud.gateway.copies import Clock
 from host_tests.cloud.gateway.shop import Adapter, Shop
 from host_tests.mqtt.mosquitto import GATEWAY, Mosquitto
 from tools.cloud.gateway import tokens
@@ -96,6 +99,7 @@ class House:
         self.key = tokens.new_key("EdDSA")
         self.old_key = tokens.new_key("ES256")
         self.gateways: list[Gateway] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._write()
 
     def _write(self) -> None:
@@ -142,6 +146,11 @@ class House:
             text = await answer.text()
             return Answer(answer.status, json.loads(text) if answer.content_type == "application/json" else text, answer.headers)
 
+    def ask(self, *given: Any) -> Answer:
+        """`call` from outside the loop that the house runs in."""
+        assert self.loop
+        return asyncio.run_coroutine_threadsafe(self.call(*given), self.loop).result(DEADLINE_S)
+
     async def post(self, counter: int = 1, copy: int = 0, **changed: Any) -> Answer:
         return await self.call("POST", "/v1/replenish", {**ORDER, "intent_id": f"SN0001-Coffee-{counter}", **changed}, copy)
 
@@ -160,7 +169,7 @@ Story = Callable[[House], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def house(folder: Path, broker: Mosquitto, copies: int, change: Callable[[Settings], Settings]) -> AsyncIterator[House]:
-    async with asyncio.timeout(DEADLINE_S), contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         found = House(folder, broker)
         await found.mailer.serve(stack)
         stack.enter_context(shop_in_use(found.adapter))
@@ -180,8 +189,6 @@ def shop_in_use(adapter: Adapter) -> Any:
         yield adapter
 
     with pytest.MonkeyPatch.context() as patch:
-        import sys
-
         module = SimpleNamespace(RULES={}, SECRETS={}, FILES=frozenset(), Settings=None, opened=opened)
         patch.setitem(sys.modules, "tools.cloud.gateway.adapters.memory", module)
         yield
@@ -191,12 +198,32 @@ def same(given: Settings) -> Settings:
     return given
 
 
-def run(story: Story, folder: Path, broker: Mosquitto, copies: int = 1, change: Callable[[Settings], Settings] = same) -> None:
+def run(
+    story: Story, folder: Path, broker: Mosquitto, copies: int = 1, change: Callable[[Settings], Settings] = same,
+    limit_s: float = DEADLINE_S,
+) -> None:  # fmt: skip
     async def within() -> None:
-        async with house(folder, broker, copies, change) as made:
+        async with asyncio.timeout(limit_s), house(folder, broker, copies, change) as made:
             await story(made)
 
     asyncio.run(within())
 
 
-__all__ = ["START", "replace"]
+@contextlib.contextmanager
+def running(folder: Path, broker: Mosquitto, change: Callable[[Settings], Settings] = same) -> Iterator[House]:
+    """A house in a thread of its own, for tests that are no coroutines."""
+    made: Future[House] = Future()
+    over = threading.Event()
+
+    async def story(found: House) -> None:
+        found.loop = asyncio.get_running_loop()
+        made.set_result(found)
+        await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=run, args=(story, folder, broker, 1, change, 600))
+    thread.start()
+    try:
+        yield made.result(DEADLINE_S)
+    finally:
+        over.set()
+        thread.join()

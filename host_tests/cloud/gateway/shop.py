@@ -59,7 +59,8 @@ class Shop:
 
 class Adapter:
     """What is in `faults` of a call comes true one after the other: "lost" acts and answers nothing, "late" acts after `late_s`,
-    "down" does nothing, "throttled" says when to come again, "refused" is for good, "" is no fault."""
+    "down" does nothing, "throttled" says when to come again, "refused" is for good, "" is no fault. The call number `pause_at`
+    waits for `go_on`."""
 
     def __init__(self, shop: Shop, name: str = "memory") -> None:
         self.name = name
@@ -67,14 +68,17 @@ class Adapter:
         self.faults: dict[str, list[str]] = {}
         self.late_s = 60.0
         self.calls: list[str] = []
-        self.gate: asyncio.Event | None = None
+        self.pause_at = 0
+        self.paused = asyncio.Event()
+        self.go_on = asyncio.Event()
 
     async def _reach(self, call: str) -> str:
         """The fault that comes true on the way back."""
         self.calls.append(call)
         await asyncio.sleep(0)
-        if self.gate:
-            await self.gate.wait()
+        if len(self.calls) == self.pause_at:
+            self.paused.set()
+            await self.go_on.wait()
         fault = self.faults[call].pop(0) if self.faults.get(call) else ""
         if fault == "down":
             raise Unavailable(None, "cannot be reached")

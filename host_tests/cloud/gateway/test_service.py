@@ -107,6 +107,57 @@ def test_two_copies_at_the_same_moment_make_one_order() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["prompt", "late"])
+def test_copies_that_differ_make_one_order_at_any_distance(late: bool) -> None:
+    """While the maker changes the adapter, the same intent is at a copy of each kind, one some steps behind the other."""
+    alone = 0
+    for steps in range(150):
+
+        async def story(world: World, steps: int = steps) -> None:
+            nonlocal alone
+            other = Adapter(Shop(world.clock.now), "other")
+            changed = Copy(world.broker, world.clock, Adapter(other.shop, "other"), [Adapter(world.shop)])
+            world.copy.use(world.clock, world.adapter, other)
+            world.adapter.faults["order"] = ["late"] if late else []
+            first = asyncio.create_task(world.copy.post())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            alone += first.done()
+            await asyncio.gather(first, changed.post(), return_exceptions=True)
+            world.clock.seconds += world.adapter.late_s
+            world.shop.arrive()
+            await changed.post()
+            made = world.shop.created + other.shop.created
+            assert made == [FIRST], f"{steps} steps behind: {made}"
+
+        run(story)
+    assert 0 < alone < 150
+
+
+def test_a_no_is_heard_until_the_shop_is_asked() -> None:
+    """However far a copy has come, it orders nothing after somebody said no at another."""
+    for number in range(1, 100):
+
+        async def story(world: World, number: int = number) -> None:
+            world.adapter.pause_at = number
+            beside = Copy(world.broker, world.clock, Adapter(world.shop))
+            order = asyncio.create_task(world.copy.post())
+            await asyncio.wait([order, asyncio.create_task(world.adapter.paused.wait())], return_when=asyncio.FIRST_COMPLETED)
+            at_shop = world.adapter.calls[-1] == "order"
+            answer = await beside.cancel()
+            world.adapter.go_on.set()
+            await order
+            assert answer.state is State.CANCELLED
+            assert (await world.another().get()).state is State.CANCELLED
+            assert len(world.shop.created) == at_shop
+            world.given["done"] = at_shop
+
+        if run(story).given.pop("done"):
+            break
+    else:
+        pytest.fail("the order was never reached")
+
+
 def test_a_lost_answer_is_found_again() -> None:
     async def story(world: World) -> None:
         world.adapter.faults["order"] = ["lost"]
@@ -317,6 +368,21 @@ def test_a_no_to_an_intent_that_was_never_heard_of_is_kept() -> None:
         assert (await world.another().post()).state is State.CANCELLED
         assert world.adapter.calls.count("order") == 0
         assert (await refused(world.copy.cancel(counter=2 + GAP_LIMIT))).word == "unknown_intent"
+
+    run(story)
+
+
+def test_a_no_elsewhere_is_heard_before_the_hold_ends() -> None:
+    """It is known to the broker, and nobody could carry it out yet."""
+
+    async def story(world: World) -> None:
+        await world.copy.post()
+        beside = Copy(world.broker, world.clock, Adapter(world.shop))
+        beside.service._shops.current.adapter.faults["cancel"] = ["down"]  # type: ignore[attr-defined]
+        assert (await refused(beside.cancel())).word == "unavailable"
+        world.clock.seconds += HOLD_S
+        assert (await world.copy.get()).state is State.CANCELLED
+        assert "start" not in world.adapter.calls
 
     run(story)
 

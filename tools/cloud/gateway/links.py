@@ -67,5 +67,8 @@ class Links:
 
 
 def _link(claims: dict[str, Any]) -> Link:
+    """Raises ValueError, TypeError or LookupError for claims that our keys never signed."""
     serial, slot, counter = claims["i"]
+    if any(type(number) is not int for number in (counter, claims["n"], claims["a"], claims["exp"])):
+        raise TypeError("not a whole number")
     return Link(Kind(claims["k"]), IntentId(serial, slot, counter), claims["n"], claims["a"], claims["exp"])

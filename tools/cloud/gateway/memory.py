@@ -88,7 +88,7 @@ class Memory:
         self._publisher = publisher
         self._root = f"{prefix}-gateway/"
         self._limit_s = limit_s
-        self._mark_topic = f"{self._root}marks/{secrets.token_hex(8)}"
+        self.mark_topic = f"{self._root}marks/{secrets.token_hex(8)}"
         self._marks = 0
         self._awaited: tuple[str, asyncio.Future[None]] | None = None
         self._round: asyncio.Task[None] | None = None
@@ -107,7 +107,7 @@ class Memory:
     def hear(self, topic: str, payload: bytes) -> None:
         """A message came under the filter. Never raises for what is in it."""
         if topic.startswith(f"{self._root}marks/"):
-            if topic == self._mark_topic:
+            if topic == self.mark_topic:
                 self._returned(payload.decode(errors="replace"))
             return
         try:
@@ -137,7 +137,7 @@ class Memory:
             mark = str(self._marks)
             coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._awaited = mark, coming
-            await self._publish(self._mark_topic, mark, retain=False)
+            await self._publish(self.mark_topic, mark, retain=False)
             try:
                 async with asyncio.timeout(self._limit_s):
                     await coming

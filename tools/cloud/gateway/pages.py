@@ -34,10 +34,13 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding
   font: 1.0625rem/1.5 system-ui, sans-serif }
 main { width: 100%; max-width: 26rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; padding: 1.75rem 1.5rem }
 h1 { font-size: 1.375rem; line-height: 1.25; margin: 0 0 .75rem; text-wrap: balance }
-p { margin: 0 0 .75rem }
+p { margin: 0 }
+p + p { margin-top: .75rem }
 .soft { color: var(--soft); font-size: .9375rem }
+form + .soft { margin-top: 1.5rem }
 .item { border-block: 1px solid var(--line); padding: .75rem 0; margin: 1rem 0; display: flex; justify-content: space-between; gap: 1rem }
 .item b { font-weight: 600 }
+.item span { white-space: nowrap }
 form { display: grid; gap: .625rem; margin-top: 1.25rem }
 button, a.button { font: inherit; font-weight: 600; text-align: center; text-decoration: none; padding: .8125rem 1rem; border-radius: .625rem;
   border: 1px solid var(--line); background: transparent; color: var(--ink); cursor: pointer }
@@ -70,13 +73,14 @@ _BECAME = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A question in words, with what its two buttons say; yes is the one that stands out unless it is the hold's."""
+    """A question in words, with what its two buttons say. Of an order that is made already none is put forward."""
 
     title: str
     text: str
     yes: str
     no: str
     first: str = "yes"
+    forward: bool = True
 
 
 def choice(link: Link, item: Item) -> Choice:
@@ -84,7 +88,7 @@ def choice(link: Link, item: Item) -> Choice:
     match link.kind:
         case Kind.HOLD:
             text = f"It is sent on {clock(link.expires)}, unless you cancel it before."
-            return Choice("Your device has ordered", text, "Send it now", "Cancel it", "no")
+            return Choice("Your device has ordered", text, "Send it now", "Cancel it", first="no", forward=False)
         case Kind.STOCK if link.offered:
             text = "Fewer are in stock than your device wanted. Shall these be ordered?"
             return Choice(f"Only {link.offered} in stock", text, f"Order {link.offered}", "Do not order")
@@ -122,7 +126,7 @@ def question(link: Link, item: Item, device: Device) -> web.Response:
     if link.kind is Kind.NOTIFY and item.order_link:
         order_link = f'<form><a class="button first" href="{html.escape(item.order_link)}" rel="noreferrer">Go to the shop</a></form>'
     names = {"yes": asked.yes, "no": asked.no}
-    first = "" if order_link else asked.first
+    first = asked.first if asked.forward and not order_link else ""
     buttons = "".join(
         f'<button name="answer" value="{value}"{" class=first" if value == first else ""}>{html.escape(names[value])}</button>'
         for value in sorted(names, key=lambda value: value != asked.first)
@@ -132,7 +136,7 @@ def question(link: Link, item: Item, device: Device) -> web.Response:
         + _paragraph(asked.text)
         + order_link
         + f'<form method="post">{buttons}</form>'
-        + f'<p class="soft"><br>{html.escape(device.serial)}</p>'
+        + _paragraph(f"Device {device.serial}", "soft")
     )
     return page(asked.title, inside)
 

@@ -195,10 +195,12 @@ class Service:
     async def _advance(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
         """Do with an order what is due: honour a no, end the hold. What cannot be done now is left for the next who asks."""
         try:
-            if order.state is State.PLACED and self._now() >= self._held_until(order):
-                order = await self._end_hold(case, shop, order)
-            elif order.state.open and self._memory.refusal(case.id):
+            if order.state.open:
+                await self._memory.sync()  # a no may just have been said elsewhere
+            if order.state.open and self._memory.refusal(case.id):
                 order = await self._call_off(case, shop, order)
+            elif order.state is State.PLACED and self._now() >= self._held_until(order):
+                order = await self._end_hold(case, shop, order)
             await self._settle(case, order)
         except (Unavailable, OutcomeUnknown) as error:
             LOG.warning("what is due for an order was put off: %s", type(error).__name__)
@@ -210,9 +212,6 @@ class Service:
         return (order.created or 0) + self._rules.hold_s
 
     async def _end_hold(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
-        await self._memory.sync()  # a no may just have been said elsewhere
-        if self._memory.refusal(case.id):
-            return await self._call_off(case, shop, order)
         try:
             return await shop.start(case.id, case.item, case.customer)
         except Refused as error:
@@ -315,7 +314,6 @@ class Service:
             await self._memory.put(failed)
             await self._withdraw(attempt)
             return Snapshot(case.id, State.FAILED, refused.code, created=failed.created, time=failed.created)
-        await self._memory.sync()
         return await self._advance(case, shop, order)
 
     async def _ask_person(self, case: Case, attempt: Attempt, short: ShortOfStock) -> Snapshot:
