@@ -129,7 +129,7 @@ def test_law_3_the_intent_is_durable_before_the_call_and_the_answer_before_anyth
             appliance.store.writes = []
         return call(request)
 
-    appliance.service.call = spy  # type: ignore[method-assign]
+    appliance.service.call = spy
     appliance.until_state("accepted")
     assert seen[0][0] & 127 == 1, "the stored state at the moment of the call: asking"
     assert appliance.store.writes[0].startswith("o-")

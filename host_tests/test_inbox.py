@@ -120,7 +120,7 @@ def test_law_3_a_call_that_the_power_cut_short_is_answered_by_a_notice():
             raise PowerCut()
         return answer
 
-    appliance.service.call = act_and_cut  # type: ignore[method-assign]
+    appliance.service.call = act_and_cut
     appliance.sensors["A"].value = 2
     raises(PowerCut, appliance.live, HOUR)
     appliance.restart(60)

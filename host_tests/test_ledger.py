@@ -29,7 +29,7 @@ def framed(key, sequence, payload):
 
 def new_slot(slot_id="PaperTowel"):
     config = {"id": slot_id, "unit": "count", "capacity": 12, "reorder_at": 3, "lead_days": 7, "pack": None, "refill": "sensor"}
-    config.update({"sensor": None, "swap": False})
+    config.update({"sensor": None, "swap": False, "packs": 1, "least": None})
     return Slot(config, {"confirm_s": 600})
 
 
@@ -297,11 +297,11 @@ def test_an_order_that_cannot_be_meant_is_in_doubt():
     Ledger(store).save_order(slot)
     second = store.records["o-" + kept_by.tag("PaperTowel")]
     payloads = [whole[:size] for size in range(ORDER_HEAD + 1)] + [second[:size] for size in range(len(second) - 33 + 1)]
-    payloads += [b"\x0b" + whole[1:], b"\x7f" + whole[1:], b"\x00\x1b" + whole[2:], b"\x00\xff" + whole[2:]]
-    payloads += [b"\x8b" + second[1:], b"\xff" + second[1:], second[:1] + b"\x1b" + second[2:]]
+    payloads += [b"\x0b" + whole[1:], b"\x7f" + whole[1:], b"\x00\x1f" + whole[2:], b"\x00\xff" + whole[2:]]
+    payloads += [b"\x8b" + second[1:], b"\xff" + second[1:], second[:1] + b"\x1f" + second[2:]]
     cases(check_payload, [(payload, listed) for payload in payloads for listed in (False, True)])
     store = Memory()
-    store.records["o-" + kept_by.tag("PaperTowel")] = b"\x0a\x1a" + whole[2:]  # the last state and the last reason there are
+    store.records["o-" + kept_by.tag("PaperTowel")] = b"\x0a\x1e" + whole[2:]  # the last state and the last reason there are
     assert recovered(store)[0].order.names()[0] == "unsubscribed"
 
 

@@ -205,7 +205,7 @@ def test_a_board_that_dies_in_its_report_of_use_does_not_repeat_it():
     appliance = Appliance(slots=(BIG,))
     appliance.sensors["A"].value = 1000
     appliance.live(DAY, lambda: times(appliance, "slot_status"))
-    appliance.service._slot_status = die  # type: ignore[method-assign]
+    appliance.service._slot_status = die
     loop(appliance, 20 * HOUR)
     assert appliance.agent.device.reported_day == appliance.agent.device.reporting_day(appliance.clock.seconds)
     assert 3 <= len(times(appliance, "slot_status")) - 1 <= 4

@@ -193,6 +193,8 @@ SLOT: dict[str, Rule] = {
     "reorder_at": amount(zero=True),
     "lead_days": whole(0, 60),
     "pack": or_null(amount(zero=False)),
+    "packs": whole(1, 99),
+    "least": or_null(whole(1, 99)),
     "stock": or_null(text(16)),
     "swap": _BOOLEAN,
     "life_days": or_null(whole(1, 3650)),
@@ -201,13 +203,14 @@ SLOT: dict[str, Rule] = {
 }
 TOP: dict[str, Rule] = {
     **{name: object_of(keys) for name, keys in SECTIONS.items()},
-    "backend": one_of(("drs",), " (in this version)"),
+    "backend": one_of(("drs", "gateway")),
     "state": _PATH,
     "secrets": _PATH,
     "slots": list_of(Rule(lambda v: True, ""), SLOTS_LIMIT, "slots"),
 }
-# Of the sections, `mqtt` has a meaning by being there; without these four nothing can be ordered.
-REQUIRED_SECTIONS = {"device", "drs", "lwa", "tls"}
+# Of the sections, `mqtt` has a meaning by being there; without these nothing can be ordered.
+REQUIRED_SECTIONS = {"device", "tls"}
+SECTIONS_OF_BACKEND = {"drs": {"drs", "lwa"}, "gateway": {"gateway"}}
 SECRETS: dict[str, Rule] = {
     "refresh_token": or_null(text(2048)),
     "client_secret": or_null(text(512)),
@@ -353,7 +356,8 @@ def _inside(path: str, item: Any) -> Iterator[tuple[str, Any]]:
 
 def judge(data: dict[str, Any], faults: Faults) -> None:
     """All that can be said about a configuration without looking at other files."""
-    required = REQUIRED_SECTIONS - (set() if data.get("backend") == "drs" else {"drs", "lwa"})
+    backend = data.get("backend")
+    required = REQUIRED_SECTIONS | (SECTIONS_OF_BACKEND.get(backend, set()) if isinstance(backend, str) else set())
     faults.judge("", data, TOP, SECTIONS.keys() - required)
     for name, keys in SECTIONS.items():
         if isinstance(data.get(name), dict):
@@ -361,6 +365,16 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
     judge_topics(data, faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
+        if backend == "gateway":
+            judge_intents(data["slots"], faults)
+
+
+def judge_intents(slots: list[Any], faults: Faults) -> None:
+    """An intent's id has the slot's in it, and goes through URLs, topics and the shop's records."""
+    for number, slot in enumerate(slots):
+        slot_id = slot.get("id") if isinstance(slot, dict) else None
+        if SLOT["id"].accepts(slot_id) and not all(32 < ord(character) < 127 for character in str(slot_id)):
+            faults.add_value(f"slots[{number}].id", slot_id, "visible ASCII characters, because backend is gateway")
 
 
 def judge_topics(data: dict[str, Any], faults: Faults) -> None:
@@ -385,6 +399,7 @@ def judge_slots(slots: list[Any], faults: Faults) -> None:
             judge_sensor(name, slot, faults)
             judge_reorder(name, slot, faults)
             judge_life(name, slot, faults)
+            judge_packs(name, slot, faults)
         else:
             faults.add_value(name, slot, object_of(SLOT).allowed)
     judge_ids([slot.get("id") if isinstance(slot, dict) else None for slot in slots], faults)
@@ -416,6 +431,12 @@ def judge_life(name: str, slot: dict[str, Any], faults: Faults) -> None:
         faults.add_value(f"{name}.refill", refill, "manual, because the slot has life_days")
     if slot.get("sensor") is not None:
         faults.add_value(f"{name}.sensor", slot["sensor"], "null, because the slot has life_days")
+
+
+def judge_packs(name: str, slot: dict[str, Any], faults: Faults) -> None:
+    packs, least = slot.get("packs", DEFAULTS["slot"]["packs"]), slot.get("least")
+    if least is not None and SLOT["packs"].accepts(packs) and SLOT["least"].accepts(least) and least > packs:
+        faults.add_value(f"{name}.least", least, f"null or a whole number from 1 to packs, {packs}")
 
 
 def judge_stocks(slots: list[dict[str, Any]], faults: Faults) -> None:

@@ -29,7 +29,7 @@ from itertools import product
 # For programs and tools outside of the package: firmware/README.md, "As a library" and "Linking"; main.py.
 _LIBRARY = """
 Agent load slot step run start once on notice dropped hold resume cancel_test_orders deregister factory_reset stop fault
-SlotFace id order level consume refilled new_part undo_new_part run_out confidence stock
+SlotFace id order level consume refilled new_part undo_new_part run_out confidence stock agree cancel
 OrderView state event_instance_id since next_try deadline attempts cancels reason
 Link url challenge finish
 CodeLink begin user_code verification_uri poll poll_at over

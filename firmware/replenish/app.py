@@ -39,7 +39,10 @@ _FOR_CALLS = (
     "services.registration",
     "services.drs",
     "services.drs_answers",
+    "services.gateway",
+    "services.gateway_answers",
     "services.lwa",
+    "core.snapshot",
     "core.strictjson",
 )
 _FOR_CONNECTION = "io.http", "io.stream", "services.call"  # ... and the connection, from a wake's first call to its last
@@ -49,6 +52,8 @@ _FOR_MESSAGES = (
     "commands",
     "services.notification",
     "services.drs_answers",
+    "services.gateway_answers",
+    "core.snapshot",
     "core.notice",
     "core.strictjson",
     "store.outbox",
@@ -237,6 +242,16 @@ class Agent:
             return cancel(self, slot_id)
         finally:
             forget("testorders")
+            forget_calls()
+
+    def answer(self, slot, verb):
+        """See `face.SlotFace`."""
+        from .answering import answer
+
+        try:
+            return answer(self, slot, verb)
+        finally:
+            forget("answering")
             forget_calls()
 
     def deregister(self):

@@ -2,6 +2,7 @@
 `app.forget`)."""
 
 from . import calls
+from .core import device as d
 from .services import call
 
 
@@ -10,15 +11,20 @@ def order_info(agent, slot):
     order = slot.order
     held_id = order.held_id()
     answer, now = calls.send(agent, calls.request(agent, "order_info", held_id))
-    said = calls.read("read_order_info", answer, held_id, slot.id)
+    said = calls.read(agent, "read_order_info", answer, held_id, slot.id)
     outcome = said[0]
-    from .core import news
-
-    order.next_poll = news.next_poll(order, agent.rules, now)
-    if outcome in (call.OK, call.MISSING):
-        news.learn(slot, said[1], now, now, said[2])
-    else:
+    if outcome not in (call.OK, call.MISSING):
         order.next_poll = calls.failed(agent, outcome, answer, now)
+    elif order.prefix:
+        from .core import snapshot
+
+        order.next_poll = snapshot.next_poll(order, agent.rules, said[1], now)
+        snapshot.follow(slot, said[1], now)
+    else:
+        from .core import news
+
+        order.next_poll = news.next_poll(order, agent.rules, now)
+        news.learn(slot, said[1], now, now, said[2])
     agent.save_level(slot, now)
     agent.save(slot)
     calls.note(agent, "order_info", slot, answer, said)
@@ -27,14 +33,16 @@ def order_info(agent, slot):
 def subscription_info(agent):
     """Ask which slots are subscribed. A service that refuses version 2.0 by name is asked in 1.0 from then on."""
     answer, now = calls.send(agent, calls.request(agent, "subscription_info"))
-    said = calls.read("read_subscription_info", answer)
-    if said[0] == call.REFUSED and not agent.older_subscriptions and calls.read("is_version_refused", answer):
+    said = calls.read(agent, "read_subscription_info", answer)
+    may_be_older = agent.device.backend == d.DRS and not agent.older_subscriptions
+    if said[0] == call.REFUSED and may_be_older and calls.read(agent, "is_version_refused", answer):
         agent.older_subscriptions = True  # and asked again at once
     elif said[0] != call.OK:
         calls.failed(agent, said[0], answer, now)
     else:
         for slot in agent.slots:
-            if slot.order.subscription(now, said[1].get(slot.id, False)):
+            found = slot.order.prefix and slot.order.find_last(said[2].get(slot.id, 0))
+            if slot.order.subscription(now, said[1].get(slot.id, False)) or found:
                 agent.save(slot)
         from .core.reports import end_report
 
@@ -53,7 +61,7 @@ def status(agent, slot, now):
         return
     answer, now = calls.send(agent, request)
     request = None
-    said = calls.read("read_status", answer, "SlotStatus" if slot else "DeviceStatus")
+    said = calls.read(agent, "read_status", answer, "SlotStatus" if slot else "DeviceStatus")
     if said[0] not in (call.OK, call.REFUSED):  # a refused report is not repeated before tomorrow
         calls.failed(agent, said[0], answer, now)
         if slot:

@@ -10,13 +10,14 @@ from .app import forget, make_room
 from .core import device as d
 from .services import call
 
-_READERS = "services.drs", "services.drs_answers", "core.strictjson"  # modules that only make requests and read answers
+_READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.snapshot", "core.strictjson"
+# modules that only make requests and read answers
 _ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
 
 
 def make(agent, kind, slot, now):
     """Make the call that is due, or one for its token. Returns True when the fuse stopped it: then none is due at once."""
-    if not agent.access or now >= agent.access_until:
+    if wants_token(agent, now):
         from .access import fetch
 
         return fetch(agent, slot, now)
@@ -31,22 +32,43 @@ def make(agent, kind, slot, now):
     return asking.subscription_info(agent) if kind == d.SUBSCRIPTION_INFO else asking.status(agent, slot, now)
 
 
+def wants_token(agent, now):
+    """Whether an access token is to be fetched before a call. The gateway takes what stands in the secrets."""
+    return agent.device.backend == d.DRS and (not agent.access or now >= agent.access_until)
+
+
 def request(agent, name, *args):
     """The request that the service's method `name` makes of these arguments."""
+    return getattr(service(agent), name)(agent.access, *args)
+
+
+def service(agent):
+    """What makes the requests: of the back end that is configured."""
+    if agent.device.backend == d.GATEWAY:
+        from .services.gateway import Gateway
+
+        return Gateway(agent.endpoint)
     from .services.drs import Drs
 
-    return getattr(Drs(agent.endpoint, agent.older_subscriptions), name)(agent.access, *args)
+    return Drs(agent.endpoint, agent.older_subscriptions)
 
 
-def read(name, answer, *args):
+def read(agent, name, answer, *args):
     """What the function `name` of the service's answers reads in an answer."""
-    from .services import drs_answers as answers
-
-    said = getattr(answers, name)(answer, *args)
-    answers = None
+    said = _reader(agent, name)(answer, *args)
     for name in _READERS:
         forget(name)
     return said
+
+
+def _reader(agent, name):
+    if agent.device.backend == d.GATEWAY:
+        from .services import gateway_answers
+
+        return getattr(gateway_answers, name)
+    from .services import drs_answers
+
+    return getattr(drs_answers, name)
 
 
 def send(agent, request):
@@ -79,6 +101,8 @@ def note(agent, name, slot, answer, said):
 def failed(agent, outcome, answer, now, refused=2):
     """The device's share of a failed call; refused: by whom, see `Device.refused`. Returns when the next call may leave."""
     device = agent.device
+    if outcome == call.BAD_TOKEN and device.backend == d.GATEWAY:
+        outcome, refused = call.REFUSED, 1  # nothing that asking again could heal
     if outcome == call.BAD_TOKEN:
         agent.access = ""
         if not agent.token_retried:

@@ -17,6 +17,8 @@ def defaults():
             "unit": "count",
             "lead_days": 7,
             "pack": None,
+            "packs": 1,
+            "least": None,
             "stock": None,
             "swap": False,
             "life_days": None,

@@ -6,6 +6,7 @@ Both begin with a durable mark, and what the power interrupts is finished at the
 import json
 
 from .app import forget, forget_calls
+from .core import device as d
 from .services import call
 
 DEREGISTER = b"d"  # what the mark says is under way
@@ -14,6 +15,8 @@ FACTORY_RESET = b"f"
 
 def deregister(agent):
     """See `Agent.deregister`."""
+    if agent.device.backend != d.DRS:
+        return "no registration with this back end: factory_reset erases the device"
     try:
         return _deregister(agent)
     finally:

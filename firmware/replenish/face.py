@@ -2,7 +2,7 @@
 
 
 class SlotFace:
-    """One slot, as the appliance's own program sees it. No method here waits for the network; each is milliseconds."""
+    """One slot, as the appliance's own program sees it. `agree` and `cancel` make a call; each of the others is milliseconds."""
 
     def __init__(self, agent, slot):
         self._agent = agent
@@ -71,6 +71,17 @@ class SlotFace:
         from .core.forecast import confidence
 
         return (None, "low", "medium", "high")[confidence(self._slot.level, self._agent.time.now)]
+
+    def agree(self):
+        """A person's yes to what the maker's gateway asks (`order.state` "awaiting_customer"): to order fewer packs, or now.
+
+        Returns None when the gateway has it, else why not in a phrase. Blocks for one call: 20 s at the most, the name look-up apart.
+        """
+        return self._agent.answer(self._slot, "agree")
+
+    def cancel(self):
+        """A person's no to an order of the maker's gateway, as long as it lets it be cancelled. Otherwise like `agree`."""
+        return self._agent.answer(self._slot, "cancel")
 
     def stock(self, on_hand):
         """A person's word: so much is at home and not loaded. Raises ValueError when it is below 0."""

@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from .core import device as d
 from .core import notice
 from .services import notification
 
@@ -18,7 +19,13 @@ def take(agent, payload):
         payload = payload.encode("utf-8", "surrogatepass")
     if not isinstance(payload, (bytes, bytearray)):
         return notification.MALFORMED
-    said = notification.read(payload, device.serial, agent.model, len(agent.slots))
+    if device.backend == d.GATEWAY:
+        from .services.gateway_answers import read_notice
+
+        said = read_notice(payload)
+        read_notice = None
+    else:
+        said = notification.read(payload, device.serial, agent.model, len(agent.slots))
     if isinstance(said, str):
         return said
     kind, message_id, at, about = said

@@ -8,23 +8,21 @@ from .services import call
 
 
 def ask(agent, build, *args):
-    """(answer, the time afterwards) of a call. `build(Drs, access token, *args)` is the request.
+    """(answer, the time afterwards) of a call. `build(service, access token, *args)` is the request.
 
     A token is fetched first if there is none. When no call can be made, the answer's error says why.
     """
     now = agent.tell_time()
     refuses = agent.unsaved or agent.device.store_failed or agent.ledger.store.refuses
     if now and agent.device.linked and not refuses:
-        if not agent.access or now >= agent.access_until:
+        if calls.wants_token(agent, now):
             from .access import fetch
 
             fetch(agent, None, now)
             fetch = None
             forget("access")
-        if agent.access and agent.time.now < agent.access_until and not agent.unsaved:
-            from .services.drs import Drs
-
-            request = build(Drs(agent.endpoint), agent.access, *args)
+        if not calls.wants_token(agent, agent.time.now) and not agent.unsaved:
+            request = build(calls.service(agent), agent.access, *args)
             return calls.send(agent, request)
     return call.Answer(sent=False, error=agent.fault or refuses and "store_failed" or "no access token"), now
 

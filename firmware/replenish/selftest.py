@@ -59,7 +59,7 @@ class SelfTest:
 
     def subscription_info(self):
         answer, _ = self._ask("subscription_info")
-        outcome, found, detail = calls.read("read_subscription_info", answer)
+        outcome, found, detail = calls.read(self._agent, "read_subscription_info", answer)
         missing = [slot.id for slot in self._agent.slots if not found.get(slot.id)]
         if outcome == call.OK and missing:
             detail = "not subscribed: " + ", ".join(missing)
@@ -71,7 +71,7 @@ class SelfTest:
 
     def device_status(self):
         answer, _ = self._ask("device_status", self._agent.time.now)
-        return _status(answer, "DeviceStatus")
+        return _status(self._agent, answer, "DeviceStatus")
 
     def slot_status(self):
         """For every slot, a slot without a level as if it were full; the first that is refused is told."""
@@ -83,7 +83,7 @@ class SelfTest:
                 level.value, level.first_at = slot.capacity, agent.time.now
             answer, _ = self._ask("slot_status", slot, agent.time.now + _WEEK_S)
             level.value, level.first_at = kept
-            row = _status(answer, "SlotStatus")
+            row = _status(self._agent, answer, "SlotStatus")
             if not row[0]:
                 return (False, slot.id + ": " + row[1]) + row[2:]
         return row
@@ -111,7 +111,7 @@ class SelfTest:
         """getOrderInfo of the latest test order, whose status is to be one that the agent knows."""
         event_id = self._event_id
         answer, _ = self._ask("order_info", event_id)
-        outcome, event, _, detail = calls.read("read_order_info", answer, event_id, self.slot)
+        outcome, event, _, detail = calls.read(self._agent, "read_order_info", answer, event_id, self.slot)
         return _row(outcome == call.OK and event != 0, answer, detail)
 
     def order_in_progress(self):
@@ -123,7 +123,7 @@ class SelfTest:
     def _order(self, expected, code):
         """The row of a replenish call, its outcome, the order's id and the time."""
         answer, now = self._ask("replenish", self.slot)
-        outcome, event_id, detail = calls.read("read_replenish", answer)
+        outcome, event_id, detail = calls.read(self._agent, "read_replenish", answer)
         said = detail.replace("_", "").lower()
         passed = outcome == expected and (not code or event_id != "" and said == code)
         if outcome == call.ACCEPTED and said != "testorderplaced":
@@ -160,7 +160,9 @@ class SelfTest:
 
 
 def _read_subscription(answer):
-    return calls.read("read_status", answer, "SubscriptionInfo")
+    from .services.drs_answers import read_status
+
+    return read_status(answer, "SubscriptionInfo")
 
 
 def _row(passed, answer, detail):
@@ -168,6 +170,6 @@ def _row(passed, answer, detail):
     return passed, said or answer.error, answer.headers.get("x-amzn-requestid")
 
 
-def _status(answer, name):
-    outcome, detail = calls.read("read_status", answer, name)
+def _status(agent, answer, name):
+    outcome, detail = calls.read(agent, "read_status", answer, name)
     return _row(outcome == call.OK, answer, detail)

@@ -6,10 +6,14 @@ from .core import order as o
 from .services import call
 
 
-def settle(agent, slot, outcome, event_id, answer, now):
-    """What the outcome of a replenish call does to the slot's order."""
+def settle(agent, slot, outcome, event_id, answer, now, told=None):
+    """What the outcome of a replenish call does to the slot's order. told: the gateway's snapshot, if there is one."""
     order, rules = slot.order, agent.rules
-    if outcome == call.ACCEPTED:
+    if told and order.prefix:
+        from .core.snapshot import settle
+
+        settle(slot, told, event_id, now)
+    elif outcome == call.ACCEPTED:
         order.accept(now, event_id, max(now, order.asked_at + rules["resolution_grace_s"]))
     elif outcome == call.IN_PROGRESS:
         order.block(now, event_id, now + rules["poll_interval_s"])

@@ -10,6 +10,7 @@ from binascii import a2b_base64, crc32
 
 from . import version
 from .app import forget, heap_free
+from .core import device as d
 from .core import order as o
 from .core.device import Device
 from .core.slot import Slot
@@ -93,7 +94,8 @@ def make_slots(config):
         kind = Slot
         if given["life_days"] is not None:
             from .core.part import Part as kind
-        slots.append(kind(given, config["policy"]))
+        prefix = "%s-%s-" % (config["device"]["serial"], given["id"]) if config["backend"] == "gateway" else ""
+        slots.append(kind(given, config["policy"], prefix))
     stocks = [given["stock"] for given in config["slots"]]
     for slot, stock in zip(slots, stocks):
         if stock:
@@ -108,7 +110,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.rules = config["policy"]
     agent.model = config["device"]["model"]
     agent.lwa = config["lwa"]
-    agent.endpoint = config["drs"]["endpoint"]
+    agent.endpoint = config["gateway"]["url"] if config["backend"] == "gateway" else config["drs"]["endpoint"]
     agent.test_device = config["drs"].get("test_device")
     agent.client_secret = secrets.get("client_secret")
     agent.secrets_path = config.get("secrets", "")
@@ -129,6 +131,8 @@ def begin(agent, config, secrets, clock, store, cold):
         agent.uplink = Uplink(config["mqtt"], agent.device.serial, secrets.get("mqtt_password"))
         agent.uplink.announced = not (cold and config["mqtt"]["discovery"])
     damage = open_state(agent, config, secrets)
+    if agent.device.backend == d.GATEWAY:
+        agent.access = secrets.get("gateway_token") or ""
     for name in ("store.flashscan", "store.recovery", "store.reading", "store.outbox"):
         forget(name)
     for sentence in damage:
@@ -158,10 +162,13 @@ def open_state(agent, config, secrets):
     agent.time = Timekeeper(floor, version.BUILD_DATE)
     agent.given_token = secrets.get("refresh_token") or ""
     agent.token = reader.token(agent.given_token)
-    device.linked = bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
+    backend = d.GATEWAY if config["backend"] == "gateway" else d.DRS
+    device.linked = backend == d.GATEWAY or bool(agent.token) and crc32(agent.token.encode()) != device.refused_token
     now = agent.tell_time()
     agent.store_error = agent.ledger.store.refuses or None
     device.store_failed = bool(agent.store_error)
+    if backend != device.backend:
+        _change_backend(agent, backend, now)
     if _take_over(device, slots, _fingerprint(config), now):
         agent.save_device()
     new = [slot for slot in slots if ledger.tag(slot.id) not in listed]
@@ -184,6 +191,25 @@ def _finish_erasing(agent, secrets, unfinished):
         store.refuses = "erasing is not over, Errno %s" % error.args[0]
     sys.modules.pop("replenish.erase")
     secrets["refresh_token"] = None
+
+
+def _change_backend(agent, backend, now):
+    """One intent, one service: what was asked of the other one, and may have been heard, is not asked of this one."""
+    from .core.relink import fresh
+
+    for slot in agent.slots:
+        order = slot.order
+        if order.state not in (o.IDLE, o.AWAITING_REFILL, o.HELD):
+            slot.order = fresh(order, now)
+        slot.order.subscribed = 0
+        agent.save(slot)
+    fresh = None
+    forget("core.relink")
+    agent.device.backend = backend
+    if not agent.unsaved:  # last: until all of it is durable, it is done once more at the next start, and no call is made before
+        agent.save_device()
+    if agent.unsaved:
+        agent.ledger.store.refuses = "change of the back end is not over"
 
 
 def _take_over(device, slots, fingerprint, now):

@@ -4,12 +4,13 @@ from replenish import config as configuration
 from replenish.app import Agent
 
 from host_tests.fakes.board import Clock, Console, PowerCut, Sensor, Store
+from host_tests.fakes.gateway import Gateway
 from host_tests.fakes.service import Service
 
 _POLICY = {"boot_spread_s": 0}
 
 
-def _config(slots, policy, mqtt):
+def _config(slots, policy, mqtt, backend):
     values = configuration.defaults()
     rules = values["policy"]
     rules.update(_POLICY)
@@ -26,6 +27,8 @@ def _config(slots, policy, mqtt):
         mqtt = values["mqtt"]
     return {
         "device": {"model": "acme-1", "serial": "SN0001"},
+        "backend": backend,
+        "gateway": {"url": "https://gateway.test"},
         "drs": {"endpoint": "https://drs.test", "test_device": True},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
@@ -38,17 +41,20 @@ def _config(slots, policy, mqtt):
 class Appliance:
     """`live` lets time pass; `restart` cuts the power and starts again. Levels are set through `sensors[slot].value`."""
 
-    def __init__(self, slots=("A",), trusted=True, secrets=None, mqtt=None, **policy):
+    def __init__(self, slots=("A",), trusted=True, secrets=None, mqtt=None, backend="drs", **policy):
         """mqtt: of that section of the configuration; None: no cloud."""
         self.clock = Clock(trusted=trusted)
-        self.service = Service(self.clock)
+        self.service = self._service(backend)
         self.console = Console()
         self.store = Store()
         self.secrets = {"refresh_token": "Atzr|r"} if secrets is None else secrets
         slots = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
-        self.config = _config(slots, policy, mqtt)
+        self.config = _config(slots, policy, mqtt, backend)
         self.sensors = {slot["id"]: Sensor(10) for slot in self.config["slots"] if slot["sensor"]}
         self.start()
+
+    def _service(self, backend):
+        return Service(self.clock) if backend == "drs" else Gateway(self.clock)
 
     def start(self, cold=True):
         self.agent = Agent(self.config, self.secrets, self.clock, self.store, self.console, cold=cold)

@@ -67,7 +67,7 @@ class CloudLife(Life):
         self.broker = Broker()
         self.sent = []  # the amount of each command, by its number
         self.told_id = ""  # the notice's
-        self.polled = False  # the service was asked for the order before it was placed, so that the notice did not matter
+        self.asked_early = False  # the service was asked for the order before it was placed, so that the notice did not matter
         super().__init__(medium, faults, COUNTED, SCRIPT, {})
         self.turn = _step
         # Not in io/mqtt.py, which is loaded anew for each connection.
@@ -135,7 +135,7 @@ class CloudLife(Life):
         agent = self.agent
         assert len(self.own()) == 1 and agent.slots[0].order.names()[0] == "placed"
         # One that was broken off behind the order's record is nothing new when it comes again.
-        assert not self.polled or not notice.is_new(agent.device, self.told_id), "the notice was lost"
+        assert not self.asked_early or not notice.is_new(agent.device, self.told_id), "the notice was lost"
         assert self.level() == _LOW and not agent.dropped and agent.fault is None, (self.level(), agent.dropped, agent.fault)
         self.medium.check()
 
@@ -143,7 +143,7 @@ class CloudLife(Life):
         broker = self.broker
         open_one = [(peer.greeted, peer.out, peer.unacknowledged) for peer in broker.connections if peer.is_open]
         said = broker.queue, broker.session, self.results(), broker.texts(b"availability")[-1:], broker.texts(b"state")[-1:]
-        return open_one, said, self.polled
+        return open_one, said, self.asked_early
 
 
 def _step(life):
@@ -185,7 +185,7 @@ def _is_low(life):
 def _noticed(life):
     if not in_state("placed")(life) or not life.all_is_said():
         return False
-    life.polled = "order_info" in [name for _, name, _ in life.service.calls]
+    life.asked_early = "order_info" in [name for _, name, _ in life.service.calls]
     return True
 
 

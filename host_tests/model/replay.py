@@ -146,7 +146,7 @@ class Bench:
                         self._before_the_call()
             return said
 
-        self.service.call = call  # type: ignore[method-assign]
+        self.service.call = call
         try:
             ordering.replenish(self.agent, self.slot, self.now())
         except PowerCut:

@@ -35,6 +35,7 @@ POLICY = {"intent_fresh_s": DAY_S, "max_orders_30_days": 100}
 FRESH_S = 60  # of the impatient ones
 _UNKNOWN_LIMIT_S = 6 * HOUR_S
 _STANDSTILL = 4  # after so many kills in a row that no order got any further, lives last longer: the machine has become slower
+_AT_MOST = 8  # times as many kills as were asked for, where few of them find a call on its way: on a machine that has much to do
 _SLOWEST = 16  # ... but not more than so many times
 HEAP = "128k"  # this is not about memory
 _FAULTS = max(400, KILLS)  # for each endpoint, and for each slot's orders: more than there are calls in a life
@@ -140,13 +141,13 @@ class Life:
     # The power
 
     def live(self, kills: int) -> None:
-        """So many kills, more if too few of them found an order on its way (up to three times as many), and then the power stays on
+        """So many kills, more if too few of them found an order on its way, and then the power stays on
         until every order has come to its end."""
         for slot in SLOTS:
             self._use_up(slot)
         self._span_s = self._live_until_all_is_known()
         spoil_answers(self._appliance, self._chance)
-        while self.kills["all"] < kills or self.kills["all"] < 3 * kills and not self._is_telling(kills):
+        while self.kills["all"] < kills or self.kills["all"] < _AT_MOST * kills and not self._is_telling(kills):
             if not self._patient and self._chance.random() < (0.8 if self._is_unaware() else 0.4):
                 self._deliver_unknown()
                 self._live_until_killed([])  # it stays low for now: an agent that knows of nothing would order again
@@ -234,9 +235,18 @@ class Life:
                 agent.await_state(slot, *KNOWN, "awaiting_refill", "in_doubt")
         self._appliance.deliver()
         for slot in unfinished:
+            if self._slots[slot] == REFILLED and self._is_in_doubt(agent, slot):
+                # It was refilled when a call had just been lost, before that was doubted: only the next refill ends the doubt.
+                self._appliance.set_level(LOW, slot)
+                agent.expect(event="level", slot=slot, level=f"{LOW:g}")
             self._refill(slot)
             await_idle(agent, slot)
         assert agent.stop() == 0
+
+    def _is_in_doubt(self, agent: Agent, slot: str) -> bool:
+        if not agent.said("level", slot=slot):
+            agent.expect(event="level", slot=slot)
+        return agent.states(slot)[-1:] == ["in_doubt"]
 
     def check(self) -> None:
         """Exactly one order for each time that a slot got low, and each was followed to its end. Never two, where packs come that

@@ -242,6 +242,8 @@ def test_lines_are_added_and_changed_until_the_order_is_started(client: StoreCli
     assert [item["amount"]["value"] for item in order["lineItems"]] == [2, 2]
     (package,) = order["packageInformation"]["details"]
     assert [part["amount"]["value"] for part in package["packageInformationDetailsFor"]["orderLineItems"]] == [2, 2]
+    client.world.advance(DAY)
+    assert client.order(order_id)["packageInformation"]["summary"] == {"state": "IN_TRANSIT"}
     late = {"lineItems": [line()]}
     assert client.refused("updateOrder", id={"orderId": order_id}, input=late) == "InvalidOrderExecutionState"
     assert client.refused("updateOrder", id={"orderId": order_id}, input={"lineItems": [{"id": "x"}]}) == "InvalidOrderExecutionState"
@@ -359,6 +361,33 @@ def test_a_cancellation_is_asked_for_and_decided(client: StoreClient, after: int
         assert order["packageInformation"]["details"][0]["reason"] == "CUSTOMER_REQUESTED"
         causes = [refund["refundFor"]["causedBy"] for refund in order["refunds"]["details"]]
         assert causes == [{"__typename": "CancellationCause", "id": cancellation["id"], "state": "SUCCESS"}]
+
+
+def test_what_was_planned_does_not_happen_to_what_ended_before(client: StoreClient) -> None:
+    cancelled, early = (client.create(desiredExecutionState="STARTED")["id"] for _ in range(2))
+    client.call("cancelOrder", id={"orderId": cancelled})
+    client.store.move_package(early, state="DELIVERED")
+    client.world.advance(5 * DAY)
+    assert client.types() == ["PACKAGE_DELIVERED", "PACKAGE_DELIVERY_CANCELLED", "REFUND_REQUESTED"]
+    assert client.order(cancelled)["packageInformation"]["summary"] == {"state": "CANCELLED"}
+
+
+def test_only_what_is_pending_is_cancelled(client: StoreClient) -> None:
+    client.store.set_fates(default={"packages": 2, "split_gap_s": 30 * DAY, "cancellation": "by_hand"})
+    order_id = client.create(line(2), desiredExecutionState="STARTED")["id"]
+    client.world.advance(DAY)
+    client.call("cancelOrder", id={"orderId": order_id})
+    client.store.decide_cancellation(order_id, success=True)
+    states = [package["state"] for package in client.order(order_id)["packageInformation"]["details"]]
+    assert states == ["IN_TRANSIT", "CANCELLED"]
+
+
+def test_a_refund_is_not_caused_by_a_cancellation_that_was_rejected(client: StoreClient) -> None:
+    client.store.set_fates(default={"kind": "undeliverable", "cancellation": "rejected"})
+    order_id = client.create(desiredExecutionState="STARTED")["id"]
+    client.call("cancelOrder", id={"orderId": order_id})
+    client.world.advance(4 * DAY)
+    assert [refund["refundFor"]["causedBy"] for refund in client.order(order_id)["refunds"]["details"]] == [None]
 
 
 def test_the_customer_and_the_test_decide_cancellations_too(client: StoreClient) -> None:

@@ -158,6 +158,15 @@ def test_a_return_in_two_packages_by_hand(client: StoreClient) -> None:
         client.store.grade(order["id"], made.id, {"SELLABLE": 2})
 
 
+def test_a_return_is_not_over_before_its_package_has_ended(client: StoreClient) -> None:
+    order = client.delivered()
+    made = client.store.start_return(order["id"], by_hand=True)
+    client.store.grade(order["id"], made.id, {"SELLABLE": 1})
+    assert made.state == "CREATED"
+    client.store.move_return(order["id"], made.id, state="DELIVERED")
+    assert made.state == "COMPLETED"
+
+
 def test_only_what_arrived_is_sent_back_and_only_once(client: StoreClient) -> None:
     order_id = client.create(line(2))["id"]
     with pytest.raises(OrderRefused, match="0 are there"):

@@ -84,7 +84,7 @@ class Household:
         self.messages = Messages(self.world, version)
         self.appliance = Appliance(secrets={"refresh_token": self.world.add_device(model="acme-1", slots={"A": True})}, **policy)
         self.appliance.config["lwa"]["client_id"] = CLIENT_ID
-        self.appliance.service = self  # type: ignore[assignment]
+        self.appliance.service = self
         self.appliance.restart()
 
     def close(self) -> None:

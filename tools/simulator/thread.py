@@ -59,8 +59,9 @@ class SimulatorThread:
     `calls`, `events`, `connections` and `deliveries` are lists, copied at that moment.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self._simulator = Simulator(**options)
+    def __init__(self, kind: type[Simulator] = Simulator, **options: Any) -> None:
+        """`kind` is the class that is made, with those options."""
+        self._simulator = kind(**options)
         self._remote = _Remote(self._run, self._simulator)
         self._ready = threading.Event()
         self._stop = asyncio.Event()

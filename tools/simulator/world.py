@@ -169,7 +169,7 @@ class World:
         fault = self.faults.take(endpoint=call.endpoint, operation=call.operation, slot=call.slot, serial=call.serial)
         call.fault = fault.kind if fault else None
         call.acted = fault is None or fault.act
-        true = self._act(request) if call.acted else Response(outcome="not_acted")
+        true = self.act(request) if call.acted else Response(outcome="not_acted")
         response = true if fault is None else self._spoil(true, fault, call.operation)
         self._complete_headers(response)
         delivery = self._delivery(request, response, fault)
@@ -190,7 +190,7 @@ class World:
         return call
 
     def _record(self, request: Request, connection: int, index: int, bytes_in: int) -> Call:
-        endpoint, slot = target(request)
+        endpoint, slot = self.target(request)
         return Call(
             number=self.calls.next_number,
             time=self.book.advance(),
@@ -210,7 +210,22 @@ class World:
             operation=bwp.operation(request) if endpoint == "bwp_graphql" else None,
         )
 
-    def _act(self, request: Request) -> Response:
+    def target(self, request: Request) -> tuple[str, str | None]:
+        """The endpoint's name, one of those that faults know, and the slot in the path."""
+        if request.path == CONSENT_PATH:
+            return "consent", None
+        if is_token_call(request):
+            return "token", None
+        if name := sns_endpoint(request) or bwp.endpoint(request):
+            return name, None
+        try:
+            where = drs_module.route(request)
+        except DRSError:
+            return "unknown", None
+        return where.endpoint.name, where.parameters.get("slot")
+
+    def act(self, request: Request) -> Response:
+        """Do what a request asks for."""
         if request.path == CONSENT_PATH:
             return self.consent.handle(request)
         if sns_endpoint(request):
@@ -360,21 +375,6 @@ class World:
 def is_token_call(request: Request) -> bool:
     """Whether the path is the token endpoint's; one of Amazon's samples spells it /auth/O2/token."""
     return request.path.lower() == TOKEN_PATH
-
-
-def target(request: Request) -> tuple[str, str | None]:
-    """The endpoint's name, one of those that faults know, and the slot in the path."""
-    if request.path == CONSENT_PATH:
-        return "consent", None
-    if is_token_call(request):
-        return "token", None
-    if name := sns_endpoint(request) or bwp.endpoint(request):
-        return name, None
-    try:
-        where = drs_module.route(request)
-    except DRSError:
-        return "unknown", None
-    return where.endpoint.name, where.parameters.get("slot")
 
 
 def order_state(order: Order) -> dict[str, object]:

@@ -21,6 +21,10 @@ ORDER_INFO = const(2)
 SUBSCRIPTION_INFO = const(3)
 STATUS = const(4)
 
+# Back ends: the number is what is stored.
+DRS = const(0)
+GATEWAY = const(1)
+
 # Why there is no link: the number is what is stored.
 NOT_LINKED = const(0)
 LINK_REFUSED = const(1)  # invalid_grant for the refresh token
@@ -56,6 +60,7 @@ class Device:
         self.retired = 0  # 410
         self.seen = bytes(72)  # of the last notices and commands: see core/notice.py
         self.link_fault = 0  # why there is no link, see above
+        self.backend = DRS  # that the orders were made with
         self.store_failed = False  # the medium refuses writes
         self.store_worn = 0  # parts of it that were given up
         self.linked = False  # a refresh token is there that was not refused

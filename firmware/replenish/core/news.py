@@ -10,16 +10,18 @@ from . import order as o
 _DAY_S = const(86400)
 
 
-def deliver(slot, now):
-    """What one order brings is at home; a slot that counts by delivery is full with it."""
-    slot.order.deliver(now, slot.pack, slot.capacity)
+def deliver(slot, now, packs=None):
+    """What one order brings is at home; a slot that counts by delivery is full with it. packs: that were ordered in the end."""
+    brought = slot.brings(packs)
+    slot.order.deliver(now, slot.pack and brought, brought)
     if slot.mode == "on_delivery":
         slot.fill(slot.capacity, now)
     slot.review(now)
 
 
-def learn(slot, event, now, at, delivery_at):
-    """News of a slot's order from the service: `event` happened at `at`; 0: of an unknown status; MISSING: the id is not known."""
+def learn(slot, event, now, at, delivery_at, packs=None):
+    """News of a slot's order from the service: `event` happened at `at`; 0: of an unknown status; MISSING: the id is not known.
+    packs: that were ordered in the end, None: as many as were asked for."""
     order = slot.order
     if event == o.MISSING:
         order.flags &= ~o.ALIVE
@@ -30,11 +32,12 @@ def learn(slot, event, now, at, delivery_at):
     elif not order.allows(event):
         order.correct(event, at)
     elif event == o.CANCELLED:
-        brought = slot.capacity if slot.pack is None else slot.pack
-        order.cancel(now, at, brought, slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
+        order.cancel(now, at, slot.brings(packs), slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
         slot.review(now)
     elif event == o.DELIVERED:
-        deliver(slot, now)
+        deliver(slot, now, packs)
+    elif event == o.OVERDUE:
+        order.on(event, now, o.RESOLUTION)
     else:
         order.status(event, now, delivery_at, at)
 

@@ -17,6 +17,7 @@ from . import order as o
 SUBSCRIPTIONS = const(64)
 REGISTERED = const(65)
 DEREGISTERED = const(66)
+SNAPSHOT = const(67)  # of the maker's gateway
 
 # What came of a notice.
 APPLIED = "applied"
@@ -24,7 +25,6 @@ STALE = "stale"  # it is ours and says nothing new
 NOT_OURS = "not_ours"
 
 _SIZE = const(4)
-_EARLY_S = const(600)  # clocks differ: a notice may be dated so much before the intent whose order it names (law 3)
 
 
 def _mark(message_id):
@@ -41,19 +41,25 @@ def saw(device, message_id):
     device.seen = _mark(message_id) + device.seen[:-_SIZE]
 
 
-def of_order(slot, event, event_id, now, at, delivery_at):
-    """`event` happened to the order `event_id`; delivery_at: its expected delivery, 0 if none was told. Returns what came of it.
+def of_order(slot, event, event_id, now, at, more):
+    """`event` happened to the order `event_id`; more: its expected delivery, 0 if none was told; or it is SNAPSHOT, and more is that.
+    Returns what came of it.
 
     A call that left and has no recorded outcome must have been noted as one of unknown outcome before.
     """
     order = slot.order
     before = _kept(order)
     # Of two attempts without an answer the latest counts: from before it, an earlier one may have ended, and it made another.
-    if _awaits(order, event_id) and at + _EARLY_S >= (order.asked_at or order.since):
+    if _awaits(order, event_id) and at + o.EARLY_S >= (order.asked_at or order.since):
         order.adopt(now, event_id, at, now + slot.rules["poll_interval_s"])
     elif event_id != order.held_id():
         return NOT_OURS
-    news.learn(slot, event, now, at, delivery_at)
+    if event == SNAPSHOT:
+        from .snapshot import learn
+
+        learn(slot, more, now, at)
+    else:
+        news.learn(slot, event, now, at, more)
     return STALE if _kept(order) == before else APPLIED
 
 
@@ -61,13 +67,15 @@ def _awaits(order, event_id):
     """Whether an intent has no answer, so that a notice with this id may be the answer (law 3). The ids that are kept are older."""
     if event_id in (order.own_id, order.progress_id):
         return False
+    if order.prefix:
+        return order.unknown_at and event_id == order.intent_id()
     return order.unknown_at if order.state == o.ASKING else order.state == o.IN_DOUBT and not order.held_id()
 
 
 def _kept(order):
     """What news can change of an order."""
     dates = order.sign_at, order.delivery_at, order.missing_since
-    return order.own_id, order.state, order.reason, order.flags, order.cancels, dates
+    return order.own_id, order.state, order.reason, order.flags, order.cancels, order.returned, dates
 
 
 def of_subscriptions(slots, device, subscribed, now, at):

@@ -101,6 +101,10 @@ CANCELLED_FREE = const(23)
 HOLD_OVER = const(24)
 ORDER_ACCEPTED = const(25)
 REFUSED_404 = const(26)
+NOT_FULFILLED = const(27)
+GIVEN_BACK = const(28)
+BEING_RETURNED = const(29)
+NOT_ORDERED = const(30)
 
 _REASONS = (
     "|level low|runs out within lead time|service not reached, will retry|outcome unknown, will ask again|order placed"
@@ -109,7 +113,7 @@ _REASONS = (
     "|service refused the request (400)|no refill seen after two deliveries|order limit reached"
     "|outcome unknown for too long|accepted without a usable id|service no longer knows the order|record damaged"
     "|slot not subscribed|asked whether the block ended|refilled|cancelled, free to order again|hold over|order accepted"
-    "|service does not know the slot (404)"
+    "|service does not know the slot (404)|shop could not deliver|pack returned|pack is being returned|not ordered after all"
 )
 
 # Flags
@@ -122,6 +126,7 @@ PROBING = const(32)  # the call under way asks whether a block has ended (law 2)
 STOCK_ADDED = const(64)  # this order's pack was counted into `on_hand`
 DOUBTED = const(128)  # `own_id` belongs to an order whose end was never seen
 
+EARLY_S = const(600)  # clocks differ: news of an order may be dated so much before the intent that it is of (law 3)
 RESOLUTION_S = const(259200)  # 72 hours for the customer to resolve (Amazon, "Order Resolution Flow")
 _MONTH_DAYS = const(31)  # whole days that surely cover any 30 days
 _REST = 0.1  # of a pack: less is no stock. Use that no sensor sees, around each refill, would add up in it
@@ -131,7 +136,11 @@ _DAY_FULL = const(15)  # a day's count of orders has four bits
 class Order:
     """What is known of one slot's order: exactly what is durable, nothing more."""
 
-    def __init__(self):
+    def __init__(self, prefix=""):
+        """prefix: what the ids of this slot's intents begin with, where the device numbers its orders itself; "" with DRS."""
+        self.prefix = prefix
+        self.used = 0  # the highest number under which there is, or may be, an order
+        self.returned = 0  # packs of `own_id` that were returned
         self.state = self.reason = self.flags = 0
         self.cancels = 0  # by the customer, in a row
         self.subscribed = 0  # 0 unknown, 1 yes, 2 no
@@ -160,8 +169,27 @@ class Order:
         an answer, the ids that are still kept are of earlier orders: their end says nothing of what that call did.
         """
         if self.reason == NOT_REPEATED:
-            return ""
+            return self.intent_id()  # with a number of ours, that call itself can be asked for
         return self.progress_id or ("" if self.state == BLOCKED else self.own_id)
+
+    def intent_id(self):
+        """The id of the intent that is under way, or comes next; "" where the service gives the ids. A number is used up only when
+        there may be an order under it, so that whoever looks for the last one can go upward."""
+        return self.prefix and self.prefix + str(self.used + 1)
+
+    def use_up(self, event_id):
+        """There is an order of this number, and of all below it."""
+        number = event_id[len(self.prefix) :]
+        if self.prefix and event_id.startswith(self.prefix) and number.isdigit():
+            self.used = max(self.used, int(number))
+
+    def find_last(self, number):
+        """The service knows orders up to this number. Not while a call has no answer, which may have made the last one. Returns whether
+        that is new."""
+        new = number > self.used and not self.unknown_at and not self.flags & IN_FLIGHT
+        if new:
+            self.used = number
+        return new
 
     def deadline(self):
         """Until when the customer can resolve the order, or 0."""
@@ -230,6 +258,8 @@ class Order:
 
     def _take(self, now, event_id, next_poll):
         self.own_id = event_id
+        self.use_up(event_id)
+        self.returned = 0
         self.progress_id = ""
         self.flags &= ~DOUBTED
         self._answered(next_poll)
@@ -255,6 +285,7 @@ class Order:
         self._answered(next_poll)
         self.flags |= refilled
         self.progress_id = event_id
+        self.use_up(event_id)
         self.sign_at = now
         if ours:  # the answer to our lost call: an order of ours is open, as old as that
             self.accepted_at = ours
@@ -262,7 +293,7 @@ class Order:
 
     def refuse(self, now, next_try, status):
         """The request is wrong and repeating it cannot help: hold."""
-        self._end_asking(REFUSED, now, REFUSED_404 if status == 404 else REFUSED_400)
+        self._end_asking(REFUSED, now, REFUSED_404 if status == 404 else NOT_FULFILLED if status == 200 else REFUSED_400)
         self.next_try = next_try
 
     def limit(self, now, until):
@@ -367,11 +398,11 @@ class Order:
             self.flags &= ~SEEN_REFILL
             self.drawn = 0.0
 
-    def cancel(self, now, at, brought, rest_s, elsewhere=0.0):
+    def cancel(self, now, at, brought, rest_s, elsewhere=0.0, why=TIMED_OUT):
         """The order was cancelled at `at`; it would have brought `brought`. rest_s: no order for so long, 0: free at once (law 5).
-        elsewhere: as for `refill`."""
-        timed_out = not self.flags & SEEN_PLACED and at - self.accepted_at >= RESOLUTION_S
-        self.on(CANCELLED, now, TIMED_OUT)
+        elsewhere: as for `refill`. why: NOT_FULFILLED or GIVEN_BACK when it was not cancelled by the customer; that does not count."""
+        timed_out = why != TIMED_OUT or not self.flags & SEEN_PLACED and at - self.accepted_at >= RESOLUTION_S
+        self.on(CANCELLED, now, why)
         if self.flags & STOCK_ADDED:
             self.on_hand = max(0.0 - elsewhere, self.on_hand - brought)
         self.flags &= ~(SEEN_PLACED | SEEN_REFILL | STOCK_ADDED | ALIVE | DOUBTED)
@@ -388,6 +419,14 @@ class Order:
         if self.cancels >= 2:
             self.reason = CANCELLED_TWICE
             self.next_try = 0
+
+    def give_back(self, now, amount, rest_s, elsewhere=0.0):
+        """`amount` was returned of what this order brought home. When nothing of it is left there, it is over (elsewhere, rest_s: as
+        for `cancel`): what comes next is another order."""
+        if self.state == AWAITING_REFILL and self.on_hand + elsewhere - amount <= _REST * amount:
+            self.cancel(now, now, amount, rest_s, elsewhere, GIVEN_BACK)
+        else:
+            self.on_hand = max(0.0 - elsewhere, self.on_hand - amount)
 
     def correct(self, event, at):
         """Late news of an order whose cancellation was taken for a time-out: it was placed after all, or cancelled before its time."""

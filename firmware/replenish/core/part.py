@@ -17,8 +17,8 @@ _BEFORE = "<fIfB"
 
 
 class Part(Slot):
-    def __init__(self, config, rules):
-        Slot.__init__(self, config, rules)
+    def __init__(self, config, rules, prefix=""):
+        Slot.__init__(self, config, rules, prefix)
         self.life_days = config["life_days"]
         self.whole = True
 

@@ -212,6 +212,8 @@ def next_call(slots, device, now):
             return d.ORDER_INFO, slot
     if ask:
         return d.SUBSCRIPTION_INFO, None
+    if device.backend != d.DRS:
+        return None  # the state topic says it all
     if device.reporting_day(now) > device.reported_day:
         return reports.next_report(slots, device, now)
     for slot in slots:
@@ -233,5 +235,7 @@ def call_at(slots, device, now):
     gate = max(device.first_call_at, device.next_try)
     if gate > now:
         return gate  # polls and orders may wait behind it as well
-    due = min(device.next_report(), _recheck_at(slots, device)) if device.linked else NEVER
+    due = _recheck_at(slots, device) if device.linked else NEVER
+    if device.linked and device.backend == d.DRS:
+        due = min(due, device.next_report())
     return due if due > now else NEVER

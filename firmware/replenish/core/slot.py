@@ -53,20 +53,22 @@ class Level:
 class Slot:
     """One consumable: its configuration, its level and its order."""
 
-    def __init__(self, config, rules):
-        """config: an entry of `slots`; rules: the section `policy`; units and ranges: CONFIGURATION.md."""
+    def __init__(self, config, rules, prefix=""):
+        """config: an entry of `slots`; rules: the section `policy`; units and ranges: CONFIGURATION.md; prefix: see `Order`."""
         self.id = config["id"]
         self.unit = config["unit"]
         self.capacity = config["capacity"]
         self.reorder_at = config["reorder_at"]
         self.lead_days = config["lead_days"]
         self.pack = config["pack"]
+        self.packs = config["packs"]  # that one order asks for
+        self.least = config["least"] or config["packs"]
         self.mode = config["refill"]
         self.whole = config["swap"]  # a refill is a new container or part
         self.rules = rules
         self.period_s = config["sensor"]["period_s"] if config["sensor"] else 0
         self.level = Level()
-        self.order = o.Order()
+        self.order = o.Order(prefix)
         self.shared: tuple[Slot, ...] = ()  # the other slots that are fed from the same stock at home
         self.sensor_fault = None
         self.short_since = 0  # since when the slot itself is low, whatever is at home
@@ -142,6 +144,11 @@ class Slot:
         return True
 
     # The stock at home
+
+    def brings(self, packs):
+        """What so many packs of one order are, in the slot's unit; None: all of them."""
+        whole = self.capacity if self.pack is None else self.pack
+        return whole if packs is None else whole * packs / self.packs
 
     def elsewhere(self):
         """What the other slots of a shared stock brought home, less what they loaded: below 0 where they loaded from ours."""
@@ -257,6 +264,7 @@ class Slot:
 _ORDER_FAULTS = {
     o.REFUSED_400: "refused",
     o.REFUSED_404: "unknown_slot",
+    o.NOT_FULFILLED: "not_fulfilled",
     o.REFILL_EXPECTED: "refill_expected",
     o.ORDER_LIMIT: "order_limit",
     o.RECORD_DAMAGED: "record_damaged",

@@ -16,7 +16,7 @@ from binascii import a2b_base64, b2a_base64, crc32, hexlify, unhexlify
 from micropython import const
 
 # An order: state + 128, reason, flags, cancels + subscribed << 6, attempts, number of the last refill; a bit for each of the words
-# that are not 0, and above them how many bytes the fuse has; the day of the fuse's first counter; these words, the fuse, the id.
+# that are not 0, and above them how many bytes the fuse has; the day of the fuse's first counter; these words, the fuse, the ids.
 # The fuse: a byte for up to 7 orders of a day, orders << 5 | day; or, where that were longer, all its counters as they are.
 ORDER_HEAD = "<BBBBBHHH"
 ORDER_HEAD_SIZE = const(11)
@@ -37,6 +37,7 @@ ORDER_FIELDS = (
 FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
+NUMBERS = "<IIB"  # of the last intent and of the order, packs that were returned
 LEVEL_FIELDS = (
     "<fIfIIIIfIHfff8sfII13s",
     "value",
@@ -60,7 +61,7 @@ LEVEL_FIELDS = (
 )
 LEVEL_2 = const(42)  # bytes of a level up to format 2, whose fields are the first of today's
 DEVICE_FIELDS = (
-    "<IHIIBBHIIIB72sB",
+    "<IHIIBBHIIIB72sBB",
     "known_time",
     "attempts",
     "next_try",
@@ -74,6 +75,7 @@ DEVICE_FIELDS = (
     "retired",
     "seen",
     "link_fault",
+    "backend",
 )
 UPLINK_FIELDS = "<HIII", "attempts", "next_try", "told", "told_at"
 
@@ -107,6 +109,14 @@ def unpack_id(packed):
         plain += ("." if size == 8 else "-") + digits[at : at + size]
         at += size
     return "amzn1.dash.v2.o." + b2a_base64(plain.encode()).strip().decode()
+
+
+def pack_ids(order):
+    """What of the ids an order is kept with: where it numbers its intents itself, the numbers and what was returned."""
+    number = order.own_id[len(order.prefix) :] or "0"
+    if not order.prefix or order.own_id and (not order.own_id.startswith(order.prefix) or not number.isdigit()):
+        return pack_id(order.own_id)  # from before the back end was changed, too
+    return (b"\2" + struct.pack(NUMBERS, order.used, int(number), order.returned)).rstrip(b"\0")
 
 
 def pack_fuse(counts):
@@ -150,7 +160,7 @@ class Ledger:
         cancels = min(order.cancels, 63) | order.subscribed << 6
         head = order.state | ORDER_MARK, order.reason, order.flags, cancels, min(order.attempts, 255), order.refills_seen
         body = struct.pack(ORDER_HEAD, *(head + (present, order.fuse_day))) + words + fuse
-        self._put("o-" + key, body + pack_id(order.own_id))
+        self._put("o-" + key, body + pack_ids(order))
 
     def save_level(self, slot, now):
         self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL_FIELDS, slot.level)).rstrip(b"\0"))

@@ -180,17 +180,25 @@ def read_order(payload, order):
     """Fill an order from what was kept of it. Returns "", or what is wrong with it, and then the order stands as it was."""
     mark = payload[0] & ledger.ORDER_MARK
     state = payload[0] - mark
-    if state > o.UNSUBSCRIBED or payload[1] > o.REFUSED_404:  # the last ones of their lists
+    if state > o.UNSUBSCRIBED or payload[1] > o.NOT_ORDERED:  # the last ones of their lists
         return "state %d, reason %d unknown" % (state, payload[1])
     id_at = _id_at(payload) if mark else _ID_AT_1
     if len(payload) <= id_at:
         return "%d bytes, at least %d wanted" % (len(payload), id_at + 1)
     (_order_2 if mark else _order_1)(payload, order)
-    order.own_id = ledger.unpack_id(payload[id_at:])
+    _take_ids(payload[id_at:], order)
     order.state = state
     order.subscribed = order.cancels >> 6
     order.cancels &= 63
     return ""
+
+
+def _take_ids(packed, order):
+    if packed[0] != 2:
+        order.own_id = ledger.unpack_id(packed)
+        return
+    order.used, number, order.returned = struct.unpack_from(ledger.NUMBERS, packed + bytes(9), 1)
+    order.own_id = order.prefix + str(number) if number else ""
 
 
 def _set(order, fields, values):
@@ -241,7 +249,7 @@ def reload(agent, now):
     """A step was broken off inside this program, by want of memory: of the orders what is durable is the truth, of the device
     what is in memory. Raises OSError when it cannot be read; then it is to be tried again."""
     for slot in agent.slots:
-        slot.order = o.Order()
+        slot.order = o.Order(slot.order.prefix)
         Recovery(agent.ledger).order(slot, True, now)
         slot.review(now)
     agent.save_device()

@@ -1,0 +1,91 @@
+"""What a snapshot of the maker's gateway, the whole of an order at one moment, means for a slot. In memory only then.
+
+A snapshot: (event, packs or None, expected delivery, packs returned, created, seconds to wait, phrase); times are Unix seconds, 0 is
+never. The event is one of core/order.py or of these; 0: of an unknown state.
+"""
+
+from micropython import const
+
+from . import news
+from . import order as o
+
+FAILED = const(70)  # it ended, and not by the customer's will
+RETURNING = const(71)  # delivered, and on its way back or there
+
+_DAY_S = const(86400)
+
+
+def settle(slot, told, event_id, now):
+    """The answer to an order call: all that is known of what this number stands for."""
+    order = slot.order
+    if _is_spent(order, told):
+        order.use_up(event_id)
+        order.fail(o.NOT_ACTED, now, now if not order.attempts else now + slot.rules["probe_interval_s"])
+    elif told[0] == FAILED:
+        order.unknown_at = 0  # of every attempt of this number
+        order.use_up(event_id)
+        order.refuse(now, now + slot.rules["probe_interval_s"], 200)
+    else:
+        order.accept(now, event_id, max(now, order.asked_at + slot.rules["resolution_grace_s"]))
+        if told[0] != o.STATUS_PLACED:  # as it is to be; it is placed for good when it is still so at the end of the grace
+            learn(slot, told, now, now)
+        if told[5]:
+            order.next_poll = min(order.next_poll, now + told[5])
+
+
+def _is_spent(order, told):
+    """Whether this is the end of an earlier order: the number was used before, and the device forgot it."""
+    ended = told[0] in (o.DELIVERED, o.CANCELLED, FAILED, RETURNING)
+    return ended and told[4] and told[4] + o.EARLY_S < (order.unknown_at or order.asked_at)
+
+
+def follow(slot, told, now):
+    """A poll's answer, None: there surely is no such order. A call without an answer is known by it (law 3)."""
+    order = slot.order
+    if order.reason == o.NOT_REPEATED:
+        if not told:
+            return order.on(o.RELEASED, now, o.NOT_ORDERED)
+        if told[0]:
+            order.adopt(now, order.intent_id(), told[4], 0)
+    if told:
+        learn(slot, told, now, now)
+    else:
+        news.learn(slot, o.MISSING, now, now, 0)
+
+
+def learn(slot, told, now, at):
+    """The order was so at `at`."""
+    order = slot.order
+    event, packs, delivery_at, returned = told[:4]
+    if event == o.OVERDUE:
+        _await_person(order, now, at)
+    elif event == FAILED:
+        if order.allows(o.CANCELLED):
+            order.cancel(now, at, slot.brings(packs), slot.rules["probe_interval_s"], slot.elsewhere(), o.NOT_FULFILLED)
+            slot.review(now)
+    elif event == RETURNING:
+        if order.allows(o.DELIVERED):
+            news.deliver(slot, now, packs)
+        if order.state == o.AWAITING_REFILL:
+            order.reason = o.BEING_RETURNED
+    else:
+        news.learn(slot, event, now, at, delivery_at, packs)
+    if returned > order.returned:
+        back = slot.brings(returned - order.returned)
+        order.returned = returned
+        order.give_back(now, back, slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
+        slot.review(now)
+
+
+def _await_person(order, now, at):
+    """Somebody is asked, so it is shown at once."""
+    if order.allows(o.PENDING):
+        order.status(o.PENDING, now, 0, at)
+    if order.allows(o.OVERDUE):
+        order.on(o.OVERDUE, now, o.RESOLUTION)
+
+
+def next_poll(order, rules, told, now):
+    """When to ask again: as for any order, or earlier if the gateway says when there will be news."""
+    at = news.next_poll(order, rules, now)
+    return min(at, now + told[5]) if told and told[5] else at
