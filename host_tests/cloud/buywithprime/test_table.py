@@ -35,7 +35,7 @@ def _defined(node: ast.stmt) -> list[str]:
 def collected(tests: set[str]) -> set[str]:
     """The functions that pytest collects of the files of these."""
     files = sorted({test.partition("::")[0] for test in tests})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "--collect-only", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
 
