@@ -139,7 +139,7 @@ def test_a_no_is_heard_until_the_shop_is_asked() -> None:
     for number in range(1, 100):
 
         async def story(world: World, number: int = number) -> None:
-            world.adapter.pause_at = number
+            world.adapter.pause_when = lambda: len(world.adapter.calls) == number
             beside = Copy(world.broker, world.clock, Adapter(world.shop))
             order = asyncio.create_task(world.copy.post())
             await asyncio.wait([order, asyncio.create_task(world.adapter.paused.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -156,6 +156,23 @@ def test_a_no_is_heard_until_the_shop_is_asked() -> None:
             break
     else:
         pytest.fail("the order was never reached")
+
+
+def test_a_copy_that_stood_still_sends_nothing() -> None:
+    """The others may take its attempt for settled."""
+
+    async def story(world: World) -> None:
+        other = Adapter(Shop(world.clock.now), "other")
+        world.copy.use(world.clock, world.adapter, other)
+        other.pause_when = lambda: any("attempts" in topic for topic in world.broker.retained)
+        order = asyncio.create_task(world.copy.post())
+        await other.paused.wait()
+        world.clock.seconds += SETTLE_S / 2
+        other.go_on.set()
+        assert (await refused(order)).word == "unavailable"
+        assert (world.shop.created, world.broker.retained) == ([], {})
+
+    run(story)
 
 
 def test_a_lost_answer_is_found_again() -> None:
