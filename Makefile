@@ -44,6 +44,10 @@ sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
 relay: venv-run ## The relay of the service's notifications to MQTT: ARGS="--config relay.toml"
 	@$(PY) -m tools.cloud $(ARGS)
 
+.PHONY: gateway
+gateway: venv-run ## The maker's gateway, to which devices send their intents: ARGS="--config gateway.toml"
+	@$(PY) -m tools.cloud.gateway $(ARGS)
+
 .PHONY: lambda
 lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/cloud/template.yaml
 	@$(PY) -m tools.cloud.package

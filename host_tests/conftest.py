@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from host_tests import shim
+from host_tests.cloud.buywithprime import table
 
 if TYPE_CHECKING:
     from host_tests.mqtt.mosquitto import Mosquitto
@@ -24,6 +25,11 @@ def mosquitto(tmp_path: Path) -> "Iterator[Mosquitto]":
     require_program()
     with Mosquitto(tmp_path / "mosquitto", {SERIAL: "a-device's-password"}) as broker:
         yield broker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A rule that a table promises a test for has to have been tested when everything was run."""
+    table.watch(config)
 
 
 def pytest_collection_finish() -> None:

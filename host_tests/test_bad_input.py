@@ -4,7 +4,7 @@ Good answers are broken in every small way (fakes/breakage.py). What may be said
 same bytes: an order only where the whole answer says so, a subscription, a status and a token only as they stand there.
 
 How many there are, each of them on CPython and on both Unix ports, memory on the latter two (CPython does not say what a call took):
-10,918 answers broken byte by byte, 2,106 odd bodies (234 for each parser), 5,979 whole HTTP answers; test_notification.py has 10,558
+14,193 answers broken byte by byte, 3,888 odd bodies (324 for each parser), 5,979 whole HTTP answers; test_notification.py has 10,558
 notices, and test_inbox.py gives 762 of them to a whole agent. The least that must have run is asserted in each test.
 """
 
@@ -12,7 +12,7 @@ import gc
 import json
 
 from replenish.io import http
-from replenish.services import call, drs, drs_answers, lwa, registration
+from replenish.services import call, drs, drs_answers, gateway_answers, lwa, registration
 
 from host_tests.expect import cases, raises
 from host_tests.fakes import answers
@@ -35,6 +35,10 @@ CANCELLED = b'{"slotOrderStatuses":[{"orderStatus":"NO_ORDER_IN_PROGRESS","slotI
 TOKEN = b'{"access_token":"Atza|IwEBIJ","expires_in":3600,"refresh_token":"Atzr|IwEBIK","token_type":"bearer"}'
 REFUSAL = b'{"error_description":"The request has an invalid grant parameter : refresh_token","error":"invalid_grant"}'
 UNSUBSCRIBED = b'{"message":"Unable to place order - slot : <S> is unsubscribed."}'
+INTENT = "SN1-S-7"
+SNAPSHOT = b'{"intent_id":"SN1-S-7","slot":"S","state":"STARTED","quantity":2,"created":"2027-01-01T00:00:00Z","returned":1}'
+OTHER = b'{"error":"in_progress","intent_id":"SN1-S-6","message":"another order","state":"IN_TRANSIT"}'
+SLOTS = b'{"slots":{"S":{"subscribed":true,"latest":17},"T":{"subscribed":false,"latest":0}}}'
 
 BODY_BOUND = 24  # bytes from the heap for each byte of a body of some 100 to 300 bytes (64 bits; half of it on 32) ...
 BASE_BOUND = 4096  # ... and for the result
@@ -121,6 +125,36 @@ def judge_token(data, said):
     return name_of(outcome)
 
 
+def judge_snapshot(data, said):
+    outcome, event_id, told, _ = said
+    name, body = name_of(outcome), read_json(data)
+    if name in ("accepted", "refused"):
+        assert event_id == body["intent_id"] == INTENT and (name == "refused") == (body["state"] == "FAILED")
+        assert told[1] in (None, body.get("quantity")) and told[3] in (0, body.get("returned"))
+    else:
+        assert name == "unknown" and event_id == ""
+    return name
+
+
+def judge_other(data, said):
+    name = name_of(said[0])
+    assert name == "refused" or name == "in_progress" and read_json(data)["error"] == "in_progress", name
+    assert said[2] is None
+    assert said[1] in ("", read_json(data).get("intent_id"))
+    return name if said[1] else name + " without id"
+
+
+def judge_slots(data, said):
+    outcome, allowed, latest, _ = said
+    if name_of(outcome) == "unknown":
+        assert allowed is None and latest is None
+        return "unknown"
+    told = read_json(data)["slots"]
+    for slot_id in allowed:
+        assert allowed[slot_id] is (told[slot_id].get("subscribed") is True) and latest[slot_id] in (0, told[slot_id].get("latest"))
+    return "ok"
+
+
 def judge_refusal(data, said):
     """A 400 is never an order, and says no more than the words in it."""
     name = name_of(said[0])
@@ -130,6 +164,10 @@ def judge_refusal(data, said):
 
 def order_info(given):
     return drs_answers.read_order_info(given, ID, "S")
+
+
+def snapshot(given):
+    return gateway_answers.read_replenish(given, INTENT)
 
 
 PARSERS = (
@@ -142,6 +180,9 @@ PARSERS = (
     ("token", 200, TOKEN, lwa.read, judge_token),
     ("no token", 400, REFUSAL, lwa.read, judge_token),
     ("refusal", 400, UNSUBSCRIBED, drs_answers.read_replenish, judge_refusal),
+    ("snapshot", 200, SNAPSHOT, snapshot, judge_snapshot),
+    ("another order", 409, OTHER, snapshot, judge_other),
+    ("slots", 200, SLOTS, gateway_answers.read_subscription_info, judge_slots),
 )
 
 
@@ -192,11 +233,13 @@ def corpus():
     values = [b"null", b"true", b"0", b"-1", b"1e999", b'""', b'"x"', b"[]", b"{}", b'[{"a":[]}]', b'"' + b"y" * 3000 + b'"']
     values += [b"[" * 15 + b"]" * 15, b"[" + b"0," * 2000 + b"0]", b'"\\ud800"', b'"\\u0000"', b'"\xc3\xa9"', b'"\xc3"', b"9" * 400]
     fields = [b"detailCode", b"eventInstanceId", b"orderInfoData", b"slotsSubscriptionStatus", b"slotOrderStatuses", b"access_token"]
-    fields += [b"expires_in", b"refresh_token", b"error", b"message"]
+    fields += [b"expires_in", b"refresh_token", b"error", b"message", b"intent_id", b"state", b"slots"]
     bodies = [b'{"%s":%s}' % (field, value) for field in fields for value in values]
     bodies += [b'{"orderInfoData":{"orderItems":[{"status":%s}]}}' % value for value in values]
     bodies += [b'{"orderInfoData":{"orderItems":[{"status":"Closed","slotId":%s}]}}' % value for value in values]
     bodies += [b'{"slotsSubscriptionStatus":{"S":{"subscribed":%s}}}' % value for value in values]
+    bodies += [b'{"intent_id":"SN1-S-7","state":"STARTED","quantity":%s}' % value for value in values]
+    bodies += [b'{"slots":{"S":{"subscribed":true,"latest":%s}}}' % value for value in values]
     return [("body %d" % number, bodies[number]) for number in range(len(bodies))]
 
 

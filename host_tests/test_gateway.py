@@ -118,6 +118,17 @@ def test_a_number_that_was_used_before_is_passed_over():
     assert made.service.orders[-1].id == "SN0001-A-3", "by asking upward"
 
 
+def test_the_count_is_not_taken_over_while_a_call_has_no_answer():
+    """Its own order would be passed over for another one."""
+    made = low(appliance())
+    made.service.next("replenish", "lost")
+    made.until_state("asking")
+    made.agent.device.subscriptions_at = 0
+    made.until_state("accepted")
+    assert made.service.count("subscription_info") == 2
+    assert [order.id for order in made.service.orders] == ["SN0001-A-1"]
+
+
 def test_a_damaged_record_is_in_doubt_and_finds_the_count_again():
     made = ordered()
     delivered(made)

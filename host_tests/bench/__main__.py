@@ -29,6 +29,7 @@ SECTIONS = {
     "orders, 16 slots": ("orders", 16, 6, 1096),
     "flicker, 16 slots": ("flicker", 16, 6, 8),
     "orders, 1 slot": ("orders", 1, 200, 3652),
+    "orders, 1 slot, gateway": ("orders", 1, 200, 3652, 1),
     "rivals": ("rivals", 50),
     "flicker, 1 slot": ("flicker", 1, 48, 200),
     "quiet, 1 slot": ("quiet", 1, 1000, 3652),
@@ -68,7 +69,7 @@ def measure_flash():
 
 
 def order_tables(found):
-    for name in ("orders, 1 slot", "orders, 16 slots"):
+    for name in ("orders, 1 slot", "orders, 16 slots", "orders, 1 slot, gateway"):
         rows = []
         for medium in found[name]["media"]:
             if not found[name]["media"][medium]["full"]:
@@ -116,7 +117,7 @@ def flash_tables(found):
 
 def judged_flash(found):
     """All budgets of the flash."""
-    lives = [budgets.of_life(name, found[name]) for name in ("orders, 1 slot", "orders, 16 slots")]
+    lives = [budgets.of_life(name, found[name]) for name in ("orders, 1 slot", "orders, 16 slots", "orders, 1 slot, gateway")]
     starts = budgets.of_recovery(found["recovery"])
     return [*budgets.of_orders(found["orders, 1 slot"]), *lives, *starts, budgets.of_flips(found["flips"])]
 

@@ -15,6 +15,7 @@ import replenish.app
 from host_tests.bench.media import Fan
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import DAY
+from host_tests.fakes.gateway import Gateway
 from host_tests.fakes.replaced import Replaced
 from host_tests.fakes.service import PLACED, Service
 from host_tests.powerloss.world import iso, usual_id
@@ -81,22 +82,61 @@ class Market(Service):
         return '{"slotsSubscriptionStatus":{%s}}' % ",".join(pairs)
 
 
+    def age(self, order, age_s):
+        """An order so many seconds after it was placed."""
+        if age_s >= 72 * HOUR:
+            order.status, order.open = "Closed", False
+        elif age_s >= 20 * HOUR:
+            order.status, order.delivery = "Shipped", iso(order.at + 5 * DAY)
+        elif age_s >= 2 * HOUR:
+            order.status = "Authorized"
+
+
+class Counter(Gateway):
+    """The same orders through the maker's gateway."""
+
+    def __init__(self, clock, slots):
+        Gateway.__init__(self, clock)
+        self._slots = slots
+        self.taken = 0
+
+    def call(self, request):
+        known = len(self.orders)
+        answer = Gateway.call(self, request)
+        self.taken += len(self.orders) - known
+        self.calls.clear()
+        self.tokens.clear()
+        return answer
+
+    def _subscription_info(self, argument, body):
+        return 200, {"slots": {slot: {"subscribed": True} for slot in self._slots}}
+
+    def age(self, order, age_s):
+        if age_s >= 72 * HOUR:
+            order.state = "DELIVERED"
+        elif age_s >= 20 * HOUR:
+            order.state, order.deliver_by = "IN_TRANSIT", order.at + 5 * DAY
+        elif age_s >= 2 * HOUR:
+            order.state = "STARTED"
+
+
 class Household(Appliance):
     """`count` slots on a store."""
 
-    def __init__(self, count, store, period_s=HOUR, reorder_at=REORDER_AT):
+    def __init__(self, count, store, period_s=HOUR, reorder_at=REORDER_AT, backend="drs"):
         self._store = store
         self.names = ["S%02d" % number for number in range(count)]
         slots = [{"id": name, "capacity": CAPACITY, "reorder_at": reorder_at, "sensor": {"period_s": period_s}} for name in self.names]
         self._states = {}
-        Appliance.__init__(self, slots)
+        self._market = Counter if backend == "gateway" else Market
+        Appliance.__init__(self, slots, backend=backend)
         for sensor in self.sensors.values():
             sensor.value = CAPACITY
 
     def start(self, cold=True):
         self.store = self._store
-        if not isinstance(self.service, Market):
-            self.service = Market(self.clock, self.names)
+        if not isinstance(self.service, self._market):
+            self.service = self._market(self.clock, self.names)
         replenish.app.forget = lambda name: None  # starts are many here
         with Replaced(replenish.app, gc=_Gc):
             Appliance.start(self, cold)
@@ -148,13 +188,7 @@ class Life:
             household.sensors[name].value = level_at(self.into(number, now))
         for order in household.service.orders:
             # Not at the same hours each time: littlefs compacts a folder's records every few days, and always the same write would pay.
-            age = now - order.at - order.at // DAY % 11 * HOUR
-            if age >= 72 * HOUR:
-                order.status, order.open = "Closed", False
-            elif age >= 20 * HOUR:
-                order.status, order.delivery = "Shipped", iso(order.at + 5 * DAY)
-            elif age >= 2 * HOUR:
-                order.status = "Authorized"
+            household.service.age(order, now - order.at - order.at // DAY % 11 * HOUR)
         household.service.orders = [order for order in household.service.orders if now - order.at < CYCLE_S]
 
 

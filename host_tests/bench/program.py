@@ -41,9 +41,9 @@ def _go_on(fan, days, whole):
     return figures
 
 
-def orders(count, cycles, whole):
-    """Whole orders, with the use and the reports around them."""
-    fan, house = _fan(count, keep=True)
+def orders(count, cycles, whole, backend=0):
+    """Whole orders, with the use and the reports around them; backend 1: through the maker's gateway."""
+    fan, house = _fan(count, keep=True, backend=("drs", "gateway")[backend])
     life.live_orders(house, 1)  # the first days differ: every file is new
     fan.forget()
     taken = life.live_orders(house, cycles)

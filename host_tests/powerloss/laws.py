@@ -193,6 +193,8 @@ class Laws:
         item = data["orderInfoData"]["orderItems"][0] if "orderInfoData" in data else {}
         for law in self.slots.values():
             if event_id not in (law["id"], law["own"]):
+                if answer.status == 400 and law["unknown"] and self.life.backend == "gateway":
+                    law["unknown"] = 0  # it was asked for by the number of its intent, and surely made no order
                 continue
             status = item.get("status")
             if status in ("Cancelled", "Canceled"):

@@ -22,7 +22,8 @@ SOME = ("plain", "answer-lost", "busy", "cancelled", "notices", "token-rotated",
 
 _STOCK = ("packs", "second-not-refilled")
 _AWAY = ("never-answered", "away", "away-while-asking")
-MORE = ("probe", "in-progress", "two-slots", "busy-for-both", *_STOCK, *_AWAY, "id-unknown", "upgrade")
+_GATEWAY = tuple(name for name in ALL if name.startswith("gateway"))
+MORE = (*_GATEWAY, "probe", "in-progress", "two-slots", "busy-for-both", *_STOCK, *_AWAY, "id-unknown", "upgrade")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ LEGS = {
     "flash2": Leg("flash2", "cpython", ("plain", "answer-lost", "two-slots"), 15_000),
     "flash-encrypted": Leg("flash-encrypted-sample", "cpython", SOME, 2_000),
     "flash-micropython32": Leg("flash-sample", "micropython32", SOME, 2_000),
-    "vfslfs2": Leg("vfslfs2", "micropython", (*SOME, "upgrade"), 1_500),
+    "vfslfs2": Leg("vfslfs2", "micropython", (*SOME, "gateway", "upgrade"), 1_500),
     "littlefs": Leg("littlefs", "cpython", (*SOME, "probe", "two-slots", "upgrade"), 2_000),
     "posix": Leg("posix", "cpython", (*SOME, *MORE), 20_000),
 }

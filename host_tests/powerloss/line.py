@@ -38,8 +38,9 @@ def device_config(life):
     values["policy"].update(life.rules)
     return {
         "device": {"model": "acme-1", "serial": "SN0001"},
-        "backend": "drs",
+        "backend": life.backend,
         "drs": {"endpoint": "https://drs.test"},
+        "gateway": {"url": "https://gateway.test"},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
         "mqtt": None,

@@ -58,6 +58,7 @@ class Life:
         self.unset_s = 0
         self.ids = usual_id
         self.rotate_at = ()
+        self.backend = "drs"
         self.ends = {}  # states of the orders at the end, when nothing was cut
         for key in more:
             if not hasattr(self, key):
@@ -163,6 +164,11 @@ def _lives():
     rarely = {"poll_interval_s": 30 * DAY}
     asked = [_low(), _fault("replenish", "lost")]
     yield Life("notices", 12, {"A": 3}, asked, {"A": (heard, no, still)}, policy=rarely)
+    yield Life("gateway", 7, {"A": 2}, [_low(), _fault("replenish", "lost", "unsent")], _AGAIN, backend="gateway", ends={"A": "placed"})
+    yield Life("gateway-in-progress", 9, {"A": 1}, foreign, {"A": (still,)}, backend="gateway", ends={"A": "placed"})
+    stale = [_low(), _fault("replenish", *drops), _fault("order_info", 503)]
+    yield Life("gateway-never-answered", 5, {"A": 1}, stale, {"A": (still,)}, backend="gateway", ends={"A": "placed"})
+    yield Life("gateway-notices", 12, {"A": 3}, asked, {"A": (heard, no, still)}, policy=rarely, backend="gateway")
     yield Life("first-start", 1, {"A": 0}, [], {})
 
 

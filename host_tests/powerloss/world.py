@@ -6,10 +6,12 @@ service is the fakes' one, nastier: refresh tokens die once their successor was 
 usual form.
 """
 
+import json
 import time
 from binascii import b2a_base64
 
 from replenish.core.isotime import parse
+from replenish.services.call import Answer, Request
 
 from host_tests.fakes import notices
 from host_tests.fakes.board import START, Clock, Sensor
@@ -43,7 +45,7 @@ class Market(Service):
         self._body = b""  # of the call under way
 
     def copy(self, world):
-        other = Market(world)
+        other = type(self)(world)
         for order in self.orders:
             twin = Order(0, order.slot, order.at)
             twin.id, twin.status, twin.delivery, twin.open = order.id, order.status, order.delivery, order.open
@@ -99,12 +101,103 @@ class Market(Service):
         self.world.taken(order)
         return PLACED % order.id
 
+    def notice(self, order, name, at, number):
+        delivery_at = parse(order.delivery) if order.delivery else 0
+        return notices.packed(notices.of_order(name, at, number, order.id, order.slot, delivery_at))
+
     def take(self, slot):
         """A real order comes into being."""
         order = Order(0, slot, self.clock.seconds)
         order.id = self.ids(len(self.orders) + 1)
         self.orders.append(order)
         return order
+
+
+_STATES = {"Pending": "PLACED", "Authorized": "STARTED", "Shipped": "IN_TRANSIT", "Closed": "DELIVERED", "Cancelled": "CANCELLED"}
+
+
+class Counter(Market):
+    """The maker's gateway in front of the same orders. `world` is told of its calls in the words of DRS."""
+
+    def __init__(self, world):
+        Market.__init__(self, world)
+        self._intent = ""  # of the call under way
+
+    def call(self, request):
+        world = self.world
+        world.laws.settle()
+        world.effect("call")
+        name, argument, path = self._route(request)
+        count = len(self.orders)
+        answer = Service.call(self, Request(request.method, "https://drs.test/" + path, {}))
+        self.calls.pop()
+        said = self._said(name, argument, answer)
+        world.called(name, argument, answer, len(self.orders) > count)
+        return said
+
+    def _route(self, request):
+        parts = request.url.split("/")[4:]
+        if parts == ["slots"]:
+            return "subscription_info", "", "subscriptionInfo"
+        if request.method == "GET":
+            return "order_info", parts[1], "getOrderInfo/" + parts[1]
+        asked = json.loads(request.body)
+        self._intent = asked["intent_id"]
+        return "replenish", asked["slot"], "replenish/" + asked["slot"]
+
+    def _replenish(self, slot):
+        if self.find(self._intent):
+            return PLACED % self._intent
+        return Market._replenish(self, slot)
+
+    def take(self, slot):
+        number = 1 + len([order for order in self.orders if order.slot == slot])
+        order = Market.take(self, slot)
+        order.id = "SN0001-%s-%d" % (slot, number)
+        return order
+
+    def find(self, intent_id):
+        for order in self.orders:
+            if order.id == intent_id:
+                return order
+        return None
+
+    def _said(self, name, argument, answer):
+        """What the gateway says where DRS answers so."""
+        if answer.status == 400:
+            error = {"replenish": "not_subscribed", "order_info": "unknown_intent"}[name]
+            return Answer(403 if name == "replenish" else 404, {}, json.dumps({"error": error}).encode())
+        if answer.status != 200:
+            return answer
+        data = json.loads(answer.body)
+        if name == "subscription_info":
+            status = data["slotsSubscriptionStatus"]
+            return _ok({"slots": {slot: {"subscribed": status[slot]["subscribed"], "latest": self._latest(slot)} for slot in status}})
+        if name == "order_info":
+            return _ok(self.snapshot(self.find(argument)))
+        if data["detailCode"].endswith("PLACED"):
+            return _ok(self.snapshot(self.find(self._intent)))
+        return Answer(409, {}, json.dumps({"error": "in_progress", "intent_id": data["eventInstanceId"]}).encode())
+
+    def _latest(self, slot):
+        return len([order for order in self.orders if order.slot == slot])
+
+    def notice(self, order, name, at, number):
+        return json.dumps(dict(self.snapshot(order), id="event-%d" % number, time=iso(at))).encode()
+
+    def snapshot(self, order):
+        return {
+            "intent_id": order.id,
+            "slot": order.slot,
+            "state": _STATES[order.status],
+            "quantity": 1,
+            "created": iso(order.at),
+            "deliver_by": order.delivery,
+        }
+
+
+def _ok(data):
+    return Answer(200, {}, json.dumps(data).encode())
 
 
 def _generation(body):
@@ -129,7 +222,7 @@ class World:
     def __init__(self, life):
         self.life = life
         self.clock = DeviceClock(trusted=not life.unset_s)
-        self.market = Market(self)
+        self.market = Counter(self) if life.backend == "gateway" else Market(self)
         self.market.ids = life.ids
         self.market.rotate_at = life.rotate_at
         self.sensors = {}
@@ -248,8 +341,7 @@ class World:
         """A notification of the slot's latest order comes, twice; one that the power cut comes again."""
         at, number, _ = self.agenda[0]
         order = [order for order in self.market.orders if order.slot == slot][-1]
-        delivery_at = parse(order.delivery) if order.delivery else 0
-        message = notices.packed(notices.of_order(name, at, number, order.id, slot, delivery_at))
+        message = self.market.notice(order, name, at, number)
         self.laws.noticed(name, slot, order.id, self.now)
         for _ in range(2):
             self.said("       %s" % line.agent.notice(message))

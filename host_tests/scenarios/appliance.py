@@ -37,6 +37,7 @@ SCALE = 3600  # an hour a second
 REFUSED = 2  # the exit status of an agent that was not started
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the exit status of an interpreter that was, and of its wrapper
 DEAD_TOKEN = '{"message":"Invalid token"}'
+_SHOWN = 20_000  # characters of the agent's output that a failure shows: what a slot came from may lie far back
 DEADLINE_S = 30  # real, for whatever a test waits for: far more than it takes
 
 
@@ -117,7 +118,7 @@ class Agent:
                 ended = not self._threads[0].is_alive()
                 if left <= 0 or ended or not self._news.wait(left):
                     why = "the agent ended" if ended else "the agent did not say it"
-                    raise AssertionError(f"{what}: {why}\n{self.output[-4000:]}")
+                    raise AssertionError(f"{what}: {why}\n{self.output[-_SHOWN:]}")
         return found
 
     def said(self, event: str, **wanted: str | None) -> list[Line]:

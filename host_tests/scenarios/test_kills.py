@@ -235,9 +235,18 @@ class Life:
                 agent.await_state(slot, *KNOWN, "awaiting_refill", "in_doubt")
         self._appliance.deliver()
         for slot in unfinished:
+            if self._slots[slot] == REFILLED and self._is_in_doubt(agent, slot):
+                # It was refilled when a call had just been lost, before that was doubted: only the next refill ends the doubt.
+                self._appliance.set_level(LOW, slot)
+                agent.expect(event="level", slot=slot, level=f"{LOW:g}")
             self._refill(slot)
             await_idle(agent, slot)
         assert agent.stop() == 0
+
+    def _is_in_doubt(self, agent: Agent, slot: str) -> bool:
+        if not agent.said("level", slot=slot):
+            agent.expect(event="level", slot=slot)
+        return agent.states(slot)[-1:] == ["in_doubt"]
 
     def check(self) -> None:
         """Exactly one order for each time that a slot got low, and each was followed to its end. Never two, where packs come that

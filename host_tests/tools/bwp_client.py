@@ -38,7 +38,7 @@ ORDER = """id aliases { aliasType aliasId } metadata { executionState createdAt 
     packageInformationDetailsFor { orderLineItems { %(line)s } }
     packageTracker { packageTrackerIdentifier { trackingNumber carrierCode } estimatedDeliveryDate { latest }
       latestMilestone { status { code } occurredAt } milestones { status { code } } } } }
-  cancellations { details { id state reason requestedBy } }
+  cancellations { details { state reason requestedBy } }
   refunds { details { id state refundRequestReason refundTotal { totalAmount { amount } }
     refundFor { orderLineItems { %(line)s } causedBy { __typename id state } } } }
   returns { details { id state createdAt updatedAt aliases { aliasType aliasId }

@@ -31,6 +31,7 @@ from tools.cloud.buywithprime import BuyWithPrimeError, Client, Handling
 from tools.cloud.buywithprime.errors import APIError, HTTPError, TokenError, TransportError, UnexpectedAnswer
 from tools.cloud.buywithprime.models import CancellationReason, CancellationState, CancelOrderInput, ExecutionState, ReturnState
 from tools.cloud.buywithprime.operations import Answer
+from tools.cloud.buywithprime.token import TokenSource
 
 _T = TypeVar("_T")
 ORDER = {
@@ -223,6 +224,17 @@ def test_a_later_refusal_does_not_undo_an_earlier_doubt() -> None:
     run(call())
 
 
+def test_a_query_that_was_lost_has_changed_nothing() -> None:
+    async def call() -> None:
+        wire = Wire(*[lost()] * 4)
+        async with wire, wire.client() as client:
+            with pytest.raises(TransportError) as caught:
+                await client.order(BY_INTENT)
+        assert not caught.value.sent
+
+    run(call())
+
+
 # ---- Adoption
 
 
@@ -310,6 +322,15 @@ def test_any_number_of_refused_calls_ask_for_one_new_token() -> None:
         async with wire, wire.client() as client:
             await asyncio.gather(*(client.order(BY_ID) for _ in range(10)))
         assert wire.tokens == 2
+
+    run(calls())
+
+
+def test_a_late_refusal_of_the_old_token_does_not_cost_the_new_one() -> None:
+    async def calls() -> None:
+        wire = Wire()
+        tokens = TokenSource(SETTINGS, wire.post, lambda: wire.now)
+        assert [await tokens.get(), await tokens.renew("token-1"), await tokens.renew("token-1")] == ["token-1", "token-2", "token-2"]
 
     run(calls())
 

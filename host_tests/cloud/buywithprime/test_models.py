@@ -68,7 +68,7 @@ NAMES = {
 INPUTS = [
     value
     for value in vars(models).values()
-    if isinstance(value, type) and issubclass(value, models.Input) and value is not models.Input and value is not models.ContactSecret
+    if isinstance(value, type) and issubclass(value, models.Input) and value is not models.Input and value is not models.SecretInput
 ]
 
 
@@ -136,6 +136,11 @@ def test_an_order_is_named_in_exactly_one_way(given_: dict[str, Any], allowed: s
 def test_null_is_left_out_and_an_empty_list_is_not() -> None:
     written = returns(known_return(aliases=())).variables()
     assert written == {"returns": {"details": [{"returnIdentifier": {"id": "return-id-1"}, "aliases": []}]}}
+
+
+def test_a_link_says_where_it_leads() -> None:
+    written = new_order(order_links=(models.OrderLinkInput(url="https://shop.example.com/1"),)).variables()["orderLinks"]
+    assert written == [{"destinationType": "EXTERNAL_ORDER_MANAGEMENT", "url": "https://shop.example.com/1"}]
 
 
 @pytest.mark.parametrize("number, good", [(0, False), (1, True), (5, True), (6, False)])

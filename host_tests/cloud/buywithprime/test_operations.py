@@ -159,7 +159,8 @@ def test_what_was_created_and_not_read_at_all_may_have_been_created() -> None:
 
 
 def test_of_a_query_half_an_answer_is_none() -> None:
-    half = fault("InternalServerException", error_code=500, path=["order", "returns"], data={"order": {"id": "o"}})
+    read = {"order": {"id": "o", "customer": {"id": "c"}}}
+    half = fault("InternalServerException", error_code=500, path=["order", "returns"], data=read)
     with pytest.raises(errors.APIError) as caught:
         operations.result(ORDER, half)
     assert caught.value.handling is errors.Handling.RETRY

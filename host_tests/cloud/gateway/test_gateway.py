@@ -219,7 +219,7 @@ def test_a_device_that_calls_too_often(tmp_path: Path, broker: Mosquitto) -> Non
         ({**ORDER, "quantity": True}, 400, "bad_request", "quantity"),
         ({**ORDER, "least": 3}, 400, "bad_request", "least: more than quantity"),
         ({**ORDER, "reason": "x" * 65}, 400, "bad_request", "reason"),
-        ({**ORDER, "reason": "a\nb"}, 400, "bad_request", "reason: not printable"),
+        ({**ORDER, "reason": "a\nb"}, 400, "bad_request", "reason"),
         ({**ORDER, "more": 1}, 400, "bad_request", "more"),
         ({**ORDER, "slot": "Tea"}, 404, "unknown_slot", ""),
         ({**ORDER, "intent_id": "SN0001-Coffee-0"}, 404, "unknown_intent", ""),

@@ -298,7 +298,7 @@ def _exactly_one(model: BaseModel, *names: str) -> None:
         raise ValueError(f"{' and '.join(names)}: allowed: exactly one of them")
 
 
-class ContactSecret(Input):
+class SecretInput(Input):
     """The value of a token; no repr and no fault shows it."""
 
     value: Annotated[SecretStr, Field(min_length=1)]
@@ -308,11 +308,11 @@ class ContactSecret(Input):
         return value.get_secret_value()
 
 
-class LWAAccessTokenInput(ContactSecret):
+class LWAAccessTokenInput(SecretInput):
     """The shopper's access token by Login with Amazon."""
 
 
-class ApayCheckoutSessionIdInput(ContactSecret):
+class ApayCheckoutSessionIdInput(SecretInput):
     """The shopper's checkout at Amazon Pay."""
 
     value: Annotated[SecretStr, Field(min_length=1, max_length=256)]

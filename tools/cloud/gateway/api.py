@@ -122,15 +122,13 @@ class API:
 
     async def _replenish(self, device: Device, request: web.Request, body: Replenish) -> dict[str, Any]:
         least = body.quantity if body.least is None else body.least
-        if least > body.quantity:
-            raise errors.bad_request("least: more than quantity")
-        if not schema.is_printable([body.reason]):
-            raise errors.bad_request("reason: not printable")
         if body.slot not in device.slots:
             raise errors.unknown_slot()
         intent_id = device.intent_id(body.intent_id, body.slot)
         if intent_id is None:
             raise errors.unknown_intent()
+        if least > body.quantity:
+            raise errors.bad_request("least: more than quantity")
         return (await self._service.replenish(device, Intent(intent_id, body.quantity, least, body.reason))).json()
 
     async def _get(self, device: Device, request: web.Request, body: None) -> dict[str, Any]:
@@ -143,8 +141,6 @@ class API:
         return (await self._service.cancel(device, _intent_id(device, request))).json()
 
     async def _returns(self, device: Device, request: web.Request, body: ReturnBody) -> dict[str, Any]:
-        if not schema.is_printable([body.return_id]):
-            raise errors.bad_request("return_id: not printable")
         given = Return(body.return_id, body.quantity, body.state)
         found: Snapshot = await self._service.put_return(device, _intent_id(device, request), given)
         return found.json()

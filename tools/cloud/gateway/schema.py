@@ -1,10 +1,9 @@
 """The calls of the API: what their bodies may be, what they answer, and the OpenAPI document of it all, from one source."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from tools.cloud.gateway.model import QUANTITY_LIMIT, REASON_LIMIT, ReturnState, State
@@ -13,7 +12,14 @@ VERSION = "1"
 # A serial, a slot of 64 characters and a counter of 10 digits.
 _ID_LIMIT = 140
 IntentName = Annotated[str, Field(min_length=5, max_length=_ID_LIMIT, description="SERIAL-SLOT-COUNTER")]
-_Quantity = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT, strict=True, description="packs")]
+
+
+def _whole(value: object) -> object:
+    """To JSON Schema 2.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Quantity = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT, strict=True, description="packs"), BeforeValidator(_whole)]
 _Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 
 
@@ -32,13 +38,13 @@ class Replenish(Body):
     slot: str = Field(min_length=1, max_length=64)
     quantity: _Quantity
     least: _Quantity | None = Field(None, description="the fewest that may be ordered without asking a person; default: quantity")
-    reason: str = Field("", max_length=REASON_LIMIT, description="printable")
+    reason: str = Field("", max_length=REASON_LIMIT, pattern="^[ -~]*$")
 
 
 class ReturnBody(Body):
     """A return arranged elsewhere: added, or updated when its return_id is known."""
 
-    return_id: str = Field(min_length=1, max_length=64, description="printable")
+    return_id: str = Field(min_length=1, max_length=64, pattern="^[ -~]*$")
     quantity: _Quantity
     state: ReturnState
 
@@ -174,8 +180,3 @@ def _headers(status: int) -> dict[str, Any]:
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
-
-
-def is_printable(texts: Sequence[str]) -> bool:
-    """Whether none of them could break a line or a page."""
-    return all(text.isprintable() for text in texts)

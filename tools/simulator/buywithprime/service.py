@@ -39,7 +39,7 @@ _WHOLE = f"""{{ order(orderIdentifier: {{orderId: ""}}) {{ id {_ALIASES} metadat
   lineItems {{ id {_ALIASES} amount {{ value }} product {{ title sku {{ value }} }} }}
   packageInformation {{ summary {{ state }} details {{ id state reason
     packageInformationDetailsFor {{ orderLineItems {{ {_PART} }} }} }} }}
-  cancellations {{ details {{ id state reason requestedBy }} }}
+  cancellations {{ details {{ state reason requestedBy }} }}
   refunds {{ details {{ id state refundRequestReason refundTotal {{ totalAmount {{ amount }} }} }} }}
   returns {{ details {{ id state {_ALIASES} returnPackageDetails {{ id state reason }}
     returnLineItems {{ id returnFor {{ orderLineItemAmounts {{ {_PART} }} }} }} }} }} }} }}"""

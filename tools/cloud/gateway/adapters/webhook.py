@@ -125,8 +125,7 @@ class Webhook:
             async with self._session.request(
                 method, tls.encoded(url), data=body or None, headers=headers, timeout=self._limit, allow_redirects=False
             ) as answer:
-                content = await answer.content.read(LIMIT_BYTES + 1)
-                return _Answer(answer.status, _json(content), _retry_after_s(answer.headers.get("Retry-After")))
+                return _Answer(answer.status, _json(await _body(answer.content)), _retry_after_s(answer.headers.get("Retry-After")))
         except aiohttp.ClientConnectorError as error:
             raise Unavailable(None, f"the shop cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -150,6 +149,14 @@ def _refusal(answer: _Answer) -> Exception:
     if answer.status in (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY) and word:
         return Refused(_code(answer.body) or word)
     return OutcomeUnknown(f"the shop answered {answer.status}")
+
+
+async def _body(stream: aiohttp.StreamReader) -> bytes:
+    """All of it, or a little more than the limit."""
+    found = bytearray()
+    while len(found) <= LIMIT_BYTES and (part := await stream.read(LIMIT_BYTES)):
+        found += part
+    return bytes(found)
 
 
 def _json(content: bytes) -> Any:
