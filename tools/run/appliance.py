@@ -24,6 +24,8 @@ _STOP_S = 40
 _LINE_BYTES = 1 << 20
 _TAIL_LINES = 10
 _PR_SET_PDEATHSIG = 1
+# How long the gateway holds an order, in which its customer can say no: as long as with Amazon's own.
+HOLD_S = 86_400
 # How often the agent looks at its sensors: about 20 ms of real time at the usual speed.
 _SENSOR_PERIOD_S = 900
 
@@ -41,9 +43,11 @@ def configuration(
 def gateway_configuration(
     consumables: Sequence[Consumable], url: str, cas: Sequence[Path], clock: tuple[int, int], broker: int = 0
 ) -> dict[str, Any]:
-    """The same for an agent that orders through the maker's gateway at `url`."""
+    """The same for an agent that orders through the maker's gateway at `url`; but it takes an order for held as long as the gateway
+    holds it, where the default hour is shorter than a call."""
+    policy = {"resolution_grace_s": HOLD_S}
     slots = [{**_slot(consumable), "packs": consumable.packs, "pack": consumable.pack} for consumable in consumables]
-    return {"backend": "gateway", "gateway": {"url": url}, **_common(cas, clock, broker), "slots": slots}
+    return {"backend": "gateway", "gateway": {"url": url}, **_common(cas, clock, broker), "slots": slots, "policy": policy}
 
 
 def _common(cas: Sequence[Path], clock: tuple[int, int], broker: int) -> dict[str, Any]:

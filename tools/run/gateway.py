@@ -7,9 +7,10 @@ events; only the broker is a small one, and all share a process.
 import asyncio
 import contextlib
 import json
+import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from tools.cloud.relay import Relay
 from tools.cloud.settings import EventBridgeSettings
 from tools.ports import free_port
 from tools.run import appliance, gateway_summary
-from tools.run.appliance import SERIAL
+from tools.run.appliance import HOLD_S, SERIAL
 from tools.run.backend import Backend, Files
 from tools.run.broker import Broker
 from tools.run.cloud import RELAY, relay_settings
@@ -43,15 +44,21 @@ from tools.simulator.calls import Call
 from tools.simulator.subscriptions import DeliveryState, TopicDelivery
 from tools.simulator.tls import Authority
 
+# In the cloud's folder: the last page on which the person answered.
+PAGE_FILE = "page.html"
 _GATEWAY = "gateway"
 _DAY_S = 86_400
-# The customer can say no for a day, as Amazon's own orders can be cancelled.
-_HOLD_S = _DAY_S
 # What the gateway's settings allow, an hour, is 83 ms at the usual speed: an order would be given up before the store has answered.
 _SETTLE_S = _DAY_S
 # The longest life of the store's access tokens: two seconds at the usual speed. Then the gateway's client gets another one.
 _ACCESS_TOKEN_S = _DAY_S
-_TIMINGS = {"ship_after_s": _DAY_S, "deliver_after_s": 2 * _DAY_S, "drop_off_after_s": _DAY_S, "return_deliver_s": 3 * _DAY_S}
+_TIMINGS = {
+    "ship_after_s": _DAY_S // 2,
+    "deliver_after_s": 2 * _DAY_S,
+    "drop_off_after_s": _DAY_S,
+    "return_deliver_s": 2 * _DAY_S,
+    "grade_after_s": _DAY_S // 2,
+}
 _CALLS_PER_MINUTE = 10_000  # a virtual minute is 1.4 ms
 
 _GATEWAY_TOML = """\
@@ -133,6 +140,22 @@ class Address:
     on_message: Callable[[dict[str, Any]], None]
 
 
+@contextlib.contextmanager
+def _logged(file: Path) -> Iterator[None]:
+    """What gateway and relay log goes to the file, not between the lines of the story."""
+    handler = logging.FileHandler(file, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("gateway", "relay")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
 @contextlib.asynccontextmanager
 async def _cloud(sim: Simulator, folder: Path, notices: bool) -> AsyncIterator[Address]:
     """A broker, the gateway, the service that sends its messages and, with notices, the relay that hears the store's events. Raises
@@ -142,6 +165,7 @@ async def _cloud(sim: Simulator, folder: Path, notices: bool) -> AsyncIterator[A
     passwords = {user: secrets.token_urlsafe(16) for user in (SERIAL, RELAY, _GATEWAY)}
     key = tokens.new_key("EdDSA")
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_logged(folder / "cloud.log"))
         broker = await stack.enter_async_context(Broker(folder / "broker", passwords, authority))
         token = tokens.issue(key, SERIAL, sim.clock.now())
         address = Address("", token, broker.port if notices else 0, passwords[SERIAL], authority, lambda message: None)
@@ -165,8 +189,13 @@ async def _cloud(sim: Simulator, folder: Path, notices: bool) -> AsyncIterator[A
 async def _mailer(stack: contextlib.AsyncExitStack, authority: Authority, address: Address) -> str:
     """The maker's service that sends messages to customers; returns its URL."""
 
+    sent: set[str] = set()
+
     async def send(request: web.Request) -> web.Response:
-        address.on_message(await request.json())
+        key = request.headers["Idempotency-Key"]
+        if key not in sent:
+            sent.add(key)
+            address.on_message(await request.json())
         return web.Response(status=202)
 
     app = web.Application()
@@ -195,7 +224,7 @@ def _write_gateway(sim: Simulator, folder: Path, authority: Authority, broker: i
     }
     # A JSON string is a TOML string.
     values: dict[str, Any] = {name: json.dumps(str(value)) for name, value in texts.items()}
-    values |= {"port": free_port(), "broker": broker, "store": sim.url, "hold_s": _HOLD_S, "calls_per_minute": _CALLS_PER_MINUTE}
+    values |= {"port": free_port(), "broker": broker, "store": sim.url, "hold_s": HOLD_S, "calls_per_minute": _CALLS_PER_MINUTE}
     (folder / "gateway.toml").write_text(_GATEWAY_TOML.format(**values), encoding="utf-8")
     (folder / "secrets.toml").touch(mode=0o600)
     (folder / "secrets.toml").write_text(_SECRETS_TOML.format(**values), encoding="utf-8")
@@ -214,6 +243,7 @@ class Gateway(Backend):
         self._address = address
         self._told: dict[str, str] = {}
         self._answers: set[asyncio.Task[None]] = set()
+        self._page = address.authority.pem.with_name(PAGE_FILE)
         self._consumables = {consumable.id: consumable for consumable in self.story.consumables}
         sim.store.set_timings(**_TIMINGS)
         for consumable in self.story.consumables:
@@ -265,13 +295,15 @@ class Gateway(Backend):
         try:
             async with Browser(self._address.authority.pem) as browser:
                 page = await browser.open(link)
-                time = self.sim.clock.now()
+                self._page.write_text(page.text, encoding="utf-8")
+                self._person("answered", slot, page=page.title, button=page.buttons["yes"])
                 became = await browser.press(link, "yes")
+                self._person("reads", slot, page=became.title)
         except (PageError, aiohttp.ClientError, TimeoutError) as error:
-            self.put(Event(self.sim.clock.now(), Source.PERSON, "finds no page", slot, {"why": str(error) or type(error).__name__}))
-        else:
-            fields = {"page": page.title, "button": page.buttons.get("yes"), "became": became.title}
-            self.put(Event(time, Source.PERSON, "answered", slot, fields))
+            self._person("gives up", slot, why=str(error) or type(error).__name__)
+
+    def _person(self, kind: str, slot: str, **fields: object) -> None:
+        self.put(Event(self.sim.clock.now(), Source.PERSON, kind, slot, fields))
 
     def _on_message(self, message: dict[str, Any]) -> None:
         now = self.sim.clock.now()
@@ -329,9 +361,9 @@ class Gateway(Backend):
                 self._tell(time, "restocked", order)
 
     def _on_delivery(self, delivery: TopicDelivery) -> None:
-        if delivery.notification and delivery.state is DeliveryState.DELIVERED:
-            order = next((order_id for order_id in self._told if order_id in delivery.body), None)
-            self.tell_delivery(delivery, self._slot(self.sim.store.known(order)) if order else None)
+        order_id = next((order_id for order_id in self._told if order_id in delivery.body), None)
+        if order_id and delivery.state is DeliveryState.DELIVERED:  # a carrier's milestone names no order, and is for no device
+            self.tell_delivery(delivery, self._slot(self.sim.store.known(order_id)))
 
     def _tell(self, time: int, kind: str, order: Order, **fields: object) -> None:
         self.put(Event(time, Source.SERVICE, kind, self._slot(order), {**fields, "order_id": order.id}))

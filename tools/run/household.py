@@ -88,7 +88,8 @@ class Household:
         supply = self.supplies[slot]
         supply.parcels += 1
         unwanted = supply.consumable.sends_back and supply.parcels == 1
-        self._plan("send back" if unwanted else "refill", slot, supply.refill_time(time, self._calendar), amount or supply.consumable.capacity)
+        at = supply.refill_time(time, self._calendar)
+        self._plan("send back" if unwanted else "refill", slot, at, amount or supply.consumable.capacity)
 
     def asked(self, slot: str, time: int, link: str) -> None:
         """A message with a question came at `time`: somebody will open its link and answer."""

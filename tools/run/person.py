@@ -13,14 +13,15 @@ _DEADLINE_S = 20
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says: its title, and its buttons by the answer that they give."""
+    """What a page says: its title, and its buttons by the answer that they give; `text` is all of it."""
 
+    text: str
     title: str
     buttons: dict[str, str]
 
 
 class PageError(Exception):
-    """The page is none on which an answer can be given; the message says what it said."""
+    """The page is none on which an answer can be given."""
 
 
 def read(text: str) -> Page:
@@ -29,7 +30,7 @@ def read(text: str) -> Page:
     if title is None:
         raise PageError("a page without a title")
     buttons = re.findall(r'<button name="answer" value="([^"]*)"[^>]*>([^<]*)</button>', text)
-    return Page(html.unescape(title[1]), {value: html.unescape(words) for value, words in buttons})
+    return Page(text, html.unescape(title[1]), {value: html.unescape(words) for value, words in buttons})
 
 
 class Browser:
@@ -46,9 +47,12 @@ class Browser:
         await self._session.close()
 
     async def open(self, link: str) -> Page:
-        """Raises PageError, and aiohttp's ClientError and TimeoutError."""
+        """A page that asks. Raises PageError, and aiohttp's ClientError and TimeoutError."""
         async with self._session.get(link) as answer:
-            return read(await answer.text())
+            page = read(await answer.text())
+        if "yes" not in page.buttons:
+            raise PageError(f'it asks nothing: "{page.title}"')
+        return page
 
     async def press(self, link: str, value: str) -> Page:
         """Press the button that answers `value`: the page that the browser is sent to. Raises like `open`."""

@@ -9,9 +9,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tools.run import gateway_summary, summary
 from tools.run.events import Event
 from tools.run.runner import Ended, Listener, Options
-from tools.run import gateway_summary, summary
 from tools.run.story import STORIES, Calendar
 from tools.run.timeline import ASCII, UNICODE, WORDS, Timeline
 
@@ -59,7 +59,7 @@ class Screen(Listener):
         self._timeline = Timeline(
             STORIES[self._options.backend].consumables, calendar, self._console.width, self._glyphs, WORDS[self._options.backend]
         )
-        what = {"drs": "Simulated service", "gateway": "The maker's gateway, simulated store"}[self._options.backend]
+        what = {"drs": "Simulated service", "gateway": "Gateway before a simulated store"}[self._options.backend]
         self._show([Text(f"{what} at {url}, agent under MicroPython, times as the household sees them.", "dim")])
         if self._live is not None:
             self._live.start()

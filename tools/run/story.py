@@ -62,13 +62,19 @@ class Chapter:
     slot: str
     name: str
     kinds: tuple[str, ...]
-    # What the appliance must have shown of it, as words of its own: a state of the order, or a reason; and what only a notice tells it.
+    # What the appliance must have shown of it, in words of its own: states of the order, or reasons. `noticed`: what only notices bring
+    # about, in the name and among these words.
     shown: tuple[str, ...] = ()
-    noticed: tuple[str, ...] = ()
+    noticed: str = ""
+    shown_noticed: tuple[str, ...] = ()
 
     def to_show(self, notices: bool) -> set[str]:
         """What the appliance must have shown, with notices or without."""
-        return {*self.shown, *(self.noticed if notices else ())}
+        return {*self.shown, *(self.shown_noticed if notices else ())}
+
+    def title(self, notices: bool) -> str:
+        """The name, with notices or without."""
+        return self.name + (self.noticed if notices else "")
 
 
 CHAPTERS = (
@@ -102,15 +108,16 @@ STORIES = {
             Chapter("Coffee", "ordered, held for a day, started, on its way, delivered, refilled", (*_STARTED, "refilled")),
             Chapter(
                 "Coffee",
-                "only one pack left: the person was asked and said yes; that pack came, refilled",
+                "only one of two packs left: the person was asked and said yes; it came, refilled",
                 ("sold out", "asked", "answered", "accepted", "fewer", *_STARTED[1:], "refilled"),
                 ("awaiting_customer",),
             ),
             Chapter(
                 "PaperTowel",
-                "delivered, sent back unopened, in transit, graded, the return completed; no refill awaited any more",
+                "delivered, sent back unopened, graded, return completed",
                 (*_STARTED, "sent back", "return in transit", "graded", "return completed"),
-                noticed=("awaiting_refill", "pack returned"),
+                noticed="; no refill is awaited any more",
+                shown_noticed=("awaiting_refill", "pack returned"),
             ),
         ),
     ),

@@ -133,7 +133,7 @@ def verdict(tally: Tally, ending: Ending, facts: Facts) -> str | None:
     missing = tally.missing(facts.notices)
     whole = facts.days >= FULL_STORY_DAYS and not ending.interrupted
     if missing and whole:
-        return f"After {facts.days:.0f} days this has not happened: {missing[0].slot} {missing[0].name}."
+        return f"After {facts.days:.0f} days this has not happened: {missing[0].slot} {missing[0].title(facts.notices)}."
     if facts.notices and whole and not tally.notices["applied"]:
         return "No notice was applied by the appliance."
     return None
@@ -152,7 +152,9 @@ def basics(tally: Tally, ending: Ending, facts: Facts) -> dict[str, Any]:
         "duplicates": sum(tally.duplicates.values()),
         "heap": facts.heap,
         "heap_peak": tally.heap_peak,
-        "chapters": [{"slot": entry.slot, "name": entry.name, "happened": entry not in missing} for entry in tally.story.chapters],
+        "chapters": [
+            {"slot": entry.slot, "name": entry.title(facts.notices), "happened": entry not in missing} for entry in tally.story.chapters
+        ],
         "interrupted": ending.interrupted,
         "agent_status": ending.status,
         "agent_ended_by_itself": ending.by_itself,

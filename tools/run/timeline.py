@@ -53,9 +53,10 @@ _STORE_SAYS = {
     "return completed": "the return is completed",
 }
 _PERSON_SAYS = {
-    "answered": "reads the message and opens its page: \"{page}\". Presses [{button}]; then it says: \"{became}\"",
-    "finds no page": "opens the page of the message and cannot answer: {why}",
-    "sent back": "did not want any: the parcel goes back unopened",
+    "answered": 'opens the message\'s page, "{page}", and presses "{button}"',
+    "reads": 'the page says: "{page}"',
+    "gives up": "opens the message's link and cannot answer: {why}",
+    "sent back": "has some from elsewhere: sends the parcel back unopened",
 }
 _NOTICE = "Notification"
 _HOME_SAYS = {"refilled": "the parcel is opened and the slot refilled", "empty": "nothing left"}
@@ -93,14 +94,17 @@ ASCII = Glyphs("#", ".", "-", "->", "+", "..", (">", "<", "=", "*", "o"))
 
 @dataclass(frozen=True)
 class Words:
-    """What is called otherwise with each back end: who sells, what that one says of an order, and who tells the maker's cloud."""
+    """What is called otherwise with each back end: who sells, what that one says of an order, and how a notice came."""
 
     seller: str
     says: Mapping[str, str]
-    teller: str
+    notice: str
 
 
-WORDS = {"drs": Words("service", _SERVICE_SAYS, "SNS"), "gateway": Words("store", _STORE_SAYS, "EventBridge")}
+WORDS = {
+    "drs": Words("service", _SERVICE_SAYS, "{name}: from SNS through the relay to the broker{tries}, {ms} ms"),
+    "gateway": Words("store", _STORE_SAYS, "{name} by EventBridge, relay and broker{tries}, {ms} ms"),
+}
 
 
 def bar(share: float, cells: int, glyphs: Glyphs = UNICODE) -> str:
@@ -268,7 +272,7 @@ class Timeline:
             return Text.assemble("writes to the customer: ", (f"\"{fields.get('subject')}\"", style))
         name = str(fields.get("notification")).removesuffix(_NOTICE)
         tries = f" at attempt {fields['attempts']}" if fields.get("attempts") != 1 else ""
-        return Text(f"{name}: from {self._words.teller} through the relay to the broker{tries}, {fields.get('ms')} ms")
+        return Text(self._words.notice.format(name=name, tries=tries, ms=fields.get("ms")))
 
     def _person(self, event: Event) -> Text | None:
         return Text(_PERSON_SAYS[event.kind].format(**event.fields)) if event.kind in _PERSON_SAYS else None
