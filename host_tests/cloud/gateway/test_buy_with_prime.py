@@ -198,6 +198,26 @@ def test_store_that_does_nothing_is_unavailable_to_who_asks(fault: dict[str, Any
     live(story)
 
 
+@pytest.mark.parametrize(
+    ("item", "customer"),
+    [
+        (replace(ITEM, discount=Decimal("99.00")), CUSTOMER),
+        (replace(ITEM, currency="dollars"), CUSTOMER),
+        (replace(ITEM, title=""), CUSTOMER),
+        (ITEM, replace(CUSTOMER, address=replace(CUSTOMER.address, country="USA"))),
+    ],
+)
+def test_item_or_customer_that_makes_no_order_is_refused(item: Item, customer: Customer) -> None:
+    async def story(world: World) -> None:
+        with pytest.raises(Refused) as caught:
+            await world.order(2, item, customer)
+        assert caught.value.code == "NotOrderable"
+        assert not [word for word in ("Main", "ada@", "99") if word in str(caught.value)]
+        assert world.asked("createOrder") == []
+
+    live(story)
+
+
 # ---- Want of stock
 
 
