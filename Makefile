@@ -14,9 +14,9 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 ##@ Start here
 .PHONY: run
-run: unix ## One appliance, the service simulator and the cloud between them, 30 virtual days in about a minute: DAYS= SPEED= SEED= NOTICES=off
+run: unix ## One appliance, the service simulator and the cloud between them, 30 virtual days in about a minute: BACKEND=gateway DAYS= SPEED= SEED= NOTICES=off
 	@$(PY) -m tools.run $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) \
-	    $(if $(NOTICES),--notices $(NOTICES))
+	    $(if $(NOTICES),--notices $(NOTICES)) $(if $(BACKEND),--backend $(BACKEND))
 
 .PHONY: test
 test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts

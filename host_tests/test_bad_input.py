@@ -36,7 +36,7 @@ TOKEN = b'{"access_token":"Atza|IwEBIJ","expires_in":3600,"refresh_token":"Atzr|
 REFUSAL = b'{"error_description":"The request has an invalid grant parameter : refresh_token","error":"invalid_grant"}'
 UNSUBSCRIBED = b'{"message":"Unable to place order - slot : <S> is unsubscribed."}'
 INTENT = "SN1-S-7"
-SNAPSHOT = b'{"intent_id":"SN1-S-7","slot":"S","state":"STARTED","code":null,"quantity":2,"created":"2027-01-01T00:00:00Z","returned":1}'
+SNAPSHOT = b'{"intent_id":"SN1-S-7","slot":"S","state":"STARTED","quantity":2,"created":"2027-01-01T00:00:00Z","returned":1}'
 OTHER = b'{"error":"in_progress","intent_id":"SN1-S-6","message":"another order","state":"IN_TRANSIT"}'
 SLOTS = b'{"slots":{"S":{"subscribed":true,"latest":17},"T":{"subscribed":false,"latest":0}}}'
 

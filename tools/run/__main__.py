@@ -39,6 +39,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=whole_number(0, 10**9), default=1, help="of the household and of the service's ids")
     notices = "whether the service's notices reach the appliance, through SNS, the relay and a broker (default: on)"
     parser.add_argument("--notices", choices=("on", "off"), default="on", help=notices)
+    backend = "what the appliance orders from: Dash Replenishment Service, or the maker's gateway with a Buy with Prime store behind it"
+    parser.add_argument("--backend", choices=("drs", "gateway"), default="drs", help=f"{backend} (default: drs)")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help=f"gets all that the run writes (default: {_FOLDER})")
     return parser.parse_args(argv)
 
@@ -74,7 +76,7 @@ def tell(options: argparse.Namespace) -> int:
 
     if asked:  # before there was anything to end
         return 0
-    chosen = Options(options.days, scale, options.seed, options.folder, options.notices == "on")
+    chosen = Options(options.days, scale, options.seed, options.folder, options.notices == "on", options.backend)
     with Screen(make_console(), chosen) as screen:
         ended = asyncio.run(run(chosen, screen, asked))
         screen.finish(ended)

@@ -24,6 +24,8 @@ _STOP_S = 40
 _LINE_BYTES = 1 << 20
 _TAIL_LINES = 10
 _PR_SET_PDEATHSIG = 1
+# How long the gateway holds an order, in which its customer can say no: as long as with Amazon's own.
+HOLD_S = 86_400
 # How often the agent looks at its sensors: about 20 ms of real time at the usual speed.
 _SENSOR_PERIOD_S = 900
 
@@ -33,18 +35,30 @@ def configuration(
 ) -> dict[str, Any]:
     """The agent's configuration. `cas`: of all that it talks to; `clock`: scale_from and time_scale; `broker`: its port, 0 for none.
     The policy is the agent's own default."""
+    lwa = {"token_url": f"{url}/auth/o2/token", "client_id": client_id}
+    slots = [_slot(consumable) for consumable in consumables]
+    return {"backend": "drs", "drs": {"endpoint": url}, "lwa": lwa, **_common(cas, clock, broker), "slots": slots}
+
+
+def gateway_configuration(
+    consumables: Sequence[Consumable], url: str, cas: Sequence[Path], clock: tuple[int, int], broker: int = 0
+) -> dict[str, Any]:
+    """The same for an agent that orders through the maker's gateway at `url`; but it takes an order for held as long as the gateway
+    holds it, where the default hour is shorter than a call."""
+    policy = {"resolution_grace_s": HOLD_S}
+    slots = [{**_slot(consumable), "packs": consumable.packs, "pack": consumable.pack} for consumable in consumables]
+    return {"backend": "gateway", "gateway": {"url": url}, **_common(cas, clock, broker), "slots": slots, "policy": policy}
+
+
+def _common(cas: Sequence[Path], clock: tuple[int, int], broker: int) -> dict[str, Any]:
     mqtt = {"mqtt": {"host": "localhost", "port": broker, "user": SERIAL}} if broker else {}
     return {
         "device": {"model": MODEL, "serial": SERIAL},
-        "backend": "drs",
-        "drs": {"endpoint": url},
-        "lwa": {"token_url": f"{url}/auth/o2/token", "client_id": client_id},
         "tls": {"ca": [str(ca) for ca in cas]},
         **mqtt,
         "clock": {"scale_from": clock[0], "time_scale": clock[1]},
         "state": "state",
         "secrets": "secrets.json",
-        "slots": [_slot(consumable) for consumable in consumables],
     }
 
 

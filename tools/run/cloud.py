@@ -9,14 +9,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tools.cloud.relay import Relay
-from tools.cloud.settings import AdminSettings, HTTPSettings, MQTTSettings, Settings, SNSSettings
+from tools.cloud.settings import AdminSettings, EventBridgeSettings, HTTPSettings, MQTTSettings, Settings, SNSSettings
 from tools.run.appliance import SERIAL
 from tools.run.broker import Broker
 from tools.simulator import Simulator
 from tools.simulator.sns import TOPIC_ARN
 from tools.simulator.tls import Authority
 
-_RELAY = "relay"
+RELAY = "relay"
 _CONFIRM_S = 20
 # A message's age is virtual, and 50 ms on its way are 36 minutes at the usual speed.
 _MAX_AGE_S = 30 * 86_400
@@ -39,22 +39,26 @@ class Address:
 async def cloud(sim: Simulator, folder: Path) -> AsyncIterator[Address]:
     """A broker and a relay that is subscribed to the service's topic. Raises BrokerError and CloudError."""
     authority = Authority(folder)
-    passwords = {user: secrets.token_urlsafe(16) for user in (SERIAL, _RELAY)}
+    passwords = {user: secrets.token_urlsafe(16) for user in (SERIAL, RELAY)}
     async with Broker(folder / "broker", passwords, authority) as broker:
-        settings = _settings(sim, folder, authority, broker.port, passwords[_RELAY])
+        settings = relay_settings(sim, folder, authority, broker.port, passwords[RELAY])
         async with Relay(settings, sim.clock.now) as relay:
             sim.sns.subscribe(str(relay.url), authority.pem)
             await _confirmed(sim)
             yield Address(broker.port, passwords[SERIAL], authority.der)
 
 
-def _settings(sim: Simulator, folder: Path, authority: Authority, port: int, password: str) -> Settings:
+def relay_settings(
+    sim: Simulator, folder: Path, authority: Authority, port: int, password: str, events: EventBridgeSettings | None = None
+) -> Settings:
+    """Of a relay with a certificate of the authority; `port` and `password`: of the broker, `events`: its way in for events."""
     (folder / "relay").mkdir(exist_ok=True)
     certificate, key = authority.write_server(folder / "relay")
     return Settings(
         sns=SNSSettings([TOPIC_ARN], hosts=[urlsplit(sim.url).netloc], ca=str(sim.ca_pem), max_age_s=_MAX_AGE_S),
-        mqtt=MQTTSettings("localhost", port, ca=str(authority.pem), user=_RELAY, password=password),
+        mqtt=MQTTSettings("localhost", port, ca=str(authority.pem), user=RELAY, password=password),
         http=HTTPSettings(bind="127.0.0.1", port=0, certificate=str(certificate), key=str(key)),
+        eventbridge=events,
         admin=AdminSettings(port=0),
     )
 

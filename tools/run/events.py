@@ -17,6 +17,7 @@ class Source(StrEnum):
     SERVICE = "service"
     CLOUD = "cloud"
     HOUSEHOLD = "household"
+    PERSON = "person"
 
 
 @dataclass(frozen=True)

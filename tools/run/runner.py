@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from tools.run import appliance
-from tools.run.cloud import Address, cloud
-from tools.run.events import RELAY_ENDPOINTS, Event, Sequencer, Source
+from tools.run.backend import DRS
+from tools.run.events import Event, Sequencer, Source
+from tools.run.gateway import Gateway
 from tools.run.household import Household
 from tools.run.logfmt import agent_event
-from tools.run.story import CONSUMABLES, DAY_S, Calendar
-from tools.run.summary import Ending, Facts, Tally, report
+from tools.run.story import DAY_S, STORIES, Calendar, Story
+from tools.run.summary import Ending, Facts, Tally
 from tools.simulator import Clock, Simulator
-from tools.simulator.calls import Call
-from tools.simulator.journal import Event as ServiceEvent
-from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
-from tools.simulator.subscriptions import DeliveryState, TopicDelivery
 
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.json"
@@ -30,21 +27,21 @@ SUMMARY_FILE = "summary.json"
 _TICK_S = 0.02
 # An event is told so long after its time, in real seconds: all that is older has surely arrived by then.
 _LATE_S = 0.25
-# An hour is 83 ms at the usual speed: a token would be old before it is used. Not a whole day: of the daily reports one
-# would then always meet a token that runs out during the call.
-_ACCESS_TOKEN_S = 23 * 3600
+BACKENDS: dict[str, Any] = {"drs": DRS, "gateway": Gateway}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the person chose. `folder` gets all that the run writes; `notices`: by the cloud, else polling alone."""
+    """What the person chose. `folder` gets all that the run writes; `notices`: by the cloud, else polling alone;
+    `backend`: of the appliance."""
 
     days: int
     time_scale: int
     seed: int
     folder: Path
     notices: bool = True
+    backend: str = "drs"
 
 
 @dataclass
@@ -71,8 +68,8 @@ class Listener:
 class Record:
     """All events, in order: kept in the file, counted, and told."""
 
-    def __init__(self, file: IO[str], listener: Listener) -> None:
-        self.tally = Tally()
+    def __init__(self, file: IO[str], listener: Listener, story: Story) -> None:
+        self.tally = Tally(story)
         self.sequencer = Sequencer()
         self._file = file
         self._listener = listener
@@ -86,40 +83,25 @@ class Record:
 
 
 class Run:
-    """One run, once the simulator listens."""
+    """One run, once the simulator and the cloud listen."""
 
-    def __init__(self, sim: Simulator, record: Record, options: Options) -> None:
+    def __init__(self, sim: Simulator, record: Record, options: Options, address: Any) -> None:
+        """`address`: what the back end's cloud said."""
         self.calendar = Calendar(sim.clock.now())
         self.folder = options.folder / "appliance"
         self.end = self.calendar.start + options.days * DAY_S
-        self._sim = sim
         self._record = record
         self._options = options
-        self._household = Household(CONSUMABLES, options.seed, self.calendar)
-        self._listen()
+        self._sim = sim
+        kind = BACKENDS[options.backend]
+        self._household = Household(kind.story.consumables, options.seed, self.calendar)
+        self.backend = kind(sim, record.sequencer.put, self._household, address)
 
-    def _listen(self) -> None:
-        self._sim.events.subscribe(self._on_service)
-        self._sim.calls.subscribe(self._on_call)
-        self._sim.deliveries.subscribe(self._on_delivery)
-
-    def set_up(self, address: Address | None) -> Path:
-        """Register the appliance with the service and write its files; returns its configuration. `address`: of the cloud."""
-        sim = self._sim
-        # The older words tell a placed order from one that waits for its customer; the newer ones do not.
-        sim.settings.change(access_token_s=_ACCESS_TOKEN_S, status_generation="older")
-        slots = {consumable.id: True for consumable in CONSUMABLES}
-        refresh_token = sim.add_device(appliance.SERIAL, appliance.MODEL, slots)
-        for consumable in CONSUMABLES:
-            sim.set_scenarios(consumable.id, consumable.scenarios, serial=appliance.SERIAL)
-            self._write_level(consumable.id)
-        clock = (sim.clock.scale_from, sim.clock.time_scale)
-        cas = [sim.ca_der.resolve()] + ([address.ca.resolve()] if address else [])
-        config = appliance.configuration(CONSUMABLES, sim.url, cas, CLIENT_ID, clock, address.port if address else 0)
-        secrets = {"refresh_token": refresh_token, "client_secret": CLIENT_SECRET}
-        if address:
-            secrets["mqtt_password"] = address.password
-        return appliance.write_configuration(self.folder, config, secrets)
+    def set_up(self) -> Path:
+        """Write the appliance's files; returns its configuration."""
+        for slot in self._household.supplies:
+            self._write_level(slot)
+        return appliance.write_configuration(self.folder, *self.backend.files())
 
     async def live(self, agent: appliance.AgentProcess, stop: asyncio.Event, listener: Listener) -> None:
         """Let time pass until the days are over, the agent has ended, or `stop` is set."""
@@ -133,10 +115,10 @@ class Run:
 
     def advance(self) -> int:
         """Let the service and the household live until now, but not beyond the end; returns the time."""
-        now = min(self._sim.book.advance(), self.end)
+        now = min(self.backend.advance(), self.end)
         for event in self._household.advance(now):
-            self._record.sequencer.put(event)
-            if event.slot is not None:
+            self.backend.act(event)
+            if event.source is Source.HOUSEHOLD and event.slot is not None:
                 self._write_level(event.slot)
         return now
 
@@ -148,27 +130,6 @@ class Run:
 
     def _write_level(self, slot: str) -> None:
         appliance.write_level(self.folder, slot, self._household.supplies[slot].reading)
-
-    def _on_service(self, event: ServiceEvent) -> None:
-        fields = {**event.detail, "order_id": event.order_id} if event.order_id else dict(event.detail)
-        self._record.sequencer.put(Event(event.time, Source.SERVICE, event.kind, event.slot, fields))
-        if event.kind == "delivered" and event.slot is not None:
-            self._household.delivered(event.slot, event.time)
-
-    def _on_call(self, call: Call) -> None:
-        if call.sent == "pending" or call.endpoint in RELAY_ENDPOINTS:  # pending: announced again when the answer is out
-            return
-        fields = {"endpoint": call.endpoint, "status": call.status, "outcome": call.outcome, "ms": call.ms}
-        self._record.sequencer.put(Event(call.time, Source.SERVICE, "call", call.slot, fields))
-
-
-    def _on_delivery(self, delivery: TopicDelivery) -> None:
-        """A notice, when the relay has said that the broker has it."""
-        if delivery.notification is None or delivery.state is not DeliveryState.DELIVERED or delivery.serial != appliance.SERIAL:
-            return
-        attempt = delivery.attempts[-1]
-        fields = {"notification": delivery.notification, "ms": attempt.ms, "attempts": len(delivery.attempts)}
-        self._record.sequencer.put(Event(attempt.time, Source.CLOUD, "notice", delivery.slot, fields))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -190,26 +151,26 @@ async def run(options: Options, listener: Listener, asked: Sequence[int] = ()) -
     clock = Clock(int(time.time()), options.time_scale)
     path = options.folder / EVENTS_FILE
     with path.open("w", encoding="utf-8") as file:
-        record = Record(file, listener)
+        record = Record(file, listener, STORIES[options.backend])
         async with contextlib.AsyncExitStack() as stack:
             sim = await stack.enter_async_context(Simulator(clock, options.seed, options.folder / "ca"))
-            address = await stack.enter_async_context(cloud(sim, options.folder / "cloud")) if options.notices else None
-            ended = await _tell(sim, address, record, options, listener, stop, lambda: time.monotonic() - started)
+            opened = BACKENDS[options.backend].cloud(sim, options.folder / "cloud", options.notices)
+            story = Run(sim, record, options, await stack.enter_async_context(opened))
+            ended = await _tell(sim, story, record, options, listener, stop, lambda: time.monotonic() - started)
     _keep(options.folder / SUMMARY_FILE, ended.report)
     return ended
 
 
 async def _tell(
     sim: Simulator,
-    address: Address | None,
+    story: Run,
     record: Record,
     options: Options,
     listener: Listener,
     stop: asyncio.Event,
     seconds: Callable[[], float],
 ) -> Ended:
-    story = Run(sim, record, options)
-    config = story.set_up(address)
+    config = story.set_up()
     listener.ready(sim.url, story.calendar)
     agent = await appliance.AgentProcess.start(config, story.on_line)
     try:
@@ -217,12 +178,13 @@ async def _tell(
     finally:
         by_itself = agent.ended.done()
         status = await agent.stop()
+    await story.backend.settle()
     end = story.advance()
     record.release()
     events = str(options.folder / EVENTS_FILE)
     facts = Facts(story.calendar.start, end, seconds(), options.time_scale, options.seed, appliance.heap(), events, options.notices)
     ending = Ending(status, by_itself, interrupted=stop.is_set())
-    return Ended(report(record.tally, sim.summary(), ending, facts), list(agent.tail))
+    return Ended(story.backend.report(record.tally, ending, facts), list(agent.tail))
 
 
 def _keep(path: Path, report: dict[str, Any]) -> None:

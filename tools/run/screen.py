@@ -9,11 +9,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tools.run import gateway_summary, summary
 from tools.run.events import Event
 from tools.run.runner import Ended, Listener, Options
-from tools.run.story import CONSUMABLES, Calendar
-from tools.run.summary import tables
-from tools.run.timeline import ASCII, UNICODE, Timeline
+from tools.run.story import STORIES, Calendar
+from tools.run.timeline import ASCII, UNICODE, WORDS, Timeline
 
 _WIDTHS = (80, 120)
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -56,8 +56,11 @@ class Screen(Listener):
 
     def ready(self, url: str, calendar: Calendar) -> None:
         self._calendar = calendar
-        self._timeline = Timeline(CONSUMABLES, calendar, self._console.width, self._glyphs)
-        self._show([Text(f"Simulated service at {url}, agent under MicroPython, times as the household sees them.", "dim")])
+        self._timeline = Timeline(
+            STORIES[self._options.backend].consumables, calendar, self._console.width, self._glyphs, WORDS[self._options.backend]
+        )
+        what = {"drs": "Simulated service", "gateway": "Gateway before a simulated store"}[self._options.backend]
+        self._show([Text(f"{what} at {url}, agent under MicroPython, times as the household sees them.", "dim")])
         if self._live is not None:
             self._live.start()
 
@@ -75,6 +78,7 @@ class Screen(Listener):
     def finish(self, ended: Ended) -> None:
         """The summary, and what went wrong if anything did."""
         self._still()
+        tables = {"drs": summary.tables, "gateway": gateway_summary.tables}[self._options.backend]
         self._show(tables(ended.report, self._glyphs))
         if ended.report["verdict"]:
             self._console.print(Text(f"\n{ended.report['verdict']}", "bold red"))

@@ -1,8 +1,8 @@
 """The story as a person reads it: events go in, lines of text come out. No terminal here; rich's Text holds words and colours.
 
 Every day has a rule with both levels and the routine of the day before. Under it stands what is out of the ordinary, told by
-four voices: the agent (right arrow: it acts or waits), the service (left arrow), the maker's cloud (diamond: it passes a notice on)
-and the people at home (dot).
+its voices: the agent (right arrow: it acts or waits), the service or the store (left arrow), the maker's cloud (diamond: it passes a
+notice on, or writes to the customer), the people at home (dot) and the one of them who is asked (circle).
 """
 
 import math
@@ -26,6 +26,7 @@ _VOICES = {
     Source.SERVICE: ("service", "yellow"),
     Source.CLOUD: ("cloud", "magenta"),
     Source.HOUSEHOLD: ("home", "green"),
+    Source.PERSON: ("person", "bright_green"),
 }
 _SERVICE_SAYS = {
     "accepted": "takes the order {id}",
@@ -36,6 +37,26 @@ _SERVICE_SAYS = {
     "delivered": "delivered",
     "cancelled": "not resolved in 72 hours: cancelled, mail to the customer",
     "cancelled by customer": "the customer cancels the order",
+}
+_STORE_SAYS = {
+    "accepted": "takes order {id}: {packs}, held; the customer may say no for 24 hours",
+    "started": "nobody said no: the order is started",
+    "shipped": "the parcel is on its way",
+    "delivered": "delivered",
+    "cancelled": "cancelled",
+    "sold out": "refuses: fewer are left than wanted ({code})",
+    "restocked": "has plenty again",
+    "return started": "a return is started",
+    "return in transit": "the parcel is on its way back",
+    "return delivered": "the parcel is back",
+    "graded": "looks at what came back: {found}",
+    "return completed": "the return is completed",
+}
+_PERSON_SAYS = {
+    "answered": 'opens the message\'s page, "{page}", and presses "{button}"',
+    "reads": 'the page says: "{page}"',
+    "gives up": "opens the message's link and cannot answer: {why}",
+    "sent back": "has some from elsewhere: sends the parcel back unopened",
 }
 _NOTICE = "Notification"
 _HOME_SAYS = {"refilled": "the parcel is opened and the slot refilled", "empty": "nothing left"}
@@ -61,14 +82,29 @@ class Glyphs:
     to: str = "→"
     done: str = "✔"
     cut: str = "…"
-    arrows: tuple[str, str, str, str] = ("▶", "◀", "◆", "•")
+    arrows: tuple[str, str, str, str, str] = ("▶", "◀", "◆", "•", "○")
 
     def arrow(self, source: Source) -> str:
         return self.arrows[list(_VOICES).index(source)]
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs("#", ".", "-", "->", "+", "..", (">", "<", "=", "*"))
+ASCII = Glyphs("#", ".", "-", "->", "+", "..", (">", "<", "=", "*", "o"))
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is called otherwise with each back end: who sells, what that one says of an order, and how a notice came."""
+
+    seller: str
+    says: Mapping[str, str]
+    notice: str
+
+
+WORDS = {
+    "drs": Words("service", _SERVICE_SAYS, "{name}: from SNS through the relay to the broker{tries}, {ms} ms"),
+    "gateway": Words("store", _STORE_SAYS, "{name} by EventBridge, relay and broker{tries}, {ms} ms"),
+}
 
 
 def bar(share: float, cells: int, glyphs: Glyphs = UNICODE) -> str:
@@ -89,8 +125,16 @@ def amount(level: float, consumable: Consumable) -> str:
 class Timeline:
     """Feed it events in the order of their times; `event` and `pass_to` return the lines to show."""
 
-    def __init__(self, consumables: Sequence[Consumable], calendar: Calendar, width: int = 100, glyphs: Glyphs = UNICODE) -> None:
+    def __init__(
+        self,
+        consumables: Sequence[Consumable],
+        calendar: Calendar,
+        width: int = 100,
+        glyphs: Glyphs = UNICODE,
+        words: Words = WORDS["drs"],
+    ) -> None:
         """`width`: columns to use, 75 or more."""
+        self._words = words
         self.levels = {consumable.id: float(math.ceil(consumable.at_start)) for consumable in consumables}
         self._consumables = {consumable.id: consumable for consumable in consumables}
         self._calendar = calendar
@@ -126,7 +170,7 @@ class Timeline:
         polled = self._learnt(event) if event.kind == "order" else None
         return lines + [line for text in (polled, said) if text for line in self._line(event, text)]
 
-    # The three voices: each returns what is said, or None.
+    # The voices: each returns what is said, or None.
 
     def _agent(self, event: Event) -> Text | None:
         teller = _AGENT_TELLERS.get(event.kind)
@@ -211,15 +255,27 @@ class Timeline:
         kind = event.kind
         if kind == "cancelled" and event.fields.get("reason") == "customer":
             kind = "cancelled by customer"
-        if kind not in _SERVICE_SAYS:
+        if kind not in self._words.says:
             return None
-        return Text(_SERVICE_SAYS[kind].format(id=f"{self._glyphs.cut}{str(event.fields.get('order_id'))[-_ID_TAIL:]}"))
+        packs = event.fields.get("packs")
+        named = {
+            **event.fields,
+            "id": f"{self._glyphs.cut}{str(event.fields.get('order_id'))[-_ID_TAIL:]}",
+            "packs": f"{packs} pack{'s' * (packs != 1)}",
+        }
+        return Text(self._words.says[kind].format(**named))
 
     def _cloud(self, event: Event) -> Text | None:
         fields = event.fields
+        if event.kind in ("asked", "message"):
+            style = "bold" if event.kind == "asked" else ""
+            return Text.assemble("writes to the customer: ", (f"\"{fields.get('subject')}\"", style))
         name = str(fields.get("notification")).removesuffix(_NOTICE)
         tries = f" at attempt {fields['attempts']}" if fields.get("attempts") != 1 else ""
-        return Text(f"{name}: from SNS through the relay to the broker{tries}, {fields.get('ms')} ms")
+        return Text(self._words.notice.format(name=name, tries=tries, ms=fields.get("ms")))
+
+    def _person(self, event: Event) -> Text | None:
+        return Text(_PERSON_SAYS[event.kind].format(**event.fields)) if event.kind in _PERSON_SAYS else None
 
     def _home(self, event: Event) -> Text | None:
         return Text(_HOME_SAYS[event.kind]) if event.kind in _HOME_SAYS else None
@@ -228,6 +284,7 @@ class Timeline:
 
     def _line(self, event: Event, said: Text) -> list[Text]:
         voice, style = _VOICES[event.source]
+        voice = self._words.seller if event.source is Source.SERVICE else voice
         head = Text.assemble(
             (f"{self._calendar.clock(event.time):<{_CLOCK_WIDTH}}", "dim"),
             (f"{self._glyphs.arrow(event.source)} {voice:<{_VOICE_WIDTH - 2}}", style),
@@ -297,6 +354,7 @@ _TELLERS = {
     Source.SERVICE: Timeline._service,
     Source.CLOUD: Timeline._cloud,
     Source.HOUSEHOLD: Timeline._home,
+    Source.PERSON: Timeline._person,
 }
 _AGENT_TELLERS = {
     "start": Timeline._start,

@@ -85,8 +85,8 @@ class Event:
 
     @property
     def notice_id(self) -> str:
-        """`key` as the id of a notice, which has at most 255 printable characters of ASCII."""
-        if len(self.key) <= _LONGEST_ID and self.key.isascii() and self.key.isprintable():
+        """`key` as the id of a notice, for which a device takes at most 255 visible characters of ASCII, no space among them."""
+        if len(self.key) <= _LONGEST_ID and all(" " < letter <= "~" for letter in self.key):
             return self.key
         return hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()
 
