@@ -62,8 +62,8 @@ class Tally:
         self.notices["applied"] += event.kind == "notice"
         if event.kind == "call":
             self.calls[str(event.fields.get("call"))][str(event.fields.get("outcome"))] += 1
-        elif event.kind == "order" and self.lifetimes.get(event.slot or ""):
-            self.lifetimes[event.slot or ""][-1].shown |= {str(event.fields.get("state")), str(event.fields.get("reason"))}
+        elif lives := self.lifetimes.get(event.slot or ""):
+            _show(lives[-1].shown, event)
 
     def _heap(self, event: Event) -> None:
         peak = event.fields.get("heap_peak")
@@ -88,6 +88,14 @@ class Tally:
 
     def _happened(self, chapter: Chapter, notices: bool) -> bool:
         return any(_tells(life, chapter) and life.shown >= chapter.to_show(notices) for life in self.lifetimes[chapter.slot])
+
+
+def _show(shown: set[str], event: Event) -> None:
+    """Note the states and reasons of an order, and that nothing is at home any more of what went back."""
+    if event.kind == "order":
+        shown |= {str(event.fields.get("state")), str(event.fields.get("reason"))}
+    elif event.kind == "level" and "pack returned" in shown and not event.fields.get("on_hand"):
+        shown.add("nothing at home")
 
 
 def _tells(life: Lifetime, chapter: Chapter) -> bool:
