@@ -41,7 +41,7 @@ def test_a_month_brings_the_whole_story(month: Story) -> None:
     for words in (
         "◀ store   Coffee",
         "refuses: fewer are left than wanted (SelectedQuantityNotAvailable)",
-        'writes to the customer: "Only 1 x Coffee in stock"',
+        'writes to the customer: "Only 1 x Coffee beans, 350 g in stock"',
         "→ awaiting_customer",
         '○ person  Coffee',
         'opens the message\'s page, "Only 1 in stock", and presses "Order 1"',

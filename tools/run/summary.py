@@ -83,11 +83,14 @@ class Tally:
             current.kinds.append(kind)
 
     def missing(self, notices: bool = True) -> list[Chapter]:
-        """The chapters of the story that did not happen."""
-        return [chapter for chapter in self.story.chapters if not self._happened(chapter, notices)]
-
-    def _happened(self, chapter: Chapter, notices: bool) -> bool:
-        return any(_tells(life, chapter) and life.shown >= chapter.to_show(notices) for life in self.lifetimes[chapter.slot])
+        """The chapters of the story that did not happen; those of a slot follow one another, each with an order of its own."""
+        missing = []
+        left = {slot: iter(lives) for slot, lives in self.lifetimes.items()}
+        for chapter in self.story.chapters:
+            lives = left.get(chapter.slot, iter(()))
+            if not any(_tells(life, chapter) and life.shown >= chapter.to_show(notices) for life in lives):
+                missing.append(chapter)
+        return missing
 
 
 def _show(shown: set[str], event: Event) -> None:
