@@ -1,210 +1,245 @@
-"""The gateway under load: intents of hundreds of devices in by HTTPS, orders out to the simulated store of Buy with Prime, all on this
-machine.
+"""The gateway under load: signed calls of thousands of devices in by HTTPS, orders out to a shop by the webhook adapter.
 
-Each gateway is a process on one core, as `make gateway` runs it, with verified TLS on both sides and signed device tokens; the store
-executes its GraphQL for real, and shares the other core with the broker, the load tool and, where there are two, the second gateway.
-So "orders/s" is what this machine does with all of them, and "a core's second" what a gateway alone would. Each order is that of
-another customer, whose orders are counted before.
+Each gateway is a process on one core, as `make gateway` runs it. The load tool, the shop and the broker have the other core, and a
+second gateway shares it with them. The shop answers at once, so what is measured is the gateway's own work: a new order of a
+customer with one slot is 12 requests to the shop, most of them to find that there are no others, and some messages to the
+broker. Speeds are this machine's; what is judged is what no machine changes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
-import random
 import ssl
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import trustme
+from aiohttp import web
 
 from host_tests.bench.budgets import Budget
 from host_tests.bench.tables import table
-from host_tests.mqtt.mosquitto import PROGRAM, Mosquitto
-from host_tests.scenarios.gateway import GatewayFiles, GatewayProcess
-from host_tests.scenarios.toml import write_toml
-from tools.simulator import Clock, SimulatorThread
-from tools.simulator.buywithprime.catalogue import DEFAULT_SKU
+from host_tests.mqtt.mosquitto import GATEWAY, PROGRAM, Mosquitto
+from tools import toolchain
+from tools.cloud.gateway import tokens
 
 RUNS = (1, 2)  # copies
-CONNECTIONS = 16  # to each gateway
-WARM_UP = 20
-ORDERS = 400  # as fast as they are taken
-POLLS = 2_000
-PACED = 100  # orders at a rate that leaves the gateway time
-PACED_PER_S = 5
-TWICE = 50  # intents that go to two copies at the same time, or twice to one
-_SLOT = "Coffee"
-_DEVICES = WARM_UP + ORDERS + PACED + TWICE
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+DEVICES = 1_200
+CONNECTIONS = 16
+PACED = 300
+PACED_PER_S = 10
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def _serial(number: int) -> str:
-    return f"SN{number:06}"
+class Store:
+    """The maker's shop: orders by the intent's id."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.made: Counter[str] = Counter()
+        self.asked = 0
+
+    async def order(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        given = await request.json()
+        name = given["intent_id"]
+        if name not in self.orders:
+            self.made[name] += 1
+            created = datetime.now(UTC).isoformat()
+            self.orders[name] = {"intent_id": name, "state": "PLACED", "quantity": given["quantity"], "created": created}
+        return web.json_response(self.orders[name])
+
+    async def find(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        found = self.orders.get(request.match_info["name"])
+        return web.json_response(found) if found else web.json_response({"error": "unknown_intent"}, status=404)
+
+    async def serve(self, stack: contextlib.AsyncExitStack) -> str:
+        """Where it is."""
+        app = web.Application()
+        app.add_routes([web.post("/orders", self.order), web.get("/orders/{name}", self.find)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-class _Files(GatewayFiles):
-    """A customer with one device for each order."""
+class Process:
+    """A gateway on one core."""
 
-    def write_directory(self) -> None:
-        item = {"sku": DEFAULT_SKU, "title": "Coffee, 12 cups", "price": "12.99", "subscribed": True}
-        address = {"street": "1 Main St", "locality": "Springfield", "region": "IL", "postal_code": "62701"}
-        sections: dict[str, dict[str, Any]] = {}
-        for number in range(_DEVICES):
-            start = f"customers.c{number}"
-            sections[start] = {"name": "Ada", "email": f"ada{number}@example.com", "payment": "card"}
-            sections[f"{start}.address"] = address
-            sections[f"{start}.devices.{_serial(number)}.{_SLOT}"] = item
-        write_toml(self.folder / "directory.toml", **sections)
+    async def start(self, config: Path, core: int) -> None:
+        """Raises RuntimeError when it does not start; it has said why on stderr."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tools.cloud.gateway", "--config", str(config)),
+            cwd=toolchain.ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+        assert self._process.stdout
+        line = (await self._process.stdout.readline()).decode()
+        if "https://" not in line:
+            raise RuntimeError(f"the gateway did not start: {line!r}")
+        self.url = line[line.index("https://") :].split(";")[0]
 
-
-class _Process(GatewayProcess):
-    """On one core."""
-
-    def pin(self, core: int) -> None:
-        assert self._process
-        os.sched_setaffinity(self._process.pid, {core})
+    async def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        await self._process.wait()
 
     @property
     def cpu_s(self) -> float:
-        assert self._process
+        """Of a processor's time so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     @property
     def resident_mb(self) -> float:
-        assert self._process
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES / 1e6
 
 
 class Bench:
-    """One run with so many copies of the gateway."""
+    """One run with so many copies."""
 
     def __init__(self, copies: int) -> None:
         self._copies = copies
-        self._answers: Counter[int] = Counter()
-        self._chance = random.Random(7)
+        self._serials = [f"SN{number:06}" for number in range(DEVICES + PACED)]
+        self._key = tokens.new_key("EdDSA")
+        self._tokens = {serial: tokens.issue(self._key, serial, time.time()) for serial in self._serials}
+        self.store = Store()
+        self.answers: Counter[int] = Counter()
 
     async def run(self) -> dict[str, Any]:
+        """The figures."""
         with tempfile.TemporaryDirectory() as name:
-            async with self._set_up(Path(name)) as (store, gateways):
-                return {"copies": self._copies, **await self._measured(store, gateways)}
+            async with self._set_up(Path(name)) as processes:
+                orders = await self._flat_out(processes, self._order, self._serials[:DEVICES])
+                asked = self.store.asked
+                reads = await self._flat_out(processes, self._read, self._serials[:DEVICES] * 3)
+                latencies = await self._paced(self._serials[DEVICES:])
+                return {
+                    "copies": self._copies,
+                    **{f"orders_{key}": value for key, value in orders.items()},
+                    **{f"reads_{key}": value for key, value in reads.items()},
+                    "paced_p50_ms": latencies[49],
+                    "paced_p99_ms": latencies[98],
+                    "asked_per_order": asked / DEVICES,
+                    "mb": max(process.resident_mb for process in processes),
+                    "refused": self.answers.total() - self.answers[200],
+                    "doubled": sum(number - 1 for number in self.store.made.values()),
+                    "missing": len(self._serials) - len(self.store.made),
+                }
 
     @contextlib.asynccontextmanager
-    async def _set_up(self, folder: Path) -> AsyncIterator[tuple[SimulatorThread, list[_Process]]]:
-        clock = (int(time.time()), 1)
-        with contextlib.ExitStack() as stack:
-            broker = stack.enter_context(Mosquitto(folder / "broker", {}))
-            store = stack.enter_context(SimulatorThread(clock=Clock(*clock), ca_dir=folder / "ca"))
-            files = [self._files(folder / f"copy {number}", store, clock, broker) for number in range(self._copies)]
-            self._tokens = [files[0].token(time.time(), _serial(number)) for number in range(_DEVICES)]
-            gateways = []
-            for core, of_copy in zip((1, 0), files, strict=False):
-                gateways.append(stack.enter_context(_Process(of_copy)))
-                gateways[-1].pin(core)
-            self._urls = [of_copy.url for of_copy in files]
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS * self._copies, ssl=self._context(files))
-            async with aiohttp.ClientSession(connector=connector) as self._session:
-                yield store, gateways
+    async def _set_up(self, folder: Path) -> AsyncIterator[list[Process]]:
+        async with contextlib.AsyncExitStack() as stack:
+            broker = stack.enter_context(Mosquitto(folder / "mosquitto", {}, settings={"log_type": ("error", "information")}))
+            config = self._configuration(folder, broker, await self.store.serve(stack))
+            processes = [Process() for _ in range(self._copies)]
+            for core, process in zip((1, 0), processes, strict=False):
+                await process.start(config, core)
+                stack.push_async_callback(process.stop)
+            context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+            connector = aiohttp.TCPConnector(ssl=context, limit=0)
+            self._http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            self._urls = [process.url for process in processes]
+            yield processes
 
-    def _files(self, folder: Path, store: SimulatorThread, clock: tuple[int, int], broker: Mosquitto) -> _Files:
-        held = {"gateway": {"hold_s": 3600}}
-        return _Files(folder, store, clock, broker, _serial(0), {_SLOT: True}, tls=True, **held)
-
-    def _context(self, files: list[_Files]) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        for of_copy in files:
-            of_copy.authority.configure_trust(context)
-        return context
-
-    async def _measured(self, store: SimulatorThread, gateways: list[_Process]) -> dict[str, Any]:
-        at_start = gateways[0].resident_mb
-        await self._flat_out(range(WARM_UP), self._order)
-        orders = await self._timed(gateways, range(WARM_UP, WARM_UP + ORDERS), self._order)
-        polls = await self._timed(gateways, [WARM_UP + number % ORDERS for number in range(POLLS)], self._poll)
-        paced = await self._paced(range(WARM_UP + ORDERS, WARM_UP + ORDERS + PACED))
-        await asyncio.gather(*(self._twice(number) for number in range(WARM_UP + ORDERS + PACED, _DEVICES)))
-        made = store.do(lambda store: len(store.store.orders()))
-        return {
-            **{f"orders_{name}": figure for name, figure in orders.items()},
-            **{f"polls_{name}": figure for name, figure in polls.items()},
-            "paced_p50_ms": paced[49],
-            "paced_p99_ms": paced[98],
-            "mb_at_start": at_start,
-            "mb_at_end": max(gateway.resident_mb for gateway in gateways),
-            "intents": _DEVICES,
-            "orders": made,
-            "refused": self._answers.total() - self._answers[200],
+    def _configuration(self, folder: Path, broker: Mosquitto, shop: str) -> Path:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+        (folder / "devices.pub").write_bytes(tokens.public_pem(self._key))
+        (folder / "secrets.toml").write_text(f'mqtt_password = "{broker.passwords[GATEWAY]}"\n[webhook]\nkey = "shared"\n')
+        (folder / "directory.toml").write_text("".join(map(_customer, self._serials)))
+        sections: dict[str, dict[str, Any]] = {
+            "gateway": {"adapter": "webhook", "directory": ["directory.toml"]},
+            "webhook": {"url": shop},
+            "tokens": {"keys": ["devices.pub"]},
+            "http": {"bind": "127.0.0.1", "port": 0, "certificate": "server.pem", "key": "server.pem"},
+            "mqtt": {"host": "localhost", "port": broker.service_port, "ca": str(broker.ca_pem), "user": GATEWAY},
+            "admin": {"port": 0},
         }
+        file = folder / "gateway.toml"
+        with file.open("w") as text:
+            text.write('secrets = "secrets.toml"\n')
+            for section, keys in sections.items():
+                # A JSON string, number or list is TOML's too.
+                text.write(f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
+        return file
 
-    async def _timed(self, gateways: list[_Process], numbers: Any, act: Callable[[int, int], Awaitable[None]]) -> dict[str, float]:
-        busy, began = [gateway.cpu_s for gateway in gateways], time.perf_counter()
-        await self._flat_out(numbers, act)
+    async def _flat_out(
+        self, processes: list[Process], call: Callable[[str, int], Coroutine[Any, Any, None]], serials: list[str]
+    ) -> dict[str, float]:
+        """Calls as fast as they are answered."""
+        waiting = enumerate(serials)
+        busy, began = [process.cpu_s for process in processes], time.perf_counter()
+
+        async def call_on() -> None:
+            for number, serial in waiting:
+                await call(serial, number)
+
+        await asyncio.gather(*(call_on() for _ in range(CONNECTIONS * self._copies)))
         took = time.perf_counter() - began
-        spent = sum(gateway.cpu_s - before for gateway, before in zip(gateways, busy, strict=True))
-        return {"per_s": len(numbers) / took, "per_cpu_s": len(numbers) / spent}
+        spent = [process.cpu_s - before for process, before in zip(processes, busy, strict=True)]
+        return {"per_s": len(serials) / took, "per_cpu_s": len(serials) / sum(spent), "cpu_percent": max(spent) / took * 100}
 
-    async def _flat_out(self, numbers: Any, act: Callable[[int, int], Awaitable[None]]) -> None:
-        waiting = iter(numbers)
+    async def _paced(self, serials: list[str]) -> list[float]:
+        """Percentiles in ms of orders that come at a rate which leaves the gateway time."""
+        found: list[float] = []
 
-        async def go_on(copy: int) -> None:
-            for number in waiting:
-                await act(number, copy)
-
-        await asyncio.gather(*(go_on(number % self._copies) for number in range(CONNECTIONS * self._copies)))
-
-    async def _paced(self, numbers: range) -> list[float]:
-        """Milliseconds, in percentiles, of orders at times by chance, and at those times whatever the gateway does."""
-        taken: list[float] = []
-
-        async def timed(number: int) -> None:
+        async def timed(serial: str, number: int) -> None:
             began = time.perf_counter()
-            await self._order(number, number % self._copies)
-            taken.append((time.perf_counter() - began) * 1000)
+            await self._order(serial, number)
+            found.append((time.perf_counter() - began) * 1_000)
 
-        under_way, due = [], time.perf_counter()
-        for number in numbers:
-            due += self._chance.expovariate(PACED_PER_S)
-            await asyncio.sleep(max(0, due - time.perf_counter()))
-            under_way.append(asyncio.create_task(timed(number)))
-        await asyncio.gather(*under_way)
-        return statistics.quantiles(taken, n=100)
+        tasks = []
+        for number, serial in enumerate(serials):
+            tasks.append(asyncio.create_task(timed(serial, number)))
+            await asyncio.sleep(1 / PACED_PER_S)
+        await asyncio.gather(*tasks)
+        return statistics.quantiles(found, n=100)
 
-    async def _twice(self, number: int) -> None:
-        """The same intent to two copies at the same time."""
-        await asyncio.gather(self._order(number, 0), self._order(number, self._copies - 1))
+    async def _order(self, serial: str, number: int) -> None:
+        body = json.dumps({"intent_id": f"{serial}-Coffee-1", "slot": "Coffee", "quantity": 1, "reason": "low"})
+        await self._call("POST", "/v1/replenish", serial, number, body)
 
-    async def _order(self, number: int, copy: int) -> None:
-        body = {"intent_id": f"{_serial(number)}-{_SLOT}-1", "slot": _SLOT, "quantity": 1, "reason": "low"}
-        async with self._session.post(self._urls[copy] + "/v1/replenish", json=body, headers=self._headers(number)) as answer:
+    async def _read(self, serial: str, number: int) -> None:
+        await self._call("GET", f"/v1/replenish/{serial}-Coffee-1", serial, number, None)
+
+    async def _call(self, method: str, path: str, serial: str, number: int, body: str | None) -> None:
+        headers = {"Authorization": f"Bearer {self._tokens[serial]}"}
+        url = self._urls[number % self._copies] + path
+        async with self._http.request(method, url, data=body, headers=headers) as answer:
             await answer.read()
-            self._answers[answer.status] += 1
+            self.answers[answer.status] += 1
 
-    async def _poll(self, number: int, copy: int) -> None:
-        url = f"{self._urls[copy]}/v1/replenish/{_serial(number)}-{_SLOT}-1"
-        async with self._session.get(url, headers=self._headers(number)) as answer:
-            await answer.read()
-            self._answers[answer.status] += 1
 
-    def _headers(self, number: int) -> dict[str, str]:
-        return {"Authorization": "Bearer " + self._tokens[number]}
+def _customer(serial: str) -> str:
+    """A customer of one device with one slot."""
+    address = 'address = {street = "1 Main St", locality = "Springfield", region = "IL", postal_code = "62701"}'
+    item = '{sku = "COFFEE-1", title = "Coffee beans", price = "12.50"}'
+    return f'[customers.{serial}]\nname = "Ada"\nemail = "a@example.com"\n{address}\ndevices = {{{serial} = {{Coffee = {item}}}}}\n'
 
 
 def measure() -> list[dict[str, Any]]:
     """The figures of all runs. Raises SystemExit with a sentence on a machine that cannot do it."""
-    if len(os.sched_getaffinity(0)) < 2:
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
         raise SystemExit("The gateway's benchmark needs two processor cores.")
     if not PROGRAM.exists():
         raise SystemExit(f"The gateway's benchmark needs {PROGRAM} (make mosquitto).")
-    cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {0})
     try:
         return [asyncio.run(Bench(copies).run()) for copies in RUNS]
@@ -213,22 +248,20 @@ def measure() -> list[dict[str, Any]]:
 
 
 def tables(found: list[dict[str, Any]]) -> Iterator[str]:
-    columns = {"orders/s": "orders_per_s", "a core's second": "orders_per_cpu_s", "polls/s": "polls_per_s"}
-    columns |= {"a core's second ": "polls_per_cpu_s", "p50 ms": "paced_p50_ms", "p99 ms": "paced_p99_ms"}
-    columns |= {"MB at start": "mb_at_start", "MB at end": "mb_at_end"}
-    rows = [(str(run["copies"]), *(run[name] for name in columns.values())) for run in found]
-    title = f"{ORDERS} orders and {POLLS:,} polls as fast as they are taken; an order's time at {PACED_PER_S} a second"
-    yield table(title, ("gateways", *columns), rows)
-    rows = [(str(run["copies"]), run["intents"], run["orders"], run["refused"]) for run in found]
-    yield table(f"What became of the intents, {TWICE} of them sent twice at once", ("gateways", "intents", "orders", "refused"), rows)
+    for what, title in (("orders", f"{DEVICES:,} new orders"), ("reads", f"{DEVICES * 3:,} questions how an order stands")):
+        columns = {"per s": f"{what}_per_s", "% of a core": f"{what}_cpu_percent", "a core's second": f"{what}_per_cpu_s"}
+        yield _table(f"{title}, as fast as they are answered ({CONNECTIONS} connections to each copy)", columns, found)
+    columns = {"p50 ms": "paced_p50_ms", "p99 ms": "paced_p99_ms", "requests to the shop": "asked_per_order", "MB": "mb"}
+    yield _table(f"Orders at {PACED_PER_S}/s, and what one takes", columns, found)
+
+
+def _table(title: str, columns: dict[str, str], found: list[dict[str, Any]]) -> str:
+    return table(title, ("copies", *columns), [(str(run["copies"]), *(run[name] for name in columns.values())) for run in found])
 
 
 def judged(found: list[dict[str, Any]]) -> list[Budget]:
     return [
-        Budget("intents without an order", sum(max(0, run["intents"] - run["orders"]) for run in found), 0),
-        Budget("orders beside one for each intent", sum(max(0, run["orders"] - run["intents"]) for run in found), 0),
+        Budget("intents that became two orders", sum(run["doubled"] for run in found), 0),
+        Budget("intents that became none", sum(run["missing"] for run in found), 0),
+        Budget("calls that were refused", sum(run["refused"] for run in found), 0),
     ]
-
-
-if __name__ == "__main__":
-    sys.exit("python -m host_tests.bench --part gateway")

@@ -1,4 +1,4 @@
-"""One appliance at its customer's: a folder, the simulated service, and the agent as a process on one of the interpreters.
+"""One appliance at its customer's: a folder, who orders for it, and the agent as a process on one of the interpreters.
 
 On MicroPython the agent is what `make unix` builds, behind its wrapper and in a heap of 96 KiB; on CPython it is the sources on
 the shim. Nothing here waits for a fixed time: a test waits for a line of the agent, for the service, or for a process to end.
@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from host_tests.mqtt.mosquitto import Mosquitto
+from host_tests.scenarios.backends import DRS, AtGateway
 from host_tests.scenarios.interpreters import ROOT, Interpreter
 from tools.run import appliance as run
 from tools.run import logfmt
-from tools.simulator import Clock, SimulatorThread
+from tools.simulator import SimulatorThread
 from tools.simulator.calls import Call
-from tools.simulator.consent import CONSENT_PATH
-from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET
-from tools.simulator.orders import DAY_S, Order
+from tools.simulator.lwa import CLIENT_ID
 
 HEAP = "96k"
 SLOT = "PaperTowel"
@@ -36,7 +35,6 @@ LOW = 2.0
 SCALE = 3600  # an hour a second
 REFUSED = 2  # the exit status of an agent that was not started
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the exit status of an interpreter that was, and of its wrapper
-DEAD_TOKEN = '{"message":"Invalid token"}'
 _SHOWN = 20_000  # characters of the agent's output that a failure shows: what a slot came from may lie far back
 DEADLINE_S = 30  # real, for whatever a test waits for: far more than it takes
 
@@ -231,11 +229,16 @@ class Appliance:
         mqtt: Mapping[str, object] | None = None,
         tls: Mapping[str, object] | None = None,
         clock_error_s: int = 0,
+        backend: str = "drs",
+        packs: int = 1,
+        killable: bool = False,
+        **sections: Any,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
         without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start;
         broker: of its cloud; mqtt, tls: more of these sections of the configuration; clock_error_s: by how much the agent's clock
-        is ahead of the service's, in virtual seconds."""
+        is ahead of the service's, in virtual seconds; backend: who orders. With "gateway" the broker is the gateway's, and the
+        appliance's only if there is `mqtt`; packs: of one order; killable: the gateway is a process; sections: of its settings."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
@@ -248,40 +251,37 @@ class Appliance:
         self.clock = (int(time.time()), scale)  # the service's
         self._clock_error_s = clock_error_s
         self._slots = slots or {SLOT: True}
+        self._packs = packs
         self._policy = {**pace(scale), **(policy or {})}
-        self._device = {"slots": self._slots, "test": test, "public": public}
-        self.tokens: set[str] = set()  # refresh tokens that were in the secrets
-        # The service never sees it when the agent has no use for it; it is written down all the same, for it must not leak.
-        self._client_secret = CLIENT_SECRET
+        if backend == "gateway":
+            assert broker
+            self.backend: DRS | AtGateway = AtGateway(folder, self.clock, self._slots, broker, killable, **sections)
+            self._broker = broker if mqtt is not None else None
+        else:
+            self.backend = DRS(folder, self.clock, self._slots, test, public)
 
     def __enter__(self) -> Appliance:
-        self.service = SimulatorThread(clock=Clock(*self.clock), ca_dir=self.folder / "ca").__enter__()
-        # An access token's hour would be over within a call or two. The older words tell all of an order's life.
-        self.service.settings.change(access_token_s=DAY_S, status_generation="older")
-        # Else it would depend on how long a call takes whether the first poll finds the order placed.
-        self.service.set_timings(place_after_s=0)
-        self.service.do(lambda service: service.consent.slots.update(self._slots))
+        self.service: SimulatorThread = self.backend.__enter__().service
         for slot in self._slots:
             self.set_level(CAPACITY, slot)
         self.config = run.write_configuration(self.folder, self._configuration(), self._secrets())
-        if self._linked:
-            self.link(self.service.add_device(run.SERIAL, run.MODEL, **self._device))
+        if self._linked and isinstance(self.backend, DRS):
+            self.link(self.backend.register())
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         try:
             for agent in self.agents:
                 agent.end()
         finally:
-            self.service.__exit__(*exception)
+            self.backend.__exit__(*exception)
 
     def _configuration(self) -> dict[str, Any]:
         began, scale = self.clock
         clock = began - (self._clock_error_s // (scale - 1) if self._clock_error_s else 0), scale
         config = run.configuration([], self.service.url, [self.service.ca_der], CLIENT_ID, clock)
-        config["lwa"]["consent_url"] = self.service.url + CONSENT_PATH
+        self.backend.configure(config)
         config["policy"] = self._policy
-        config["drs"]["test_device"] = self._device["test"]
         config["slots"] = [self._slot(slot) for slot in self._slots]
         if self._broker:
             config["tls"]["ca"].append(str(self._broker.ca_der))
@@ -290,7 +290,7 @@ class Appliance:
         return config
 
     def _secrets(self) -> dict[str, str]:
-        secrets = {"client_secret": self._client_secret}
+        secrets = self.backend.given_secrets()
         if self._broker:
             secrets["mqtt_password"] = self._broker.passwords[run.SERIAL]
         return secrets
@@ -298,13 +298,14 @@ class Appliance:
     def _slot(self, slot: str) -> dict[str, Any]:
         sensor = {"driver": "file", "path": run.level_file(slot), "period_s": max(self.clock[1] // 20, 60)}
         # No forecast: a level that a test lowers from one minute to the next would order by it.
-        return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": 0, "sensor": sensor}
+        return {"id": slot, "capacity": CAPACITY, "reorder_at": 3, "lead_days": 0, "packs": self._packs, "sensor": sensor}
 
     # What people do with it
 
     def link(self, refresh_token: str) -> None:
-        """Put a refresh token into the secrets."""
-        self.tokens.add(refresh_token)
+        """Put a refresh token of DRS into the secrets."""
+        assert isinstance(self.backend, DRS)
+        self.backend.tokens.add(refresh_token)
         secrets = {"refresh_token": refresh_token, **self._secrets()}
         (self.folder / "secrets.json").write_text(json.dumps(secrets))
 
@@ -313,8 +314,8 @@ class Appliance:
         run.write_level(self.folder, slot, level)
 
     def deliver(self) -> None:
-        """Let the service be some days ahead: what is placed has arrived by then, and every access token is dead."""
-        self.service.advance(5 * DAY_S)
+        """What is placed arrives."""
+        self.backend.deliver()
 
     def start(self, *options: str) -> Agent:
         """Start an agent."""
@@ -348,12 +349,12 @@ class Appliance:
         return [call for call in self.service.calls if not endpoints or call.endpoint in endpoints]
 
     def outcomes(self, slot: str = SLOT) -> list[str]:
-        """What became of a slot's order calls in the service's eyes, without those whose token had just died."""
-        return [call.outcome for call in self.calls("replenish") if call.slot == slot and call.answer != DEAD_TOKEN]
+        """What became of a slot's order calls in the service's eyes."""
+        return self.backend.outcomes(slot)
 
-    def orders(self, slot: str = SLOT) -> list[Order]:
-        orders: list[Order] = self.service.orders(slot, run.SERIAL)
-        return orders
+    def orders(self, slot: str = SLOT) -> list[Any]:
+        """A slot's orders, oldest first."""
+        return list(self.backend.orders(slot))
 
     def pass_time(self, seconds: int) -> None:
         """Wait until so much virtual time has passed."""
@@ -367,13 +368,8 @@ class Appliance:
     # What must hold after every test
 
     def secrets(self) -> set[str]:
-        """Every secret that there ever was: given, rotated and fetched."""
-        found = {self._client_secret, *self.tokens}
-        for call in self.calls("token"):
-            if call.answer.startswith("{"):
-                answer = json.loads(call.answer)
-                found.update(answer[name] for name in ("access_token", "refresh_token") if name in answer)
-        return found
+        """Every secret that there ever was."""
+        return self.backend.secrets()
 
     def check(self) -> None:
         """What every test demands of its agents beside its own: no secret leaked, and nothing was said on stderr."""

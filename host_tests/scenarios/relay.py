@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -11,11 +10,11 @@ import sys
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import trustme
 
 from host_tests.mqtt.mosquitto import RELAY, Mosquitto
+from host_tests.scenarios.toml import write_toml
 from tools.cloud.settings import PASSWORD_VARIABLE
 from tools.ports import free_port
 from tools.simulator import SimulatorThread
@@ -43,7 +42,8 @@ class RelayProcess:
         server.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
         port, self._admin_port = free_port(), free_port()
         self.url = f"https://localhost:{port}/sns"
-        self._write(
+        write_toml(
+            self._config,
             # In a scaled clock a message is hours old before it has come.
             sns={"topics": [TOPIC_ARN], "hosts": [service.url.removeprefix("https://")], "ca": str(service.ca_pem)}
             | {"max_age_s": 366 * DAY_S, "max_ahead_s": 366 * DAY_S},
@@ -52,12 +52,6 @@ class RelayProcess:
             admin={"port": self._admin_port},
             clock={"scale_from": clock[0], "time_scale": clock[1]},
         )
-
-    def _write(self, **sections: dict[str, Any]) -> None:
-        with self._config.open("w") as file:
-            for name, section in sections.items():
-                # A JSON string, number or list is TOML's too.
-                file.write(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in section.items()))
 
     def __enter__(self) -> RelayProcess:
         self.start()

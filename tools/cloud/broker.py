@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -160,6 +161,8 @@ class Broker:
             clean_session=True,  # what is heard is retained, and what was not acknowledged comes again from AWS
             keepalive=KEEPALIVE_S,
             max_inflight_messages=given.in_flight,
+            # Else a message after an acknowledgement would wait for the peer's own, 40 ms.
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
             timeout=given.publish_limit_s,
             logger=logging.getLogger("relay.mqtt"),
         )

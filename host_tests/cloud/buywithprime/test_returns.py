@@ -145,6 +145,17 @@ def test_no_update_becomes_a_new_return(data: st.DataObject) -> None:
     assert number == 1 or (written["aliases"] and written["state"] != "CANCELLED")
 
 
+def test_all_returns_of_an_alias_but_one_are_cancelled_and_lose_it() -> None:
+    times = {"R-1": "2026-03-01T12:00:02Z", "R-2": "2026-03-01T12:00:01Z", "R-3": "2026-03-01T12:00:03Z"}
+    made = [returned(name, createdAt=time, **STORED) for name, time in times.items()]
+    expected = [{"returnIdentifier": {"id": name}, "state": "CANCELLED", "aliases": []} for name in ("R-1", "R-3")]
+    assert [details(each) for each in returns.doubled(order(returns=made), by_alias("X-1"))] == expected
+    off = [returned("R-2", "CANCELLED", createdAt=times["R-2"], **STORED), made[0], returned("R-4")]
+    assert returns.doubled(order(returns=off), by_alias("X-1")) == []
+    kept = returns.find(order(returns=off), by_alias("X-1"))
+    assert kept and kept.id == "R-1"
+
+
 def test_alias_alone_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="return_identifier: missing"):
         ReturnDetailsInput(aliases=(OURS,), state=ReturnState.COMPLETED)

@@ -32,11 +32,10 @@ def _defined(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-@functools.cache
-def collected() -> set[str]:
-    """The functions that pytest collects of the files that the table names."""
-    files = sorted({test.partition("::")[0] for row in ROWS for test in row.tests})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]
+def collected(tests: set[str]) -> set[str]:
+    """The functions that pytest collects of the files of these."""
+    files = sorted({test.partition("::")[0] for test in tests})
+    command = [sys.executable, "-m", "pytest", "--collect-only", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
 
@@ -55,8 +54,10 @@ def test_rule_is_where_the_table_says(row: Row) -> None:
         assert name in names((README.parent / file).resolve()), place
 
 
-def test_every_test_of_the_table_is_collected() -> None:
-    assert {test for row in ROWS for test in row.tests} - collected() == set()
+def test_every_test_of_the_table_is_collected(request: pytest.FixtureRequest) -> None:
+    here = {item.nodeid.partition("[")[0] for item in request.session.items}
+    elsewhere = {test for row in ROWS for test in row.tests} - here
+    assert elsewhere - (collected(elsewhere) if elsewhere else set()) == set()
 
 
 def test_every_code_of_the_seeds_has_a_rule() -> None:

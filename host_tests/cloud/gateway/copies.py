@@ -106,7 +106,8 @@ class Copy:
         """Other adapters, as after a change of the settings."""
         shops = [Shop(one, clock.now, lambda *seen: None) for one in (current, *former)]
         known = Shops(shops[0], shops[1:])
-        self.service = Service(DIRECTORY, known, self.memory, self.rules, clock.now, self._tell, self.held.__setitem__)
+        watch = self.held.__setitem__
+        self.service = Service(DIRECTORY, known, self.memory, self.rules, clock.now, self._tell, watch, clock.now)
 
     def _tell(self, case: Case, kind: Kind, snapshot: Snapshot) -> bool:
         self.told.append((str(case.id), kind))

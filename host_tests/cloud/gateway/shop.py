@@ -59,8 +59,8 @@ class Shop:
 
 class Adapter:
     """What is in `faults` of a call comes true one after the other: "lost" acts and answers nothing, "late" acts after `late_s`,
-    "down" does nothing, "throttled" says when to come again, "refused" is for good, "" is no fault. The call number `pause_at`
-    waits for `go_on`."""
+    "down" does nothing, "throttled" says when to come again, "refused" is for good, "" is no fault. The first call
+    for which `pause_when` is true waits for `go_on`."""
 
     def __init__(self, shop: Shop, name: str = "memory") -> None:
         self.name = name
@@ -68,7 +68,7 @@ class Adapter:
         self.faults: dict[str, list[str]] = {}
         self.late_s = 60.0
         self.calls: list[str] = []
-        self.pause_at = 0
+        self.pause_when: Callable[[], bool] = lambda: False
         self.paused = asyncio.Event()
         self.go_on = asyncio.Event()
 
@@ -76,7 +76,7 @@ class Adapter:
         """The fault that comes true on the way back."""
         self.calls.append(call)
         await asyncio.sleep(0)
-        if len(self.calls) == self.pause_at:
+        if not self.paused.is_set() and self.pause_when():
             self.paused.set()
             await self.go_on.wait()
         fault = self.faults[call].pop(0) if self.faults.get(call) else ""

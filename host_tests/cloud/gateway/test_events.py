@@ -17,6 +17,8 @@ from host_tests.cloud.broker import FakeBroker
 from host_tests.cloud.buywithprime.made import order, parcel, returned
 from host_tests.cloud.buywithprime.test_events import inner, thin
 from host_tests.cloud.gateway.test_buy_with_prime import CUSTOMER, DAY_S, INTENT, ITEM, SECRETS, START, settings_at
+from tools.cloud.buywithprime.errors import APIError
+from tools.cloud.buywithprime.events import RETURN_EVENTS, subscriptions
 from tools.cloud.buywithprime.models import Order
 from tools.cloud.gateway import events, tokens
 from tools.cloud.gateway.adapters import Refused, Surroundings, Unavailable, buy_with_prime
@@ -303,6 +305,31 @@ def test_doubled_disordered_and_refused_events_are_told_once_each(tmp_path: Path
         assert 503 in [attempt.status for delivery in deliveries for attempt in delivery.attempts]
 
     run(story, tmp_path, bwp_envelope="filled")
+
+
+def test_only_subscribed_events_come(tmp_path: Path) -> None:
+    """Subscribed by the client, in the form that the store takes; twice is once too often."""
+
+    async def story(world: World) -> None:
+        name = await world.order()
+        world.sim.advance(4 * DAY_S)
+        assert list(world.sim.bus.deliveries) == []
+        client = world.adapter._store
+        for wanted in subscriptions("123456789012", "us-east-1", "acme-brewers", RETURN_EVENTS):
+            assert await client.create_event_subscription(wanted)  # type: ignore[attr-defined]
+        with pytest.raises(APIError) as caught:
+            await client.create_event_subscription(wanted)  # type: ignore[attr-defined]
+        assert caught.value.code == "SubscriptionAlreadyExists"
+        world.sim.store.start_return(name)
+        for _ in range(10):
+            world.sim.advance(DAY_S)
+            await world.settle()
+        sent = [json.loads(delivery.body) for delivery in world.sim.bus.deliveries]
+        assert {each["source"] for each in sent} == {"aws.partner/buywithprime/acme-brewers"}
+        assert {each["detail-type"] for each in sent} == {*RETURN_EVENTS} - {"RETURN_PACKAGE_DELIVERY_FAILED"}
+        assert world.heard()[-1]["state"] == "RETURNED"
+
+    run(story, tmp_path, eventbridge_subscribed=True)
 
 
 def test_stranger_at_the_door_changes_nothing(tmp_path: Path) -> None:

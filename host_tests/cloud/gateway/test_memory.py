@@ -18,7 +18,7 @@ from tools.cloud.gateway.records import Attempt, Mark, Question, Record
 
 ID = IntentId("SN-1", "a/b +#-", 3)
 RECORD = Record(ID, 2, 1, "low", 100, Question("ItemOutOfStock", 0, 100))
-ATTEMPT = Attempt(ID, "ab", "webhook", 2, 1, "low", 100)
+ATTEMPT = Attempt(ID, "ab", "webhook", 2, 1, "low", 100, 100.5)
 
 
 def run(story: Callable[[Broker, Memory], Awaitable[None]]) -> None:

@@ -30,7 +30,7 @@ from tools.cloud.gateway.caps import Caps
 from tools.cloud.gateway.directory import Device
 from tools.cloud.gateway.errors import APIError
 from tools.cloud.gateway.links import Kind
-from tools.cloud.gateway.model import GAP_LIMIT, Return, ReturnState, State
+from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, State
 
 FIRST = "SN0001-Coffee-1"
 
@@ -139,7 +139,7 @@ def test_a_no_is_heard_until_the_shop_is_asked() -> None:
     for number in range(1, 100):
 
         async def story(world: World, number: int = number) -> None:
-            world.adapter.pause_at = number
+            world.adapter.pause_when = lambda: len(world.adapter.calls) == number
             beside = Copy(world.broker, world.clock, Adapter(world.shop))
             order = asyncio.create_task(world.copy.post())
             await asyncio.wait([order, asyncio.create_task(world.adapter.paused.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -156,6 +156,23 @@ def test_a_no_is_heard_until_the_shop_is_asked() -> None:
             break
     else:
         pytest.fail("the order was never reached")
+
+
+def test_a_copy_that_stood_still_sends_nothing() -> None:
+    """The others may take its attempt for settled."""
+
+    async def story(world: World) -> None:
+        other = Adapter(Shop(world.clock.now), "other")
+        world.copy.use(world.clock, world.adapter, other)
+        other.pause_when = lambda: any("attempts" in topic for topic in world.broker.retained)
+        order = asyncio.create_task(world.copy.post())
+        await other.paused.wait()
+        world.clock.seconds += SETTLE_S / 2
+        other.go_on.set()
+        assert (await refused(order)).word == "unavailable"
+        assert (world.shop.created, world.broker.retained) == ([], {})
+
+    run(story)
 
 
 def test_a_lost_answer_is_found_again() -> None:
@@ -452,6 +469,32 @@ def test_counters() -> None:
         assert (await refused(world.copy.post(2 * GAP_LIMIT + 1))).fields == {"latest": GAP_LIMIT}
         assert (await world.copy.post(2 * GAP_LIMIT)).state is State.PLACED
         assert (await world.another().service.slots(DEVICE))["Coffee"]["latest"] == 2 * GAP_LIMIT
+
+    run(story)
+
+
+def test_what_is_known_of_a_slot_is_not_asked_for_again() -> None:
+    async def story(world: World) -> None:
+        for counter in range(1, 31):
+            world.shop.make(Intent(IntentId("SN0001", "Coffee", counter), 1, 1))
+        asked = []
+        for _ in range(2):
+            before = len(world.adapter.calls)
+            assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == 30
+            asked.append(len(world.adapter.calls) - before)
+        assert asked[1] == 2 * (GAP_LIMIT + 1) + 1 < asked[0]  # above the latest of both slots, and the latest itself
+
+    run(story)
+
+
+def test_an_attempt_that_came_to_nothing_does_not_count() -> None:
+    async def story(world: World) -> None:
+        world.adapter.faults["order"] = ["late"]
+        assert (await refused(world.copy.post(GAP_LIMIT))).word == "outcome_unknown"
+        assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == GAP_LIMIT
+        world.shop.late.clear()
+        world.clock.seconds += SETTLE_S
+        assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == 0
 
     run(story)
 

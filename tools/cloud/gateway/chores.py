@@ -41,20 +41,21 @@ class Holds:
 
     async def end(self, service: Service) -> None:
         """Start what is due, and tell the devices."""
-        now = self._now()
-        for intent_id in [found for found, until in self._until.items() if until <= now]:
+        due = [found for found, until in self._until.items() if until <= self._now()]
+        for intent_id in due:
             del self._until[intent_id]
-            try:
-                await self._end(service, intent_id)
-            except AdapterError as error:
-                LOG.info("a hold was not ended yet: %s", type(error).__name__)
-                self.watch(intent_id, now + AGAIN_S)
+        await asyncio.gather(*(self._end(service, intent_id) for intent_id in due))
 
     async def _end(self, service: Service, intent_id: IntentId) -> None:
         device = self._directory.device(intent_id.serial)
         if device is None or intent_id.slot not in device.slots:
             return
-        _, found, _ = await service.standing(device, intent_id)
+        try:
+            found = await service.standing(device, intent_id)
+        except AdapterError as error:
+            LOG.info("a hold was not ended yet: %s", type(error).__name__)
+            self.watch(intent_id, self._now() + AGAIN_S)
+            return
         if found is None:
             return
         if found.state is State.PLACED:  # it could not be started; `standing` has it watched for the past

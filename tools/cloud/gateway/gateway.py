@@ -173,16 +173,6 @@ class Gateway:
         task = asyncio.create_task(chores.run(self.service, self.holds, self.memory, self.directory, self.now, keep_s))
         stack.callback(task.cancel)
 
-    async def changed(self, intent: str, event_id: str) -> bool:
-        """Something happened to an intent, as an event of the shop says: look how it stands and tell its device. Whether it is an
-        intent of ours that exists, and the device was told. Raises AdapterError."""
-        device = self.directory.owner_of(intent)
-        intent_id = device.intent_id(intent) if device else None
-        if device is None or intent_id is None:
-            return False
-        _, found, _ = await self.service.standing(device, intent_id)
-        return found is not None and await self.notices.tell(found, event_id)
-
 
 async def run_until(settings: Settings, stop: asyncio.Event, started: Callable[[Gateway], None]) -> None:
     """Run a gateway until `stop` is set."""

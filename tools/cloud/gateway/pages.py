@@ -182,14 +182,15 @@ class Pages:
     async def _show(self, request: web.Request) -> web.Response:
         try:
             link, device = self._opened(request)
-            case, found, _ = await self._service.standing(device, link.intent_id)
+            found = await self._service.standing(device, link.intent_id)
         except LinkError as error:
             return _gone(str(error), HTTPStatus.NOT_FOUND)
         except AdapterError:
             return _later()
         if found is None:
             return _gone("there is nothing to answer any more", HTTPStatus.GONE)
-        return question(link, case.item, device) if self._is_open(link, found) else became(found, case.item)
+        item = device.slots[link.intent_id.slot]
+        return question(link, item, device) if self._is_open(link, found) else became(found, item)
 
     def _is_open(self, link: Link, found: Snapshot) -> bool:
         """Whether it is still the question that the link was made for."""
@@ -201,7 +202,7 @@ class Pages:
         try:
             link, device = self._opened(request)
             answer = (await request.post()).get("answer")
-            _, found, _ = await self._service.standing(device, link.intent_id)
+            found = await self._service.standing(device, link.intent_id)
             if found and self._is_open(link, found) and answer in ("yes", "no"):
                 await self._take(link, device, str(answer))
         except LinkError as error:

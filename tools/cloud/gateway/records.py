@@ -88,10 +88,11 @@ class Attempt:
     least: _Packs
     reason: str
     time: _Moment
+    sent: Annotated[float, Field(ge=0)]  # Unix seconds by a clock that is not accelerated, as no network is
 
-    def live(self, now: float, settle_s: int) -> bool:
+    def live(self, real: float, settle_s: int) -> bool:
         """Whether an order may still come of it."""
-        return now < self.time + settle_s
+        return real < self.sent + settle_s
 
     @property
     def intent(self) -> Intent:

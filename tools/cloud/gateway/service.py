@@ -11,6 +11,7 @@ Three rules make copies, repetitions and deaths harmless:
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
@@ -79,8 +80,10 @@ class Service:
         now: Callable[[], float],
         tell: Tell = lambda case, kind, snapshot: False,
         held: Callable[[IntentId, float], None] = lambda intent_id, until: None,
+        real: Callable[[], float] = time.time,
     ) -> None:
-        """`held` hears of each order that is to be started at a time in Unix seconds."""
+        """`held` hears of each order that is to be started at a time in Unix seconds; `real` is the time that requests to shops
+        take, in Unix seconds, where `now` is an accelerated one."""
         self._directory = directory
         self._shops = shops
         self._memory = memory
@@ -88,6 +91,7 @@ class Service:
         self._now = now
         self.tell = tell
         self._held = held
+        self._real = real
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._latest: dict[tuple[str, str], int] = {}
         self._ended: dict[IntentId, Snapshot] = {}
@@ -137,11 +141,10 @@ class Service:
             raise errors.of_adapter(error) from None
         return {slot: {"subscribed": item.subscribed, "latest": found[slot]} for slot, item in device.slots.items()}
 
-    async def standing(self, device: Device, intent_id: IntentId) -> tuple[Case, Snapshot | None, Record | None]:
-        """How an intent stands, and what is remembered of it. Starts what is due. Raises AdapterError."""
-        case = self.case(device, intent_id)
-        found = await self._stand(case)
-        return case, self._told(found.snapshot) if found else None, self._memory.record(intent_id)
+    async def standing(self, device: Device, intent_id: IntentId) -> Snapshot | None:
+        """How an intent stands, None when nothing exists under its id. Does what is due. Raises AdapterError."""
+        found = await self._stand(self.case(device, intent_id))
+        return self._told(found.snapshot) if found else None
 
     def case(self, device: Device, intent_id: IntentId) -> Case:
         return Case(intent_id, device.slots[intent_id.slot], device.customer)
@@ -189,8 +192,8 @@ class Service:
 
     def _live(self, intent_id: IntentId) -> list[Attempt]:
         """The attempts of which an order may still come, the oldest first."""
-        live = [found for found in self._memory.attempts(intent_id) if found.live(self._now(), self._rules.settle_s)]
-        return sorted(live, key=lambda found: found.time)
+        live = [found for found in self._memory.attempts(intent_id) if found.live(self._real(), self._rules.settle_s)]
+        return sorted(live, key=lambda found: found.sent)
 
     async def _advance(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
         """Do with an order what is due: honour a no, end the hold. What cannot be done now is left for the next who asks."""
@@ -275,7 +278,8 @@ class Service:
     async def _order(self, case: Case, adapter: str, intent: Intent) -> Snapshot:
         shop = self._shops.named(adapter)
         token = secrets.token_hex(8)
-        attempt = Attempt(case.id, token, adapter, intent.quantity, intent.least, intent.reason, int(self._now()))
+        times = int(self._now()), self._real()
+        attempt = Attempt(case.id, token, adapter, intent.quantity, intent.least, intent.reason, *times)
         await self._memory.begin(attempt)
         try:
             overtaken = await self._overtaken(case, attempt)
@@ -297,13 +301,22 @@ class Service:
             raise Unavailable(RIVAL_S, "another copy of the gateway is sending it to another shop")
         # Another shop's attempt may have become its order, and been cleared, since we asked.
         found = await self._shops.find(case.id, case.item, case.customer) if self._shops.several else None
-        if not attempt.live(self._now(), self._rules.settle_s // 2):  # this copy stood still, and others may have given it up
-            raise Unavailable(None, "it took too long")
         return await self._advance(case, *found) if found else None
+
+    async def _within(self, attempt: Attempt, call: Callable[[], Awaitable[Snapshot]]) -> Snapshot:
+        """Order while the attempt is young: what goes out later might arrive when the others take it for settled."""
+        left_s = attempt.sent + self._rules.settle_s / 2 - self._real()
+        if left_s <= 0:
+            raise Unavailable(None, "this copy of the gateway stood still")
+        try:
+            async with asyncio.timeout(left_s):
+                return await call()
+        except TimeoutError:
+            raise OutcomeUnknown("it took too long") from None
 
     async def _order_at(self, case: Case, shop: Shop, attempt: Attempt, intent: Intent) -> Snapshot:
         try:
-            order = await shop.order(intent, case.item, case.customer)
+            order = await self._within(attempt, lambda: shop.order(intent, case.item, case.customer))
         except ShortOfStock as short:
             fewer = intent.least if short.available is None else short.available
             if intent.least <= fewer < intent.quantity:  # so many the slot's policy takes without asking
