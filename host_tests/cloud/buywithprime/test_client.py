@@ -108,6 +108,18 @@ def test_an_order_that_there_is_not_is_none(answer: Script) -> None:
     assert run(call()) is None
 
 
+def test_a_part_of_an_order_that_there_is_not_does_not_deny_the_order() -> None:
+    gone = {**json.loads(NOT_FOUND.body)["errors"][0], "path": ["order", "lineItems", 0, "product"]}
+
+    async def call() -> None:
+        wire = Wire(Answer(200, json.dumps({"data": {"order": ORDER}, "errors": [gone]}).encode()))
+        async with wire, wire.client() as client:
+            with pytest.raises(APIError):
+                await client.order(BY_INTENT)
+
+    run(call())
+
+
 def test_a_return_is_added_and_its_id_told() -> None:
     made = {"id": "r", "state": "CREATED", "aliases": [], "returnLineItems": []}
 
