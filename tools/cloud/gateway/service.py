@@ -230,7 +230,9 @@ class Service:
             return order
 
     async def _settle(self, case: Case, order: Snapshot) -> None:
-        """The shop has the order: the memory need not speak of it any more, once the person has been told."""
+        """The shop has the order: the memory need not speak of it any more, once the person has been told. Only its counter stays:
+        when the shop is in use no more, the slot's next one must not seem to be too high."""
+        await self._memory.mark_latest(case.id, self._now())
         record = self._memory.record(case.id)
         if record and record.question and record.question.code == ASKED:
             self._asked(case, Kind.NOTIFY, order)
