@@ -244,16 +244,6 @@ class Agent:
             forget("testorders")
             forget_calls()
 
-    def answer(self, slot, verb):
-        """See `face.SlotFace`."""
-        from .answering import answer
-
-        try:
-            return answer(self, slot, verb)
-        finally:
-            forget("answering")
-            forget_calls()
-
     def deregister(self):
         """Unlink the device from the customer's account at the service, then erase its secrets and drop its orders; levels stay.
         The refresh token is gone from the secrets file too.

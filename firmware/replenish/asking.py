@@ -41,7 +41,7 @@ def subscription_info(agent):
         calls.failed(agent, said[0], answer, now)
     else:
         for slot in agent.slots:
-            found = slot.order.prefix and slot.order.find_last(said[2].get(slot.id, 0))
+            found = slot.order.prefix and _find_last(slot.order, said[2].get(slot.id, 0))
             if slot.order.subscription(now, said[1].get(slot.id, False)) or found:
                 agent.save(slot)
         from .core.reports import end_report
@@ -50,6 +50,12 @@ def subscription_info(agent):
         end_report(agent.slots, agent.device, now)
         agent.save_device()
     calls.note(agent, "subscription_info", None, answer, said)
+
+
+def _find_last(order, number):
+    from .core.snapshot import find_last
+
+    return find_last(order, number)
 
 
 def status(agent, slot, now):

@@ -77,11 +77,21 @@ class SlotFace:
 
         Returns None when the gateway has it, else why not in a phrase. Blocks for one call: 20 s at the most, the name look-up apart.
         """
-        return self._agent.answer(self._slot, "agree")
+        return self._answer("agree")
 
     def cancel(self):
         """A person's no to an order of the maker's gateway, as long as it lets it be cancelled. Otherwise like `agree`."""
-        return self._agent.answer(self._slot, "cancel")
+        return self._answer("cancel")
+
+    def _answer(self, verb):
+        from .answering import answer
+        from .app import forget, forget_calls
+
+        try:
+            return answer(self._agent, self._slot, verb)
+        finally:
+            forget("answering")
+            forget_calls()
 
     def stock(self, on_hand):
         """A person's word: so much is at home and not loaded. Raises ValueError when it is below 0."""

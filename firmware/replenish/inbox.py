@@ -4,7 +4,6 @@ from micropython import const
 
 from .core import device as d
 from .core import notice
-from .services import notification
 
 # Notices applied in a day (UTC) and since the start, each at most a write for the device and one for each slot it changes: law 14.
 _DAILY = const(16)
@@ -18,14 +17,8 @@ def take(agent, payload):
     if isinstance(payload, str):
         payload = payload.encode("utf-8", "surrogatepass")
     if not isinstance(payload, (bytes, bytearray)):
-        return notification.MALFORMED
-    if device.backend == d.GATEWAY:
-        from .services.gateway_answers import read_notice
-
-        said = read_notice(payload)
-        read_notice = None
-    else:
-        said = notification.read(payload, device.serial, agent.model, len(agent.slots))
+        return "malformed"
+    said = _read(agent, payload)
     if isinstance(said, str):
         return said
     kind, message_id, at, about = said
@@ -48,6 +41,18 @@ def take(agent, payload):
         if agent.unsaved:
             return "not_durable"
     return word
+
+
+def _read(agent, payload):
+    """(kind, id, time, what it is about) by the back end that it is from, or in one word why it is of no use."""
+    if agent.device.backend == d.GATEWAY:
+        from .services.gateway_answers import read_notice
+
+        said = read_notice(payload)
+        return said if isinstance(said, str) else (notice.SNAPSHOT,) + said
+    from .services import notification
+
+    return notification.read(payload, agent.device.serial, agent.model, len(agent.slots))
 
 
 def _is_within_bounds(device, day, most):

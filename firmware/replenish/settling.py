@@ -17,6 +17,10 @@ def settle(agent, slot, outcome, event_id, answer, now, told=None):
         order.accept(now, event_id, max(now, order.asked_at + rules["resolution_grace_s"]))
     elif outcome == call.IN_PROGRESS:
         order.block(now, event_id, now + rules["poll_interval_s"])
+        if order.prefix:
+            from .core.snapshot import blocked_by
+
+            blocked_by(order, event_id)
     elif outcome == call.UNSUBSCRIBED:
         order.subscription(now, False)
         agent.device.subscriptions_at = now

@@ -27,6 +27,8 @@ def free(slot, now):
     at_home = order.state == o.AWAITING_REFILL and order.flags & o.STOCK_ADDED
     if not at_home and order.state not in (o.BLOCKED, o.IN_DOUBT) and not o.ACCEPTED <= order.state <= o.SHIPPED:
         return False
-    order.cancel(now, now, slot.brings(None), 0)
+    from .core.news import brings
+
+    order.cancel(now, now, brings(slot, None), 0)
     slot.review(now)
     return True

@@ -2,8 +2,8 @@
 
 Each gateway is a process on one core, as `make gateway` runs it. The load tool, the shop and the broker have the other core, and a
 second gateway shares it with them. The shop answers at once, so what is measured is the gateway's own work: a new order of a
-customer with one slot is 12 requests to the shop, most of them to find that there are no others, and some messages to the broker. Speeds are this machine's;
-what is judged is what no machine changes.
+customer with one slot is 12 requests to the shop, most of them to find that there are no others, and some messages to the
+broker. Speeds are this machine's; what is judged is what no machine changes.
 """
 
 from __future__ import annotations

@@ -231,14 +231,13 @@ class Appliance:
         clock_error_s: int = 0,
         backend: str = "drs",
         packs: int = 1,
-        killable: bool = False,
-        **sections: Any,
+        **at_gateway: Any,
     ) -> None:
         """slots: ids, and whether the customer subscribed them; policy: beside `pace`; test: a test device; public: linked
         without a client secret; heap: MicroPython's; linked: the secrets hold a refresh token from the start;
         broker: of its cloud; mqtt, tls: more of these sections of the configuration; clock_error_s: by how much the agent's clock
         is ahead of the service's, in virtual seconds; backend: who orders. With "gateway" the broker is the gateway's, and the
-        appliance's only if there is `mqtt`; packs: of one order; killable: the gateway is a process; sections: of its settings."""
+        appliance's only if there is `mqtt`; packs: of one order; at_gateway: more for AtGateway."""
         self.folder = folder
         self.state = folder / "state"
         self.agents: list[Agent] = []
@@ -255,7 +254,7 @@ class Appliance:
         self._policy = {**pace(scale), **(policy or {})}
         if backend == "gateway":
             assert broker
-            self.backend: DRS | AtGateway = AtGateway(folder, self.clock, self._slots, broker, killable, **sections)
+            self.backend: DRS | AtGateway = AtGateway(folder, self.clock, self._slots, broker, **at_gateway)
             self._broker = broker if mqtt is not None else None
         else:
             self.backend = DRS(folder, self.clock, self._slots, test, public)

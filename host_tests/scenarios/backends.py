@@ -6,6 +6,7 @@ Both are simulated as far as they are not ours, and a scenario sees the same of 
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -113,14 +114,23 @@ class AtGateway:
     """The maker's gateway. `store` is the simulated store behind it, and `gateway` the gateway itself."""
 
     def __init__(
-        self, folder: Path, clock: tuple[int, int], slots: Mapping[str, bool], broker: Mosquitto, killable: bool, **sections: Any
+        self,
+        folder: Path,
+        clock: tuple[int, int],
+        slots: Mapping[str, bool],
+        broker: Mosquitto,
+        killable: bool = False,
+        direct: str = "",
+        **sections: Any,
     ) -> None:
-        """killable: the gateway is a process; sections: more of these sections of its settings."""
+        """killable: the gateway is a process; direct: the device calls it without the front, and proves itself by this, its "token" or
+        its "certificate"; sections: more of these sections of its settings."""
         self._folder = folder
         self._clock = clock
         self._slots = slots
         self._broker = broker
         self._killable = killable
+        self._direct = direct
         self._sections = sections
         self._stack = ExitStack()
 
@@ -128,7 +138,8 @@ class AtGateway:
         with ExitStack() as stack:
             self.store = stack.enter_context(SimulatorThread(clock=Clock(*self._clock), ca_dir=self._folder / "store-ca"))
             folder, slots = self._folder / "gateway", self._slots
-            self.files = GatewayFiles(folder, self.store, self._clock, self._broker, run.SERIAL, slots, **self._sections)
+            place = folder, self.store, self._clock, self._broker, run.SERIAL, slots, bool(self._direct)
+            self.files = GatewayFiles(*place, **self._sections)
             self.gateway = stack.enter_context(GatewayProcess(self.files) if self._killable else GatewayThread(self.files))
             clock = Clock(*self._clock)
             front = SimulatorThread(kind=Front, gateway_port=self.files.port, clock=clock, ca_dir=self._folder / "ca")
@@ -142,10 +153,14 @@ class AtGateway:
 
     def configure(self, config: dict[str, Any]) -> None:
         del config["drs"], config["lwa"]
-        config.update(backend="gateway", gateway={"url": self.service.url})
+        config.update(backend="gateway", gateway={"url": self.files.url if self._direct else self.service.url})
+        if self._direct:
+            config["tls"]["ca"] = [str(self.files.ca_der)]
+        if self._direct == "certificate":
+            config["tls"].update(self.files.device_certificate())
 
     def given_secrets(self) -> dict[str, str]:
-        return {"gateway_token": self._token}
+        return {"gateway_token": self._token} if self._direct != "certificate" else {}
 
     def secrets(self) -> set[str]:
         return {self._token}
@@ -170,6 +185,13 @@ class AtGateway:
         for order in orders:
             if order.summary in ("PENDING", "IN_TRANSIT"):
                 self.store.store.move_package(order.id, state="DELIVERED")
+
+    def answer(self, intent: str, verb: str) -> int:
+        """A person's "agree" or "cancel", by another way than the device; the status."""
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.files.url}/v1/replenish/{intent}/{verb}", b"{}", headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
 
     def subscribe(self, slot: str, subscribed: bool) -> None:
         """A gateway in a process looks at its directory by itself, in a while."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from host_tests.mqtt.mosquitto import GATEWAY, Mosquitto
 from host_tests.scenarios.toml import write_toml
@@ -93,10 +95,24 @@ class GatewayFiles:
         self.write(gateway={"adapter": "webhook", "former": ["buy_with_prime"]}, webhook={"url": url, "ca": str(ca)})
 
     def _certify(self) -> dict[str, object]:
-        self.authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
+        pem = self.authority.cert_pem.bytes()
+        (self.folder / "ca.pem").write_bytes(pem)
+        self.ca_der.write_bytes(ssl.PEM_cert_to_DER_cert(pem.decode()))
         issued = self.authority.issue_cert("localhost", "127.0.0.1")
         issued.private_key_and_cert_chain_pem.write_to_path(str(self.folder / "server.pem"))
         return {"certificate": "server.pem", "key": "server.pem", "client_ca": "ca.pem"}
+
+    def device_certificate(self) -> dict[str, str]:
+        """What a device proves itself with, as files in DER, by the keys of its configuration."""
+        issued = self.authority.issue_cert(f"{self.serial}.example", common_name=self.serial)
+        key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        files = {
+            "certificate": ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode()),
+            "key": key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+        }
+        for name, content in files.items():
+            (self.folder / f"device-{name}.der").write_bytes(content)
+        return {name: str(self.folder / f"device-{name}.der") for name in files}
 
     def write_directory(self) -> None:
         """Write who owns which device, and what its slots take."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import trustme
 
 from host_tests.mqtt.mosquitto import RELAY, Mosquitto
 from host_tests.scenarios.toml import write_toml
-from tools.cloud.settings import PASSWORD_VARIABLE
+from tools.cloud.settings import KEY_VARIABLE, PASSWORD_VARIABLE
 from tools.ports import free_port
 from tools.simulator import SimulatorThread
 from tools.simulator.orders import DAY_S
@@ -28,13 +29,17 @@ END_S = 20
 class RelayProcess:
     """`python -m tools.cloud`, which can be killed and started again at the same address."""
 
-    def __init__(self, folder: Path, service: SimulatorThread, clock: tuple[int, int], broker: Mosquitto) -> None:
-        """clock: that of the service, `scale_from` and `time_scale`."""
+    def __init__(
+        self, folder: Path, service: SimulatorThread, clock: tuple[int, int], broker: Mosquitto, gateway: Path | None = None
+    ) -> None:
+        """clock: that of the service, `scale_from` and `time_scale`; gateway: a gateway's settings, by which events of the store, with
+        the key `events_key`, become notices."""
         folder.mkdir()
         self.ca_pem = folder / "ca.pem"
         self.output = folder / "output.txt"
         self._config = folder / "relay.toml"
         self._password = broker.passwords[RELAY]
+        self.events_key = secrets.token_urlsafe(32)
         self._process: subprocess.Popen[bytes] | None = None
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_pem))
@@ -42,6 +47,8 @@ class RelayProcess:
         server.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
         port, self._admin_port = free_port(), free_port()
         self.url = f"https://localhost:{port}/sns"
+        self.events_url = f"https://localhost:{port}/events"
+        events = {"eventbridge": {"gateway": str(gateway)}} if gateway else {}
         write_toml(
             self._config,
             # In a scaled clock a message is hours old before it has come.
@@ -51,6 +58,7 @@ class RelayProcess:
             mqtt={"host": "localhost", "port": broker.service_port, "ca": str(broker.ca_pem), "user": RELAY, "publish_limit_s": 1},
             admin={"port": self._admin_port},
             clock={"scale_from": clock[0], "time_scale": clock[1]},
+            **events,
         )
 
     def __enter__(self) -> RelayProcess:
@@ -65,7 +73,7 @@ class RelayProcess:
         """Returns when it takes messages."""
         with self.output.open("ab") as output:
             command = [sys.executable, "-m", "tools.cloud", "--config", str(self._config)]
-            environment = {**os.environ, PASSWORD_VARIABLE: self._password}
+            environment = {**os.environ, PASSWORD_VARIABLE: self._password, KEY_VARIABLE: self.events_key}
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=output)
         assert self._process.stdout
         line = self._process.stdout.readline().decode()

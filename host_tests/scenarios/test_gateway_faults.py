@@ -101,22 +101,15 @@ class Scene:
         return sum(call.operation == "createOrder" and call.acted and call.outcome == "ok" for call in self.store.calls)
 
 
-@pytest.fixture(params=["micropython32"])
-def interpreter(request: pytest.FixtureRequest) -> Interpreter:
-    """What stands on the device is not the question here."""
-    found = Interpreter(request.param)
-    return found if found.is_there() else Interpreter("cpython")
-
-
 @pytest.fixture
-def new_scene(interpreter: Interpreter, tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Scene]]:
+def new_scene(board_like: Interpreter, tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Scene]]:
     """Makes a scene that lives as long as the test."""
     made: list[Scene] = []
     with ExitStack() as stack:
 
         def make(**options: Any) -> Scene:
             options = {"scale": SCALE, "policy": POLICY, **options}
-            appliance = Appliance(interpreter, tmp_path, backend="gateway", broker=mosquitto, killable=True, **options)
+            appliance = Appliance(board_like, tmp_path, backend="gateway", broker=mosquitto, killable=True, **options)
             made.append(Scene(stack.enter_context(appliance)))
             made[-1].agent.expect(event="level")
             return made[-1]

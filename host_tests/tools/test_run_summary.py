@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tools.run import gateway_summary
 from tools.run.events import Event, Source
-from tools.run.story import CHAPTERS
+from tools.run.gateway_summary import Ledger
+from tools.run.story import CHAPTERS, STORIES
 from tools.run.summary import Ending, Facts, Tally, report, tables, verdict
 from tools.run.timeline import UNICODE
 
@@ -138,3 +140,90 @@ def test_the_table_is_for_people() -> None:
 
 def test_an_interrupted_run_says_so() -> None:
     assert "Interrupted after 30.0 days in 60 seconds, 43,200 times real time, seed 7" in shown(Ending(0, interrupted=True))
+
+
+# With the maker's gateway.
+
+SENT = ("accepted", "started", "shipped", "delivered")
+GATEWAY_STORY: list[tuple[str, str]] = [
+    *life("Coffee", *SENT, "refilled"),
+    *life("Coffee", "sold out", "awaiting_customer", "asked", "answered", "accepted", "fewer", *SENT[1:], "refilled"),
+    *life("PaperTowel", *SENT, "awaiting_refill", "sent back", "return in transit", "pack returned", "nothing at home"),
+    *life("PaperTowel", "accepted", "graded", "return completed"),
+]
+INTENTS = {"SN0001-Coffee-1": 1, "SN0001-Coffee-2": 1, "SN0001-PaperTowel-1": 1, "SN0001-PaperTowel-2": 1}
+
+
+def by_the_agent(number: int, slot: str, kind: str) -> Event | None:
+    """What the appliance shows, None when it is others who tell it."""
+    if kind == "nothing at home":
+        return Event(number, Source.AGENT, "level", slot, {"level": 3, "on_hand": 0})
+    states = {"awaiting_customer": "customer must resolve the order", "awaiting_refill": "delivered", "held": ""}
+    if kind in states or kind == "pack returned":
+        reason = states.get(kind, kind)
+        return Event(number, Source.AGENT, "order", slot, {"state": kind if kind in states else "held", "reason": reason})
+    return None
+
+
+def at_gateway(story: list[tuple[str, str]]) -> Tally:
+    counted = Tally(STORIES["gateway"])
+    counted.add(Event(0, Source.AGENT, "notice", None, {"result": "applied"}))
+    for number, (slot, kind) in enumerate(story):
+        fewer = {"fewer": True} if (slot, "fewer") in story[number + 1 : number + 2] and kind == "accepted" else {}
+        if kind != "fewer":
+            counted.add(by_the_agent(number, slot, kind) or Event(number, Source.SERVICE, kind, slot, fewer))
+    return counted
+
+
+def judged(story: list[tuple[str, str]], intents: dict[str, int] | None = None, notices: bool = True) -> str | None:
+    facts = replace(FACTS, notices=notices)
+    said = gateway_summary.report(at_gateway(story), Ledger({}, 3, intents or INTENTS), CLEAN, facts)["verdict"]
+    assert said is None or isinstance(said, str)
+    return said
+
+
+def test_the_story_of_the_gateway_holds() -> None:
+    assert judged(GATEWAY_STORY) is None
+
+
+@pytest.mark.parametrize("lost", range(len(GATEWAY_STORY)))
+def test_whatever_is_missing_from_the_story_of_the_gateway_is_missed(lost: int) -> None:
+    if lost == len(GATEWAY_STORY) - 3:  # the next order is no part of the story
+        return
+    assert judged(GATEWAY_STORY[:lost] + GATEWAY_STORY[lost + 1 :]) is not None
+
+
+def test_without_notices_nobody_tells_the_appliance_of_a_return() -> None:
+    unheard = [entry for entry in GATEWAY_STORY if entry[1] not in ("pack returned", "nothing at home")]
+    assert judged(unheard, notices=False) is None
+    assert "no refill awaited" in str(judged(unheard))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"SN0001-Coffee-2": 2}, "The intent SN0001-Coffee-2 has 2 orders in the store."),
+        ({"": 1}, "An order in the store is of no intent."),
+        ({"SN0001-Coffee-4": 1}, "The intent SN0001-Coffee-3 has no order in the store, though a later one has."),
+    ],
+)
+def test_an_intent_is_one_order_and_no_number_is_left_out(change: dict[str, int], sentence: str) -> None:
+    assert judged(GATEWAY_STORY, {**INTENTS, **change}) == sentence
+
+
+def test_an_order_beside_one_that_is_asked_about_is_a_duplicate() -> None:
+    assert at_gateway(life("Coffee", "sold out", "accepted", "accepted")).duplicates["Coffee"] == 1
+    assert at_gateway(life("Coffee", "sold out", "accepted", "started")).duplicates["Coffee"] == 0
+
+
+def test_the_table_of_the_gateway_is_for_people() -> None:
+    out = io.StringIO()
+    ledger = Ledger({"createOrder": {"ok": 4, "ItemOutOfStock": 1}}, 9, INTENTS)
+    said = gateway_summary.report(at_gateway(GATEWAY_STORY), ledger, CLEAN, FACTS)
+    for part in gateway_summary.tables(said, UNICODE):
+        Console(file=out, width=80, highlight=False).print(part)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert "PaperTowel                    2           1           1           0            1" in lines
+    assert "createOrder                 5   ItemOutOfStock 1, ok 4" in lines
+    assert "the person was asked, answered   1, 1" in lines
+    assert "intents, orders in the store     4, 4" in lines

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tools.run.events import Event, Sequencer, Source, iso
 from tools.run.story import COFFEE, CONSUMABLES, DAY_S, PAPER_TOWEL, Calendar
-from tools.run.timeline import ASCII, Timeline, amount, bar
+from tools.run.timeline import ASCII, WORDS, Timeline, amount, bar
 
 START = 1_763_700_000
 HOUR_S = 3600
@@ -200,3 +200,36 @@ def test_an_event_is_kept_with_its_time_in_words() -> None:
         "slot": "PaperTowel",
         "fields": {"level": 6},
     }
+
+
+HELD = "held; the customer may say no for 24 hours"
+
+
+def person(kind: str, **fields: object) -> Event:
+    return Event(at(1, 1), Source.PERSON, kind, "PaperTowel", fields)
+
+
+def cloud(kind: str, **fields: object) -> Event:
+    return Event(at(1, 1), Source.CLOUD, kind, "PaperTowel", fields)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (service(at(1, 1), "accepted", order_id="322-123456", packs=2), f"takes order …123456: 2 packs, {HELD}"),
+        (service(at(1, 1), "accepted", order_id="322-123456", packs=1), f"takes order …123456: 1 pack, {HELD}"),
+        (service(at(1, 1), "sold out", code="ItemOutOfStock"), "refuses: fewer are left than wanted (ItemOutOfStock)"),
+        (service(at(1, 1), "graded", found="SELLABLE"), "looks at what came back: SELLABLE"),
+        (cloud("asked", subject="Only 1"), 'writes to the customer: "Only 1"'),
+        (cloud("notice", notification="A", ms=9, attempts=1), "A by EventBridge, relay and broker, 9 ms"),
+        (cloud("notice", notification="B", ms=9, attempts=2), "B by EventBridge, relay and broker at attempt 2, 9 ms"),
+        (person("answered", page="Only 1", button="Order 1"), 'opens the message\'s page, "Only 1", and presses "Order 1"'),
+        (person("reads", page="The order is made"), 'the page says: "The order is made"'),
+        (person("gives up", why="gone"), "opens the message's link and cannot answer: gone"),
+        (person("sent back"), "has some from elsewhere: sends the parcel back unopened"),
+    ],
+)
+def test_each_event_has_its_words_with_the_gateway(event: Event, text: str) -> None:
+    (_, _, line) = told(event, width=130, words=WORDS["gateway"])
+    assert line[46:] == text
+    assert line[8:14] == {Source.SERVICE: "store ", Source.CLOUD: "cloud ", Source.PERSON: "person"}[event.source]

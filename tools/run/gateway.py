@@ -112,7 +112,7 @@ region = "IL"
 postal_code = "62701"
 [customers.ada.devices.{serial}]
 """
-_ITEM_TOML = '{slot} = {{sku = "ACME-{slot}", title = "{slot}", price = "12.99"}}\n'
+_ITEM_TOML = '{slot} = {{sku = "ACME-{slot}", title = "{title}", price = "12.99"}}\n'
 
 # The store's own events, as a run calls them; what else it tells is no news to anybody at home.
 _KINDS = {
@@ -228,7 +228,7 @@ def _write_gateway(sim: Simulator, folder: Path, authority: Authority, broker: i
     (folder / "gateway.toml").write_text(_GATEWAY_TOML.format(**values), encoding="utf-8")
     (folder / "secrets.toml").touch(mode=0o600)
     (folder / "secrets.toml").write_text(_SECRETS_TOML.format(**values), encoding="utf-8")
-    items = "".join(_ITEM_TOML.format(slot=consumable.id) for consumable in STORIES["gateway"].consumables)
+    items = "".join(_ITEM_TOML.format(slot=consumable.id, title=consumable.title) for consumable in STORIES["gateway"].consumables)
     (folder / "directory.toml").write_text(_DIRECTORY_TOML.format(serial=SERIAL) + items, encoding="utf-8")
     return folder / "gateway.toml"
 
@@ -247,7 +247,7 @@ class Gateway(Backend):
         self._consumables = {consumable.id: consumable for consumable in self.story.consumables}
         sim.store.set_timings(**_TIMINGS)
         for consumable in self.story.consumables:
-            sim.store.put_product(f"ACME-{consumable.id}", title=consumable.id, stock=consumable.stock)
+            sim.store.put_product(f"ACME-{consumable.id}", title=consumable.title, stock=consumable.stock)
         address.on_message = self._on_message
         sim.calls.subscribe(self._on_call)
         sim.store.events.subscribe(self._on_store)

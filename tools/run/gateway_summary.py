@@ -64,9 +64,11 @@ def _order_counts(tally: Tally, slot: str) -> dict[str, int]:
 
 def _intents_verdict(intents: Mapping[str, int]) -> str | None:
     """One order for each intent, and no number left out: a number is used up by an order alone."""
+    if "" in intents:
+        return "An order in the store is of no intent."
     for intent, orders in intents.items():
         if orders != 1:
-            return f"The intent {intent or '(none)'} has {orders} orders in the store."
+            return f"The intent {intent} has {orders} orders in the store."
     slots = Counter(intent.rpartition("-")[0] for intent in intents)
     for slot, count in slots.items():
         for number in range(1, count + 1):

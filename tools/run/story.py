@@ -27,8 +27,9 @@ class Consumable:
     lead_days: int
     # The fates of its first orders, by the simulator's names; the later ones succeed.
     scenarios: tuple[str, ...] = ()
-    # With `gateway`: how many packs one order asks for, what they bring together (None: exactly one refill), how many the shop has, and
-    # whether the household sends the first parcel back unopened.
+    # With `gateway`: what the shop calls a pack, how many one order asks for, what they bring together (None: exactly one refill), how
+    # many the shop has, and whether the household sends the first parcel back unopened.
+    title: str = ""
     packs: int = 1
     pack: int | None = None
     stock: int | None = None
@@ -97,13 +98,13 @@ class Story:
 
 
 # Two bags of coffee in an order, and three in the shop: the second order finds one. The paper towels come when nobody wants them.
-_BAGS = replace(COFFEE, packs=2, pack=700, stock=3)
-_ROLLS = replace(PAPER_TOWEL, at_start=12, scenarios=(), sends_back=True)
+BAGS = replace(COFFEE, title="Coffee beans, 350 g", packs=2, pack=700, stock=3)
+ROLLS = replace(PAPER_TOWEL, title="Paper towels, 12 rolls", at_start=12, scenarios=(), sends_back=True)
 _STARTED = ("accepted", "started", "shipped", "delivered")
 STORIES = {
     "drs": Story(CONSUMABLES, CHAPTERS),
     "gateway": Story(
-        (_BAGS, _ROLLS),
+        (BAGS, ROLLS),
         (
             Chapter("Coffee", "ordered, held for a day, started, on its way, delivered, refilled", (*_STARTED, "refilled")),
             Chapter(
@@ -116,8 +117,8 @@ STORIES = {
                 "PaperTowel",
                 "delivered, sent back unopened, graded, return completed",
                 (*_STARTED, "sent back", "return in transit", "graded", "return completed"),
-                noticed="; no refill is awaited any more",
-                shown_noticed=("awaiting_refill", "pack returned"),
+                noticed="; no refill awaited, nothing at home",
+                shown_noticed=("awaiting_refill", "pack returned", "nothing at home"),
             ),
         ),
     ),

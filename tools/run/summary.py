@@ -62,8 +62,8 @@ class Tally:
         self.notices["applied"] += event.kind == "notice"
         if event.kind == "call":
             self.calls[str(event.fields.get("call"))][str(event.fields.get("outcome"))] += 1
-        elif event.kind == "order" and self.lifetimes.get(event.slot or ""):
-            self.lifetimes[event.slot or ""][-1].shown |= {str(event.fields.get("state")), str(event.fields.get("reason"))}
+        elif lives := self.lifetimes.get(event.slot or ""):
+            _show(lives[-1].shown, event)
 
     def _heap(self, event: Event) -> None:
         peak = event.fields.get("heap_peak")
@@ -83,11 +83,22 @@ class Tally:
             current.kinds.append(kind)
 
     def missing(self, notices: bool = True) -> list[Chapter]:
-        """The chapters of the story that did not happen."""
-        return [chapter for chapter in self.story.chapters if not self._happened(chapter, notices)]
+        """The chapters of the story that did not happen; those of a slot follow one another, each with an order of its own."""
+        missing = []
+        left = {slot: iter(lives) for slot, lives in self.lifetimes.items()}
+        for chapter in self.story.chapters:
+            lives = left.get(chapter.slot, iter(()))
+            if not any(_tells(life, chapter) and life.shown >= chapter.to_show(notices) for life in lives):
+                missing.append(chapter)
+        return missing
 
-    def _happened(self, chapter: Chapter, notices: bool) -> bool:
-        return any(_tells(life, chapter) and life.shown >= chapter.to_show(notices) for life in self.lifetimes[chapter.slot])
+
+def _show(shown: set[str], event: Event) -> None:
+    """Note the states and reasons of an order, and that nothing is at home any more of what went back."""
+    if event.kind == "order":
+        shown |= {str(event.fields.get("state")), str(event.fields.get("reason"))}
+    elif event.kind == "level" and "pack returned" in shown and not event.fields.get("on_hand"):
+        shown.add("nothing at home")
 
 
 def _tells(life: Lifetime, chapter: Chapter) -> bool:

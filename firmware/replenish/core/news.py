@@ -10,9 +10,15 @@ from . import order as o
 _DAY_S = const(86400)
 
 
+def brings(slot, packs):
+    """What so many packs of one order are, in the slot's unit; None: all of them."""
+    whole = slot.capacity if slot.pack is None else slot.pack
+    return whole if packs is None else whole * packs / slot.packs
+
+
 def deliver(slot, now, packs=None):
     """What one order brings is at home; a slot that counts by delivery is full with it. packs: that were ordered in the end."""
-    brought = slot.brings(packs)
+    brought = brings(slot, packs)
     slot.order.deliver(now, slot.pack and brought, brought)
     if slot.mode == "on_delivery":
         slot.fill(slot.capacity, now)
@@ -32,7 +38,7 @@ def learn(slot, event, now, at, delivery_at, packs=None):
     elif not order.allows(event):
         order.correct(event, at)
     elif event == o.CANCELLED:
-        order.cancel(now, at, slot.brings(packs), slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
+        order.cancel(now, at, brings(slot, packs), slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
         slot.review(now)
     elif event == o.DELIVERED:
         deliver(slot, now, packs)

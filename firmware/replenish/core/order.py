@@ -48,7 +48,10 @@ EXPECTED = const(20)  # no refill came, again
 RELEASED = const(21)  # a hold or a doubt ended
 LIMITED = const(22)  # the fuse
 _EVENTS = const(23)
-MISSING = const(0xFFFFFFFF)  # no event, but news: the service does not know the id
+# No events, but news
+FAILED = const(70)  # it ended, and not by the customer's will
+RETURNING = const(71)  # delivered, and on its way back or there
+MISSING = const(0xFFFFFFFF)  # the service does not know the id
 
 _STATES = "idle asking accepted awaiting_customer placed shipped awaiting_refill blocked held in_doubt unsubscribed"
 
@@ -177,20 +180,6 @@ class Order:
         there may be an order under it, so that whoever looks for the last one can go upward."""
         return self.prefix and self.prefix + str(self.used + 1)
 
-    def use_up(self, event_id):
-        """There is an order of this number, and of all below it."""
-        number = event_id[len(self.prefix) :]
-        if self.prefix and event_id.startswith(self.prefix) and number.isdigit():
-            self.used = max(self.used, int(number))
-
-    def find_last(self, number):
-        """The service knows orders up to this number. Not while a call has no answer, which may have made the last one. Returns whether
-        that is new."""
-        new = number > self.used and not self.unknown_at and not self.flags & IN_FLIGHT
-        if new:
-            self.used = number
-        return new
-
     def deadline(self):
         """Until when the customer can resolve the order, or 0."""
         return self.accepted_at + RESOLUTION_S if self.state == AWAITING_CUSTOMER else 0
@@ -258,8 +247,9 @@ class Order:
 
     def _take(self, now, event_id, next_poll):
         self.own_id = event_id
-        self.use_up(event_id)
-        self.returned = 0
+        if self.prefix:
+            self.used += 1
+            self.returned = 0
         self.progress_id = ""
         self.flags &= ~DOUBTED
         self._answered(next_poll)
@@ -285,7 +275,6 @@ class Order:
         self._answered(next_poll)
         self.flags |= refilled
         self.progress_id = event_id
-        self.use_up(event_id)
         self.sign_at = now
         if ours:  # the answer to our lost call: an order of ours is open, as old as that
             self.accepted_at = ours
@@ -419,14 +408,6 @@ class Order:
         if self.cancels >= 2:
             self.reason = CANCELLED_TWICE
             self.next_try = 0
-
-    def give_back(self, now, amount, rest_s, elsewhere=0.0):
-        """`amount` was returned of what this order brought home. When nothing of it is left there, it is over (elsewhere, rest_s: as
-        for `cancel`): what comes next is another order."""
-        if self.state == AWAITING_REFILL and self.on_hand + elsewhere - amount <= _REST * amount:
-            self.cancel(now, now, amount, rest_s, elsewhere, GIVEN_BACK)
-        else:
-            self.on_hand = max(0.0 - elsewhere, self.on_hand - amount)
 
     def correct(self, event, at):
         """Late news of an order whose cancellation was taken for a time-out: it was placed after all, or cancelled before its time."""

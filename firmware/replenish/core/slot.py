@@ -145,11 +145,6 @@ class Slot:
 
     # The stock at home
 
-    def brings(self, packs):
-        """What so many packs of one order are, in the slot's unit; None: all of them."""
-        whole = self.capacity if self.pack is None else self.pack
-        return whole if packs is None else whole * packs / self.packs
-
     def elsewhere(self):
         """What the other slots of a shared stock brought home, less what they loaded: below 0 where they loaded from ours."""
         total = 0.0

@@ -1,7 +1,7 @@
 """What a snapshot of the maker's gateway, the whole of an order at one moment, means for a slot. In memory only then.
 
 A snapshot: (event, packs or None, expected delivery, packs returned, created, seconds to wait, phrase); times are Unix seconds, 0 is
-never. The event is one of core/order.py or of these; 0: of an unknown state.
+never. The event is one of core/order.py; 0: of an unknown state.
 """
 
 from micropython import const
@@ -9,21 +9,19 @@ from micropython import const
 from . import news
 from . import order as o
 
-FAILED = const(70)  # it ended, and not by the customer's will
-RETURNING = const(71)  # delivered, and on its way back or there
-
 _DAY_S = const(86400)
+_REST = 0.1  # of what was returned: less is no stock, as of a pack
 
 
 def settle(slot, told, event_id, now):
     """The answer to an order call: all that is known of what this number stands for."""
     order = slot.order
     if _is_spent(order, told):
-        order.use_up(event_id)
+        order.used += 1
         order.fail(o.NOT_ACTED, now, now if not order.attempts else now + slot.rules["probe_interval_s"])
-    elif told[0] == FAILED:
+    elif told[0] == o.FAILED:
         order.unknown_at = 0  # of every attempt of this number
-        order.use_up(event_id)
+        order.used += 1
         order.refuse(now, now + slot.rules["probe_interval_s"], 200)
     else:
         order.accept(now, event_id, max(now, order.asked_at + slot.rules["resolution_grace_s"]))
@@ -33,9 +31,25 @@ def settle(slot, told, event_id, now):
             order.next_poll = min(order.next_poll, now + told[5])
 
 
+def find_last(order, number):
+    """The gateway knows orders up to this number. Not while a call has no answer, which may have made the last one. Returns whether
+    that is new."""
+    new = number > order.used and not order.unknown_at and not order.flags & o.IN_FLIGHT
+    if new:
+        order.used = number
+    return new
+
+
+def blocked_by(order, other_id):
+    """An order of this id is in progress: there are orders up to its number."""
+    number = other_id[len(order.prefix) :]
+    if other_id.startswith(order.prefix) and number.isdigit():
+        order.used = max(order.used, int(number))
+
+
 def _is_spent(order, told):
     """Whether this is the end of an earlier order: the number was used before, and the device forgot it."""
-    ended = told[0] in (o.DELIVERED, o.CANCELLED, FAILED, RETURNING)
+    ended = told[0] in (o.DELIVERED, o.CANCELLED, o.FAILED, o.RETURNING)
     return ended and told[4] and told[4] + o.EARLY_S < (order.unknown_at or order.asked_at)
 
 
@@ -59,11 +73,11 @@ def learn(slot, told, now, at):
     event, packs, delivery_at, returned = told[:4]
     if event == o.OVERDUE:
         _await_person(order, now, at)
-    elif event == FAILED:
+    elif event == o.FAILED:
         if order.allows(o.CANCELLED):
-            order.cancel(now, at, slot.brings(packs), slot.rules["probe_interval_s"], slot.elsewhere(), o.NOT_FULFILLED)
+            order.cancel(now, at, news.brings(slot, packs), slot.rules["probe_interval_s"], slot.elsewhere(), o.NOT_FULFILLED)
             slot.review(now)
-    elif event == RETURNING:
+    elif event == o.RETURNING:
         if order.allows(o.DELIVERED):
             news.deliver(slot, now, packs)
         if order.state == o.AWAITING_REFILL:
@@ -71,10 +85,18 @@ def learn(slot, told, now, at):
     else:
         news.learn(slot, event, now, at, delivery_at, packs)
     if returned > order.returned:
-        back = slot.brings(returned - order.returned)
+        back = news.brings(slot, returned - order.returned)
         order.returned = returned
-        order.give_back(now, back, slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
+        _give_back(order, now, back, slot.rules["reorder_after_cancel_days"] * _DAY_S, slot.elsewhere())
         slot.review(now)
+
+
+def _give_back(order, now, amount, rest_s, elsewhere):
+    """`amount` of what the order brought home has left it. When nothing of it is left there, the order is over."""
+    if order.state == o.AWAITING_REFILL and order.on_hand + elsewhere - amount <= _REST * amount:
+        order.cancel(now, now, amount, rest_s, elsewhere, o.GIVEN_BACK)
+    else:
+        order.on_hand = max(0.0 - elsewhere, order.on_hand - amount)
 
 
 def _await_person(order, now, at):

@@ -5,7 +5,7 @@ An order is told as a snapshot, always whole; core/snapshot.py says what it mean
 
 from micropython import const
 
-from ..core import isotime, notice, snapshot, strictjson
+from ..core import isotime
 from ..core import order as o
 from . import call
 
@@ -21,9 +21,9 @@ _STATES = {
     "IN_TRANSIT": o.STATUS_SHIPPED,
     "DELIVERED": o.DELIVERED,
     "CANCELLED": o.CANCELLED,
-    "FAILED": snapshot.FAILED,
-    "RETURNING": snapshot.RETURNING,
-    "RETURNED": snapshot.RETURNING,
+    "FAILED": o.FAILED,
+    "RETURNING": o.RETURNING,
+    "RETURNED": o.RETURNING,
 }
 
 
@@ -34,7 +34,7 @@ def read_replenish(answer, intent_id):
         told = _snapshot(answer.json(), intent_id)
         if not told or not told[0]:
             return call.UNKNOWN, "", None, _SHAPE
-        return call.REFUSED if told[0] == snapshot.FAILED else call.ACCEPTED, intent_id, told, told[-1]
+        return call.REFUSED if told[0] == o.FAILED else call.ACCEPTED, intent_id, told, told[-1]
     error, detail, data = _error(answer)
     if outcome == call.REFUSED:
         if error == "in_progress":
@@ -72,8 +72,10 @@ def read_subscription_info(answer):
 
 
 def read_notice(payload):
-    """What a compact notice says: (notice.SNAPSHOT, its id, its time, (slot id, the order's id, snapshot)), or in one word why it is of
+    """What a compact notice says: (its id, its time, (slot id, the order's id, snapshot)), or in one word why it is of
     no use. payload: bytes."""
+    from ..core import strictjson
+
     data = strictjson.read(payload) if len(payload) <= _NOTICE_LIMIT else None
     data = data or {}
     slot_id, intent_id, message_id = data.get("slot"), data.get("intent_id"), data.get("id")
@@ -84,7 +86,7 @@ def read_notice(payload):
         return "malformed"
     if not told[0]:
         return "unknown_type"
-    return notice.SNAPSHOT, message_id, at, (slot_id, intent_id, told)
+    return message_id, at, (slot_id, intent_id, told)
 
 
 def _snapshot(data, intent_id):

@@ -23,7 +23,7 @@ from aiohttp import web
 from host_tests.cloud.gateway.copies import Clock
 from host_tests.cloud.gateway.shop import Adapter, Shop
 from host_tests.mqtt.mosquitto import GATEWAY, Mosquitto
-from tools.cloud.gateway import tokens
+from tools.cloud.gateway import tls, tokens
 from tools.cloud.gateway.adapters import Surroundings, notify
 from tools.cloud.gateway.gateway import Gateway
 from tools.cloud.gateway.settings import CapsSettings, GatewaySettings, HTTPSettings, MessagesSettings, Settings, TokensSettings
@@ -142,7 +142,8 @@ class House:
         given.setdefault("ssl", self.trust())
         if body is not None:
             given["data"] = body if isinstance(body, bytes) else json.dumps(body)
-        async with aiohttp.ClientSession() as http, http.request(method, self.gateways[copy].url + path, **given) as answer:
+        url = tls.encoded(self.gateways[copy].url + path)
+        async with aiohttp.ClientSession() as http, http.request(method, url, **given) as answer:
             text = await answer.text()
             return Answer(answer.status, json.loads(text) if answer.content_type == "application/json" else text, answer.headers)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tools.cloud.buywithprime import orders, returns
-from tools.cloud.buywithprime.models import IdentityTokenInput
+from tools.cloud.buywithprime.models import Cancellation, IdentityTokenInput
 from tools.cloud.gateway.adapters import OutcomeUnknown, Refused, ShortOfStock, Surroundings, Unavailable, buy_with_prime
 from tools.cloud.gateway.adapters.buy_with_prime import BuyWithPrime
 from tools.cloud.gateway.adapters.shoppers import NoShopper
@@ -103,6 +103,16 @@ def live(story: Callable[[World], Awaitable[None]], **changed: Any) -> None:
                 await story(World(sim, adapter))
 
     asyncio.run(within())
+
+
+def stale_once(world: World, before: Any) -> None:
+    """The adapter's next look at the order is an old one."""
+    real, looks = world.adapter._store.order, [before]
+
+    async def look(identifier: Any) -> Any:
+        return looks.pop() if looks else await real(identifier)
+
+    world.adapter._store.order = look  # type: ignore[method-assign]
 
 
 def test_an_order_from_hold_to_delivery() -> None:
@@ -198,6 +208,26 @@ def test_store_that_does_nothing_is_unavailable_to_who_asks(fault: dict[str, Any
     live(story)
 
 
+@pytest.mark.parametrize(
+    ("item", "customer"),
+    [
+        (replace(ITEM, discount=Decimal("99.00")), CUSTOMER),
+        (replace(ITEM, currency="dollars"), CUSTOMER),
+        (replace(ITEM, title=""), CUSTOMER),
+        (ITEM, replace(CUSTOMER, address=replace(CUSTOMER.address, country="USA"))),
+    ],
+)
+def test_item_or_customer_that_makes_no_order_is_refused(item: Item, customer: Customer) -> None:
+    async def story(world: World) -> None:
+        with pytest.raises(Refused) as caught:
+            await world.order(2, item, customer)
+        assert caught.value.code == "NotOrderable"
+        assert not [word for word in ("Main", "ada@", "99") if word in str(caught.value)]
+        assert world.asked("createOrder") == []
+
+    live(story)
+
+
 # ---- Want of stock
 
 
@@ -215,6 +245,7 @@ def test_too_little_stock_is_told_and_nothing_is_ordered(stock: int, wanted: int
             await world.order(wanted)
         assert (caught.value.available, caught.value.code) == (available, code)
         assert world.sim.store.orders() == []
+        assert bool(world.asked("deliveryPreview")) is (available > 0)  # of what is sold out nothing need be asked
         assert {each["input"]["lineItems"][0]["amount"]["value"] for each in world.asked("createOrder")} == {wanted}
         if available:
             assert (await world.order(available)).quantity == available
@@ -299,12 +330,7 @@ def test_start_that_a_cancellation_overtakes() -> None:
         # Between the question and the start: what the adapter read is what stood before.
         before = await world.adapter._store.order(orders.by_intent(str(INTENT)))
         world.sim.store.cancel_by_shopper(world.only.id)
-        real, looks = world.adapter._store.order, [before]
-
-        async def stale(identifier: Any) -> Any:
-            return looks.pop() if looks else await real(identifier)
-
-        world.adapter._store.order = stale  # type: ignore[method-assign]
+        stale_once(world, before)
         assert (await world.start()).state is State.CANCELLED
         assert len(world.asked("updateOrder")) == 1
 
@@ -358,6 +384,33 @@ def test_no_that_the_store_does_not_grant() -> None:
         assert (await world.after(DAY_S)).state is State.IN_TRANSIT
         with pytest.raises(Refused, match="on its way"):
             await world.cancel()
+
+    live(story)
+
+
+def test_no_that_is_said_twice_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.order()
+        before = await world.adapter._store.order(orders.by_intent(str(INTENT)))
+        await world.cancel()
+        stale_once(world, before)
+        assert (await world.cancel()).state is State.CANCELLED
+        assert len(world.asked("cancelOrder")) == 2
+
+    live(story)
+
+
+def test_no_that_is_rejected_at_once() -> None:
+    async def story(world: World) -> None:
+        await world.order()
+
+        async def rejected(identifier: Any, why: Any) -> Cancellation:
+            return Cancellation.model_validate({"state": "REJECTED"})
+
+        world.adapter._store.cancel_order = rejected  # type: ignore[method-assign]
+        with pytest.raises(Refused) as caught:
+            await world.cancel()
+        assert caught.value.code == "REJECTED"
 
     live(story)
 
@@ -643,12 +696,7 @@ def test_returns_that_two_copies_add_at_once_come_to_one(alias: str) -> None:
         await delivered(world)
         before = await world.adapter._store.order(orders.by_intent(str(INTENT)))
         await world.put_return()
-        real, looks = world.adapter._store.order, [before]
-
-        async def stale(identifier: Any) -> Any:
-            return looks.pop() if looks else await real(identifier)
-
-        world.adapter._store.order = stale  # type: ignore[method-assign]
+        stale_once(world, before)
         assert (await world.put_return()).state is State.RETURNING
         states = [made.state for made in world.only.returns]
         assert sorted(states) == (["CANCELLED", "CREATED"] if alias == "new" else ["CREATED"])

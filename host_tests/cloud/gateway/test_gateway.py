@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import jwt
@@ -16,6 +19,7 @@ import trustme
 from host_tests.cloud.gateway.copies import HOLD_S
 from host_tests.cloud.gateway.house import DIRECTORY, FIRST, MESSAGES_KEY, ORDER, PAGE_KEY, House, run, until
 from host_tests.mqtt.mosquitto import Mosquitto
+from tools.cloud import gateway
 from tools.cloud.gateway import chores, people, tokens
 from tools.cloud.gateway.model import State
 from tools.cloud.gateway.settings import Settings
@@ -87,6 +91,22 @@ def test_the_hold_ends_by_itself_and_the_device_is_told(tmp_path: Path, broker: 
                 "time": "2027-01-15T09:00:00Z",
                 "id": f"{FIRST}:STARTED:2027-01-15T09:00:00Z",
             }
+
+    run(story, tmp_path, broker)
+
+
+def test_a_slot_that_can_be_called_anything(tmp_path: Path, broker: Mosquitto) -> None:
+    """Its intents go through paths, headers and topics."""
+
+    async def story(house: House) -> None:
+        slot = "Wäsche 1/2 + 50% #-"
+        (house.folder / "directory.toml").write_text(DIRECTORY.replace("Water-Filter", json.dumps(slot, ensure_ascii=False)))
+        house.gateways[0].directory.refresh()
+        name = f"SN0001-{slot}-1"
+        assert (await house.call("POST", "/v1/replenish", {**ORDER, "slot": slot, "intent_id": name})).status == 403
+        path = f"/v1/replenish/{quote(name, safe='')}"
+        assert (await house.call("POST", f"{path}/cancel", {})).body["intent_id"] == name
+        assert (await house.call("GET", path)).body["state"] == "CANCELLED"
 
     run(story, tmp_path, broker)
 
@@ -290,6 +310,9 @@ def test_health_and_metrics(tmp_path: Path, broker: Mosquitto) -> None:
             "gateway_held 1.0",
         ):
             assert line in text
+        readme = (Path(gateway.__file__).parent / "README.md").read_text()
+        for name in re.findall(r"# TYPE (\w+) \w+", text):
+            assert name.removesuffix("_created") in readme, name
         async with aiohttp.ClientSession() as http:
             for path in ("live", "health"):
                 async with http.get(f"{house.gateways[0].admin_url}/{path}") as answer:

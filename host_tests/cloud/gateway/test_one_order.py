@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Awaitable
 
@@ -19,6 +20,7 @@ from tools.cloud.gateway.model import Snapshot, State
 COPIES = st.integers(0, 1)
 COUNTERS = st.integers(1, 3)
 FAULTS = st.sampled_from(["", "lost", "late", "down", "throttled", "refused"])
+EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 ENDED = [State.DELIVERED, State.CANCELLED]
 
 
@@ -179,6 +181,6 @@ class Interleavings(RuleBasedStateMachine):
 
 
 Interleavings.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 test_interleavings = Interleavings.TestCase

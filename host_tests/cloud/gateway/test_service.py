@@ -30,7 +30,7 @@ from tools.cloud.gateway.caps import Caps
 from tools.cloud.gateway.directory import Device
 from tools.cloud.gateway.errors import APIError
 from tools.cloud.gateway.links import Kind
-from tools.cloud.gateway.model import GAP_LIMIT, Return, ReturnState, State
+from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, State
 
 FIRST = "SN0001-Coffee-1"
 
@@ -485,6 +485,32 @@ def test_counters_go_on_when_a_former_shop_is_given_up() -> None:
         await world.copy.get(1)
         assert (await later.post(latest + 1)).state is State.PLACED
         assert (await refused(later.post(latest + 1 + GAP_LIMIT + 1))).fields == {"latest": latest + 1}
+
+    run(story)
+
+
+def test_what_is_known_of_a_slot_is_not_asked_for_again() -> None:
+    async def story(world: World) -> None:
+        for counter in range(1, 31):
+            world.shop.make(Intent(IntentId("SN0001", "Coffee", counter), 1, 1))
+        asked = []
+        for _ in range(2):
+            before = len(world.adapter.calls)
+            assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == 30
+            asked.append(len(world.adapter.calls) - before)
+        assert asked[1] == 2 * (GAP_LIMIT + 1) + 1 < asked[0]  # above the latest of both slots, and the latest itself
+
+    run(story)
+
+
+def test_an_attempt_that_came_to_nothing_does_not_count() -> None:
+    async def story(world: World) -> None:
+        world.adapter.faults["order"] = ["late"]
+        assert (await refused(world.copy.post(GAP_LIMIT))).word == "outcome_unknown"
+        assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == GAP_LIMIT
+        world.shop.late.clear()
+        world.clock.seconds += SETTLE_S
+        assert (await world.copy.service.slots(DEVICE))["Coffee"]["latest"] == 0
 
     run(story)
 

@@ -292,7 +292,7 @@ def await_health(url: str) -> None:
 
 def test_the_readme_has_every_key() -> None:
     readme = (ROOT / "tools" / "cloud" / "gateway" / "README.md").read_text()
-    sections = {**settings.RULES, **{name: known.module(name).RULES for name in ("webhook", "notify")}}
+    sections = {**settings.RULES, **{name: known.module(name).RULES for name in known.NAMES}}
     keys = {f"{section}.{key}" for section, rules in sections.items() for key in rules if section not in ("mqtt", "admin", "clock")}
     table = readme[readme.index("## Settings") : readme.index("## The directory")]
     assert {name for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", table) if name.split(".")[0] in sections} == keys

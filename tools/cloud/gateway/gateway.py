@@ -121,9 +121,7 @@ class Gateway:
         given = self.settings.gateway
         around = Surroundings(self.now, self.memory, given.question_s)
         current, *former = [await self._shop(stack, name, around) for name in dict.fromkeys([given.adapter, *given.former])]
-        # What settles an attempt is the network's time, which no clock makes shorter.
-        settle_s = given.settle_s * max(1, self.settings.clock.time_scale)
-        rules = Rules(caps(self.settings.caps), given.hold_s, given.question_s, settle_s)
+        rules = Rules(caps(self.settings.caps), given.hold_s, given.question_s, given.settle_s)
         service = Service(self.directory, Shops(current, former), self.memory, rules, self.now, held=self.holds.watch)
         if self.settings.messages:
             service.tell = (await self._people(stack, service, self.settings.messages)).tell

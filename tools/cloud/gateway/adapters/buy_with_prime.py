@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from tools import configuration
 from tools.cloud.buywithprime import operations, orders, returns
 from tools.cloud.buywithprime.client import Client
@@ -159,6 +161,9 @@ class BuyWithPrime:
             raise _told(error, changing=True) from None
         except BuyWithPrimeError as error:
             raise _told(error, changing=True) from None
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors(include_input=False, include_context=False)[0]["loc"]))
+            raise Refused("NotOrderable", f"no order can be made of the directory's item and customer: {where or 'all'}") from None
         # The answer to createOrder is short: of what it leaves out an adopted order may have more.
         return replace(snapshot(intent.id, made), total=_total(made, item, intent))
 
