@@ -11,6 +11,7 @@ notices, and test_inbox.py gives 762 of them to a whole agent. The least that mu
 import gc
 import json
 
+from replenish.core.order import Order
 from replenish.io import http
 from replenish.services import call, drs, drs_answers, gateway_answers, lwa, registration
 
@@ -166,8 +167,17 @@ def order_info(given):
     return drs_answers.read_order_info(given, ID, "S")
 
 
+class Ordering:
+    """A slot that waits for the answer to its order."""
+
+    order = Order("SN1-S-")
+
+
+Ordering.order.used = 6
+
+
 def snapshot(given):
-    return gateway_answers.read_replenish(given, INTENT)
+    return gateway_answers.read_replenish(given, Ordering)
 
 
 PARSERS = (

@@ -27,15 +27,15 @@ def ordered(*slots, **policy):
     return made
 
 
-def news(made, state, returned=0, code=None):
+def news(made, state, returned=0, code=None, deliver_by=0):
     """The order is so from now on, and the device is told."""
     order = made.service.orders[-1]
-    order.state, order.returned, order.code = state, returned, code
+    order.state, order.returned, order.code, order.deliver_by = state, returned, code, deliver_by
     return made.agent.notice(made.service.notice(order))
 
 
 def delivered(made):
-    assert news(made, "IN_TRANSIT") == "applied"
+    news(made, "IN_TRANSIT")
     assert news(made, "DELIVERED") == "applied"
     assert made.state() == "awaiting_refill"
     return made
@@ -194,6 +194,9 @@ def test_fewer_packs_bring_less():
     body = [call for call in made.service.calls if call[1] == "replenish"]
     assert len(body) == 1 and made.service.orders[0].quantity == 4
     made.service.orders[0].quantity = 3
+    assert news(made, "IN_TRANSIT", deliver_by=made.clock.seconds + DAY) == "applied"
+    made.live(3 * DAY)
+    assert made.state() == "shipped", "the date alone would bring all four"
     delivered(made)
     assert made.agent.slots[0].order.on_hand == 18
 
@@ -213,6 +216,14 @@ def test_returned_packs_leave_the_stock():
     assert made.state() == "held" and made.order().reason == "pack returned" and made.agent.slots[0].order.on_hand == 0
     made.live(4 * DAY)
     assert len(made.service.orders) == 1, "who sends it back does not want it at once again"
+
+
+def test_a_return_is_learnt_without_a_notice():
+    made = ordered()
+    delivered(made)
+    made.service.orders[0].state, made.service.orders[0].returned = "RETURNED", 1
+    made.until_state("held", DAY)
+    assert made.order().reason == "pack returned" and made.agent.slots[0].order.on_hand == 0
 
 
 def test_a_return_after_the_refill_takes_what_is_left_at_home():
@@ -284,10 +295,12 @@ def test_snapshots_are_read_as_they_are_or_not_at_all():
     from replenish.services import gateway_answers
     from replenish.services.call import OUTCOMES, Answer
 
-    def outcome(status, body):
-        return OUTCOMES[gateway_answers.read_replenish(Answer(status, {}, body.encode()), "S-A-1")[0]]
+    slot = appliance().agent.slots[0]
 
-    good = {"intent_id": "S-A-1", "slot": "A", "state": "PLACED", "created": text(1_800_000_000)}
+    def outcome(status, body):
+        return OUTCOMES[gateway_answers.read_replenish(Answer(status, {}, body.encode()), slot)[0]]
+
+    good = {"intent_id": "SN0001-A-1", "slot": "A", "state": "PLACED", "created": text(1_800_000_000)}
     assert outcome(200, json.dumps(good)) == "accepted"
     for key, value in (("intent_id", "S-A-2"), ("state", "UNKNOWN"), ("state", 7), ("state", "NEWER")):
         broken = good.copy()

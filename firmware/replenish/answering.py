@@ -12,7 +12,7 @@ def answer(agent, slot, verb):
     if not slot.order.prefix or not policy.polled(slot.order):
         return "no order that can be answered"
     answered, now = ask(agent, _request, held_id, verb)
-    said = calls.read(agent, "read_order_info", answered, held_id, slot.id)
+    said = calls.read(agent, "read_order_info", answered, held_id)
     if said[0] == call.OK:
         from .core.snapshot import follow
 

@@ -34,6 +34,7 @@ _FOR_CALLS = (
     "calls",
     "access",
     "asking",
+    "following",
     "ordering",
     "settling",
     "services.registration",

@@ -2,7 +2,6 @@
 `app.forget`)."""
 
 from . import calls
-from .core import device as d
 from .services import call
 
 
@@ -13,18 +12,13 @@ def order_info(agent, slot):
     answer, now = calls.send(agent, calls.request(agent, "order_info", held_id))
     said = calls.read(agent, "read_order_info", answer, held_id, slot.id)
     outcome = said[0]
-    if outcome not in (call.OK, call.MISSING):
-        order.next_poll = calls.failed(agent, outcome, answer, now)
-    elif order.prefix:
-        from .core import snapshot
+    from .core import news
 
-        order.next_poll = snapshot.next_poll(order, agent.rules, said[1], now)
-        snapshot.follow(slot, said[1], now)
-    else:
-        from .core import news
-
-        order.next_poll = news.next_poll(order, agent.rules, now)
+    order.next_poll = news.next_poll(order, agent.rules, now)
+    if outcome in (call.OK, call.MISSING):
         news.learn(slot, said[1], now, now, said[2])
+    else:
+        order.next_poll = calls.failed(agent, outcome, answer, now)
     agent.save_level(slot, now)
     agent.save(slot)
     calls.note(agent, "order_info", slot, answer, said)
@@ -34,15 +28,13 @@ def subscription_info(agent):
     """Ask which slots are subscribed. A service that refuses version 2.0 by name is asked in 1.0 from then on."""
     answer, now = calls.send(agent, calls.request(agent, "subscription_info"))
     said = calls.read(agent, "read_subscription_info", answer)
-    may_be_older = agent.device.backend == d.DRS and not agent.older_subscriptions
-    if said[0] == call.REFUSED and may_be_older and calls.read(agent, "is_version_refused", answer):
+    if said[0] == call.REFUSED and not agent.older_subscriptions and calls.read(agent, "is_version_refused", answer):
         agent.older_subscriptions = True  # and asked again at once
     elif said[0] != call.OK:
         calls.failed(agent, said[0], answer, now)
     else:
         for slot in agent.slots:
-            found = slot.order.prefix and _find_last(slot.order, said[2].get(slot.id, 0))
-            if slot.order.subscription(now, said[1].get(slot.id, False)) or found:
+            if slot.order.subscription(now, said[1].get(slot.id, False)):
                 agent.save(slot)
         from .core.reports import end_report
 
@@ -50,12 +42,6 @@ def subscription_info(agent):
         end_report(agent.slots, agent.device, now)
         agent.save_device()
     calls.note(agent, "subscription_info", None, answer, said)
-
-
-def _find_last(order, number):
-    from .core.snapshot import find_last
-
-    return find_last(order, number)
 
 
 def status(agent, slot, now):

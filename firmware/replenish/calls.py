@@ -10,8 +10,8 @@ from .app import forget, make_room
 from .core import device as d
 from .services import call
 
-_READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.snapshot", "core.strictjson"
-# modules that only make requests and read answers
+# Modules that only make requests and read answers
+_READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.strictjson"
 _ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
 
 
@@ -25,6 +25,10 @@ def make(agent, kind, slot, now):
         from .ordering import replenish
 
         return replenish(agent, slot, now)
+    if agent.device.backend == d.GATEWAY:
+        from . import following
+
+        return following.order_info(agent, slot) if kind == d.ORDER_INFO else following.subscription_info(agent)
     from . import asking
 
     if kind == d.ORDER_INFO:

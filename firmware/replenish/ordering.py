@@ -17,8 +17,8 @@ def replenish(agent, slot, now):
             order.limit(now, free_at)
             agent.save(slot)
         return True
-    terms = (order.intent_id(), slot.packs, slot.least, _reason(slot, now)) if order.prefix else ()
-    request = calls.request(agent, "replenish", slot.id, *terms)
+    numbered = (slot, now) if order.prefix else ()
+    request = calls.request(agent, "replenish", slot.id, *numbered)
     order.intend(now, slot.need(now) == "low")
     agent.save(slot)
     if slot in agent.unsaved:  # law 3: no durable intent, no call
@@ -26,16 +26,9 @@ def replenish(agent, slot, now):
     agent.tell_order(slot)
     answer, now = calls.send(agent, request)
     request = None
-    said = calls.read(agent, "read_replenish", answer, *terms[:1])
+    said = calls.read(agent, "read_replenish", answer, *numbered[:1])
     from .settling import settle
 
     settle(agent, slot, said[0], said[1], answer, now, said[2])
     agent.save(slot)  # before anything else (law 3)
     return calls.note(agent, "replenish", slot, answer, said)
-
-
-def _reason(slot, now):
-    """Why there is an order, for whoever looks at it at the gateway."""
-    if slot.order.state == o.BLOCKED:
-        return "probe"
-    return "low" if slot.need(now) == "low" else "runs_out"

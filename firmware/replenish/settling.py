@@ -9,18 +9,15 @@ from .services import call
 def settle(agent, slot, outcome, event_id, answer, now, told=None):
     """What the outcome of a replenish call does to the slot's order. told: the gateway's snapshot, if there is one."""
     order, rules = slot.order, agent.rules
-    if told and order.prefix:
-        from .core.snapshot import settle
+    if order.prefix:
+        from .core.snapshot import settle as take
 
-        settle(slot, told, event_id, now)
-    elif outcome == call.ACCEPTED:
+        if take(slot, told, event_id, now):
+            return
+    if outcome == call.ACCEPTED:
         order.accept(now, event_id, max(now, order.asked_at + rules["resolution_grace_s"]))
     elif outcome == call.IN_PROGRESS:
         order.block(now, event_id, now + rules["poll_interval_s"])
-        if order.prefix:
-            from .core.snapshot import blocked_by
-
-            blocked_by(order, event_id)
     elif outcome == call.UNSUBSCRIBED:
         order.subscription(now, False)
         agent.device.subscriptions_at = now

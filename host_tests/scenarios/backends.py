@@ -83,6 +83,10 @@ class DRS:
         """What became of a slot's order calls, without those whose token had just died."""
         return [call.outcome for call in self._calls("replenish") if call.slot == slot and call.answer != DEAD_TOKEN]
 
+    def accepted(self, slot: str) -> int:
+        """How many of its orders the service says that it accepted."""
+        return self.outcomes(slot).count("accepted")
+
     def _calls(self, endpoint: str) -> list[Call]:
         return [call for call in self.service.calls if call.endpoint == endpoint]
 
@@ -176,7 +180,15 @@ class AtGateway:
         return found
 
     def outcomes(self, slot: str) -> list[str]:
-        return [call.outcome for call in self.service.calls if call.endpoint == "replenish" and call.slot == slot]
+        return [call.outcome for call in self._order_calls(slot)]
+
+    def accepted(self, slot: str) -> int:
+        """Of how many intents the gateway says that they are orders."""
+        answers = [call.answer for call in self._order_calls(slot) if call.outcome == "accepted" and not call.spoilt]
+        return len({json.loads(answer)["intent_id"] for answer in answers})
+
+    def _order_calls(self, slot: str) -> list[Call]:
+        return [call for call in self.service.calls if call.endpoint == "replenish" and call.slot == slot]
 
     def deliver(self) -> None:
         """By hand: were the store some days ahead of the gateway, no hold would end any more."""

@@ -6,12 +6,15 @@ scenario looks at both back ends in the same way.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from typing import Any
 
 from tools.simulator import Simulator
+from tools.simulator.calls import Call
 from tools.simulator.wire import Request, Response
+from tools.simulator.world import Delivery
 
 REPLENISH = "/v1/replenish"
 _ENDPOINTS = {("POST", REPLENISH): "replenish", ("GET", "/v1/slots"): "subscription_info"}
@@ -34,8 +37,13 @@ class Front(Simulator):
         endpoint = "order_info" if asked else _ENDPOINTS.get((request.method, request.path), "unknown")
         return endpoint, _slot(request) if endpoint == "replenish" else None
 
+    async def answer(self, request: Request, connection: int, index: int, bytes_in: int) -> tuple[Call, Delivery]:
+        call, fault = self.admit(request, connection, index, bytes_in)
+        passed = await asyncio.to_thread(self.act, request) if call.acted else None
+        return call, self.reply(request, call, fault, passed)
+
     def act(self, request: Request) -> Response:
-        """What the gateway answers. The calls of all clients come one after the other."""
+        """What the gateway answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self._gateway_port, timeout=_LIMIT_S)
         headers = {name: value for name, value in request.headers if name.lower() not in _NOT_PASSED_ON}
         try:

@@ -1,6 +1,7 @@
 """A hundred starts in a virtual hour, each cut off, against services that answer 503: no more calls than without.
 
 The statistics of it stand in `host_tests/test_reboots.py`; this shows it on real processes, which keep their backoff in real files.
+At one back end only: what decides how often a device calls knows of none.
 """
 
 from __future__ import annotations

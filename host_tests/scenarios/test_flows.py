@@ -466,7 +466,7 @@ def test_a_stop_within_a_call_waits_for_the_answer(new_appliance: NewAppliance) 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_agent_that_is_killed_again_and_again_orders_once(new_appliance: NewAppliance, seed: int) -> None:
+def test_an_agent_that_is_killed_again_and_again_orders_once(new_appliance: NewAppliance, backend: str, seed: int) -> None:
     """kill -9 between any two of its lines, from the first start on."""
     chance = random.Random(seed)
     appliance = new_appliance()
@@ -478,7 +478,9 @@ def test_an_agent_that_is_killed_again_and_again_orders_once(new_appliance: NewA
     agent = appliance.start()
     finish(appliance, agent)
     assert agent.stop() == 0
-    assert appliance.outcomes().count("accepted") == len(appliance.orders()) == 1
+    assert len(appliance.orders()) == 1
+    first, *more = appliance.outcomes()
+    assert first == "accepted" and set(more) <= {TOLD_AGAIN[backend][2]}
 
 
 def kill_within(appliance: Appliance, endpoint: str) -> None:

@@ -11,12 +11,15 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
+from host_tests.mqtt.mosquitto import Mosquitto, require_program
 from host_tests.scenarios.appliance import CAPACITY, LOW, Agent, Appliance, wait_for
 from host_tests.scenarios.interpreters import Interpreter
 from host_tests.scenarios.records import KeptOrder, order_key, payloads
@@ -255,17 +258,20 @@ class Life:
         for slot in SLOTS:
             orders = self._appliance.orders(slot)
             assert [order.state for order in orders] == ["delivered"] * len(orders)
-            assert self._appliance.outcomes(slot).count("accepted") == len(orders)
+            assert self._appliance.backend.accepted(slot) == len(orders)
             assert len(orders) == self.lows[slot] if self._patient else 0 < len(orders) <= self.lows[slot], (slot, self.lows[slot])
             assert self._order(slot).state == "idle"
 
 
-def one_life(interpreter: Interpreter, folder: Path, bare: bool, kills: int, patient: bool = True) -> Counter[str]:
+def one_life(interpreter: Interpreter, folder: Path, bare: bool, kills: int, patient: bool, backend: str) -> Counter[str]:
     """A whole life; what happened in it, counted."""
     chance = random.Random(f"{SEED} {interpreter.name} {bare} {patient}")
     policy = POLICY if patient else {**POLICY, "intent_fresh_s": FRESH_S}
     folder.mkdir()
-    with Appliance(interpreter, folder, slots=dict.fromkeys(SLOTS, True), policy=policy, heap=HEAP) as appliance:
+    with ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(folder / "mosquitto", {})) if backend == "gateway" else None
+        options: dict[str, Any] = {"slots": dict.fromkeys(SLOTS, True), "policy": policy, "heap": HEAP}
+        appliance = stack.enter_context(Appliance(interpreter, folder, backend=backend, broker=broker, **options))
         appliance.service.settings.change(refresh_rotation="overlap")  # so that the token's record is written too
         life = Life(appliance, chance, bare, patient)
         life.live(kills)
@@ -276,11 +282,12 @@ def one_life(interpreter: Interpreter, folder: Path, bare: bool, kills: int, pat
         return life.kills + Counter({"lows": life.lows.total(), "orders": len(orders), "lost after acting": lost})
 
 
-def live_side_by_side(interpreter: Interpreter, folder: Path, kills: int, patient: bool) -> Counter[str]:
+def live_side_by_side(interpreter: Interpreter, folder: Path, kills: int, patient: bool, backend: str = "drs") -> Counter[str]:
     """Two appliances, one with the wrapper and one, with twice the kills, without it; what happened in both."""
     shares = {True: kills - kills // 3, False: kills // 3}
     with ThreadPoolExecutor(2) as pool:
-        lives = [pool.submit(one_life, interpreter, folder / f"bare {bare}", bare, share, patient) for bare, share in shares.items()]
+        places = [(folder / f"bare {bare}", bare, share) for bare, share in shares.items()]
+        lives = [pool.submit(one_life, interpreter, *place, patient, backend) for place in places]
     try:
         found = sum((life.result() for life in lives), Counter())
     except Exception as error:
@@ -300,6 +307,13 @@ def test_kills_at_any_instant_make_exactly_one_order_for_each_need(interpreter: 
     """Half of all kills on each interpreter."""
     found = live_side_by_side(interpreter, tmp_path, KILLS // 2, patient=True)
     assert all(found["at " + state] for state in ("idle", "asking", "accepted", "placed", "blocked", "awaiting_refill"))
+
+
+def test_kills_at_any_instant_make_exactly_one_order_at_the_gateway(board_like: Interpreter, tmp_path: Path) -> None:
+    """An eighth of as many: each life of the agent is longer, because its calls pass through gateway and store."""
+    require_program()
+    found = live_side_by_side(board_like, tmp_path, KILLS // 8, patient=True, backend="gateway")
+    assert all(found["at " + state] for state in ("idle", "asking", "accepted", "awaiting_refill"))
 
 
 @pytest.mark.parametrize("interpreter", ["micropython", "micropython32"], indirect=True)

@@ -39,8 +39,8 @@ LAYERS = {
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
-            "access answering app asking calls cloud commands config discovery erase experimental_link face inbox link manual".split()
-            + "ordering selftest settling startup state testorders version".split()
+            "access answering app asking calls cloud commands config discovery erase experimental_link face following inbox".split()
+            + "link manual ordering selftest settling startup state testorders version".split()
         ),
         CORE | frozenset("gc sys time _thread".split()),
     ),

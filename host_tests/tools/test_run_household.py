@@ -1,7 +1,7 @@
 """The household: its days, its refills, and that the story fits into a month whatever the seed."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.run.events import Event
@@ -23,6 +23,7 @@ def hour(event: Event) -> float:
     return (event.time - START) % DAY_S / HOUR_S
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2 * DAY_S), max_size=20))
 def test_it_lives_the_same_days_however_often_one_looks(steps: list[int]) -> None:
     end = START + sum(steps)
@@ -74,6 +75,7 @@ def test_a_slot_runs_empty_once_and_is_not_used_any_more() -> None:
     assert events[-1].fields["level"] == 0
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), delivered=st.integers(0, 5 * DAY_S))
 def test_a_refill_comes_some_hours_after_the_parcel_and_by_day(seed: int, delivered: int) -> None:
     house = household(seed)
@@ -144,6 +146,7 @@ def test_the_first_parcel_that_nobody_wants_goes_back_unopened_and_the_second_is
     assert at_home("PaperTowel", house.advance(now + 4 * DAY_S)) == ["refilled"]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), asked=st.integers(0, 5 * DAY_S))
 def test_a_message_is_answered_within_hours_and_by_day(seed: int, asked: int) -> None:
     house = Household((BAGS, ROLLS), seed, CALENDAR)

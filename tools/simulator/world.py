@@ -165,11 +165,20 @@ class World:
 
     def receive(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> tuple[Call, Delivery]:
         """Record a complete request, act on it unless a fault forbids, and say what to send."""
+        call, fault = self.admit(request, connection, index, bytes_in)
+        return call, self.reply(request, call, fault, self.act(request) if call.acted else None)
+
+    def admit(self, request: Request, connection: int, index: int, bytes_in: int) -> tuple[Call, Fault | None]:
+        """The first part of `receive`: the record of a request, and the fault that hits it. `acted` says whether to act on it."""
         call = self._record(request, connection, index, bytes_in)
         fault = self.faults.take(endpoint=call.endpoint, operation=call.operation, slot=call.slot, serial=call.serial)
         call.fault = fault.kind if fault else None
         call.acted = fault is None or fault.act
-        true = self.act(request) if call.acted else Response(outcome="not_acted")
+        return call, fault
+
+    def reply(self, request: Request, call: Call, fault: Fault | None, answer: Response | None) -> Delivery:
+        """The last part of `receive`: what to send, where the answer is None if nobody acted."""
+        true = answer or Response(outcome="not_acted")
         response = true if fault is None else self._spoil(true, fault, call.operation)
         self._complete_headers(response)
         delivery = self._delivery(request, response, fault)
@@ -180,7 +189,7 @@ class World:
             call.answer = kept_text(delivery.payload)
         call.spoilt = (call.status, response.body.rstrip()) != (true.status, true.body)
         self.calls.append(call)
-        return call, delivery
+        return delivery
 
     def receive_part(self, request: Request, connection: int = 0, index: int = 0, bytes_in: int = 0) -> Call:
         """Record a request whose body never came whole; nobody acts on it."""

@@ -194,6 +194,8 @@ def _is_on_order(slot):
 def polled(order):
     """Whether there is an order to ask getOrderInfo for."""
     state = order.state
+    if state == o.AWAITING_REFILL:
+        return order.prefix and order.own_id  # the gateway knows of returns
     return (o.ACCEPTED <= state <= o.SHIPPED or state in (o.BLOCKED, o.IN_DOUBT)) and order.held_id()
 
 

@@ -14,8 +14,12 @@ _REST = 0.1  # of what was returned: less is no stock, as of a pack
 
 
 def settle(slot, told, event_id, now):
-    """The answer to an order call: all that is known of what this number stands for."""
+    """The answer to an order call: all that is known of what this number stands for; told None: event_id is of another order that is in
+    progress, or "". Returns whether that was all there is to do."""
     order = slot.order
+    if not told:
+        _passed_by(order, event_id)
+        return False
     if _is_spent(order, told):
         order.used += 1
         order.fail(o.NOT_ACTED, now, now if not order.attempts else now + slot.rules["probe_interval_s"])
@@ -29,6 +33,7 @@ def settle(slot, told, event_id, now):
             learn(slot, told, now, now)
         if told[5]:
             order.next_poll = min(order.next_poll, now + told[5])
+    return True
 
 
 def find_last(order, number):
@@ -40,8 +45,8 @@ def find_last(order, number):
     return new
 
 
-def blocked_by(order, other_id):
-    """An order of this id is in progress: there are orders up to its number."""
+def _passed_by(order, other_id):
+    """There are orders up to this one's number."""
     number = other_id[len(order.prefix) :]
     if other_id.startswith(order.prefix) and number.isdigit():
         order.used = max(order.used, int(number))
@@ -83,7 +88,9 @@ def learn(slot, told, now, at):
         if order.state == o.AWAITING_REFILL:
             order.reason = o.BEING_RETURNED
     else:
-        news.learn(slot, event, now, at, delivery_at, packs)
+        # The calendar would take a delivery for the whole of what was asked for.
+        whole = packs is None or packs == slot.packs
+        news.learn(slot, event, now, at, delivery_at if whole else 0, packs)
     if returned > order.returned:
         back = news.brings(slot, returned - order.returned)
         order.returned = returned

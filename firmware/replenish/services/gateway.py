@@ -6,6 +6,7 @@ however often it comes.
 
 import json
 
+from ..core import order as o
 from . import call
 
 _PATH = "/v1/replenish"
@@ -26,9 +27,10 @@ class Gateway:
             headers["Content-Type"] = "application/json"
         return call.Request(method, self._url + path, headers, body)
 
-    def replenish(self, token, slot_id, intent_id, packs, least, reason):
-        """packs: how many are wanted; least: the fewest that are taken without asking a person."""
-        said = json.dumps(intent_id), json.dumps(slot_id), packs, least, reason
+    def replenish(self, token, slot_id, slot, now):
+        """slot: whose order comes next."""
+        reason = "probe" if slot.order.state == o.BLOCKED else "low" if slot.need(now) == "low" else "runs_out"
+        said = json.dumps(slot.order.intent_id()), json.dumps(slot_id), slot.packs, slot.least, reason
         body = '{"intent_id":%s,"slot":%s,"quantity":%d,"least":%d,"reason":"%s"}' % said
         return self._request(token, "POST", _PATH, body.encode())
 

@@ -27,9 +27,10 @@ _STATES = {
 }
 
 
-def read_replenish(answer, intent_id):
+def read_replenish(answer, slot):
     """(outcome, the order's id or "", its snapshot or None, detail) of a replenish call, by the outcomes of law 1 to 3."""
     outcome = call.judge(answer)
+    intent_id = slot.order.intent_id()
     if outcome == call.OK:
         told = _snapshot(answer.json(), intent_id)
         if not told or not told[0]:
@@ -45,7 +46,7 @@ def read_replenish(answer, intent_id):
     return outcome, "", None, detail
 
 
-def read_order_info(answer, intent_id, slot_id):
+def read_order_info(answer, intent_id):
     """(outcome, the snapshot or None, detail); MISSING when there surely is no order of this id."""
     outcome = call.judge(answer)
     if outcome == call.OK:

@@ -173,6 +173,23 @@ def test_a_message_is_tried_again_until_it_is_taken(tmp_path: Path, broker: Mosq
     run(second, tmp_path, broker)
 
 
+def test_a_question_is_told_once(tmp_path: Path, broker: Mosquitto) -> None:
+    async def story(house: House) -> None:
+        house.shop.stock = 1
+        await house.post()
+        beside = house.gateways[1].memory
+        await until(lambda: (record := beside.record(ID)) and beside.told(record))
+        for copy in (0, 1):
+            assert (await house.call("GET", f"/v1/replenish/{FIRST}", copy=copy)).body["state"] == "PENDING"
+        house.shop.stock = None
+        other = {"intent_id": "SN0002-Coffee-1", "slot": "Coffee", "quantity": 1}
+        await house.call("POST", "/v1/replenish", other, serial="SN0002")
+        await until(lambda: any(message["kind"] == "hold" for message in house.mailer.messages))
+        assert [message["kind"] for message in house.mailer.messages] == ["stock", "hold"]
+
+    run(story, tmp_path, broker, copies=2)
+
+
 def test_what_a_browser_is_told(tmp_path: Path, broker: Mosquitto) -> None:
     async def story(house: House) -> None:
         await house.post()
