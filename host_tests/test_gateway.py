@@ -286,6 +286,22 @@ def test_the_back_end_changes_and_an_open_order_is_ordered_by_no_other():
     assert made.service.orders[0].id == "SN0001-A-1"
 
 
+def test_the_back_end_changes_and_a_delivered_order_is_asked_of_no_other():
+    made = Appliance()
+    low(made).until_state("accepted")
+    assert made.order().event_instance_id
+    made.service.orders[-1].status = "Closed"
+    made.until_state("awaiting_refill")
+    made.config["backend"] = "gateway"
+    made.secrets = SECRETS
+    made.service = appliance().service
+    made.service.clock = made.clock
+    made.restart(60)
+    made.live(2 * DAY)
+    assert made.state() == "awaiting_refill"
+    assert made.service.count("order_info") == 0, "the id is another service's"
+
+
 def test_no_deregistration():
     made = appliance()
     assert made.agent.deregister().startswith("no registration")

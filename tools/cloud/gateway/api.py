@@ -145,7 +145,7 @@ class API:
     async def _returns(self, device: Device, request: web.Request, body: ReturnBody) -> dict[str, Any]:
         given = Return(body.return_id, body.quantity, body.state)
         found: Snapshot = await self._service.put_return(device, _intent_id(device, request), given)
-        # Whoever arranged the return calls with the device's key; the device asks no more for what is delivered.
+        # Whoever arranged the return calls with the device's key: this answer is not read by the device.
         await self._notices.tell(found)
         return found.json()
 
