@@ -667,3 +667,23 @@ def test_what_was_asked_outlives_a_change_to_a_shop() -> None:
         assert world.shop.created == []
 
     run(story)
+
+
+@pytest.mark.parametrize("answered", ["before", "after"])
+def test_what_a_person_ordered_is_ordered_from_no_shop(answered: str) -> None:
+    """Also when `notify` is in use no more."""
+
+    async def story(world: World) -> None:
+        copy = asking(world)
+        await copy.post()
+        if answered == "before":
+            await copy.agree()
+        changed = world.another()
+        if answered == "after":
+            await changed.agree()
+        assert (await changed.get()).state is State.UNKNOWN
+        assert (await changed.post()).state is State.UNKNOWN
+        assert world.shop.created == []
+        assert (await asking(world, world.adapter).get()).state is State.STARTED
+
+    run(story)

@@ -269,11 +269,12 @@ class Service:
         return await self._order(case, self._shops.current.name, intent)
 
     async def _resume(self, case: Case, found: Snapshot) -> Snapshot:
-        """Repeat an order whose outcome is not known, at the shop that it was sent to, or one that a person agreed to."""
+        """Repeat an order whose outcome is not known, at the shop that it was sent to, or one that a person agreed to; not one that
+        a person made."""
         record = self._memory.record(case.id)
         if attempts := self._live(case.id):
             return await self._order(case, attempts[0].adapter, attempts[0].intent)
-        if record and record.agreed is not None:
+        if record and record.question and record.question.code != ASKED and record.agreed is not None:
             return await self._order(case, self._shops.current.name, record.intent)
         return self._told(found)
 
