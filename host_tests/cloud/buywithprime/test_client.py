@@ -195,7 +195,7 @@ def test_a_wait_that_is_too_long_is_the_callers() -> None:
     assert (error.retry_after_s, error.sent) == (3600.0, False)
 
 
-@pytest.mark.parametrize("answer", [SOLD_OUT, fault("ValidationException", "AddressMismatch"), Answer(400, b""), Answer(301, b"")])
+@pytest.mark.parametrize("answer", [SOLD_OUT, fault("ValidationException", "AddressMismatch"), Answer(400, b""), Answer(413, b"")])
 def test_what_no_try_can_mend_is_told_at_once(answer: Answer) -> None:
     error = refused(Wire(answer))
     assert not error.sent
