@@ -118,6 +118,16 @@ def test_a_number_that_was_used_before_is_passed_over():
     assert made.service.orders[-1].id == "SN0001-A-3", "by asking upward"
 
 
+def test_a_count_that_ran_ahead_is_taken_back():
+    """Intents that were refused are forgotten there in time, and too wide a gap hides the last order from whoever looks for it."""
+    made = appliance()
+    made.agent.slots[0].order.used = 20
+    made.service.next("replenish", (409, {"error": "counter", "latest": 2}))
+    low(made).until_state("accepted")
+    assert [order.id for order in made.service.orders] == ["SN0001-A-3"]
+    assert made.service.count("replenish") == 2
+
+
 def test_the_count_is_not_taken_over_while_a_call_has_no_answer():
     """Its own order would be passed over for another one."""
     made = low(appliance())

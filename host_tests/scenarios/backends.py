@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from host_tests.mqtt.mosquitto import Mosquitto
-from host_tests.scenarios.front import Front
+from host_tests.scenarios.front import REPLENISH, Front
 from host_tests.scenarios.gateway import GatewayFiles, GatewayProcess, GatewayThread
 from tools.run import appliance as run
 from tools.simulator import Clock, SimulatorThread
@@ -198,10 +198,13 @@ class AtGateway:
             if order.summary in ("PENDING", "IN_TRANSIT"):
                 self.store.store.move_package(order.id, state="DELIVERED")
 
+    def headers(self) -> dict[str, str]:
+        """Of a request of the device's."""
+        return {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+
     def answer(self, intent: str, verb: str) -> int:
         """A person's "agree" or "cancel", by another way than the device; the status."""
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.files.url}/v1/replenish/{intent}/{verb}", b"{}", headers)
+        request = urllib.request.Request(f"{self.files.url}{REPLENISH}/{intent}/{verb}", b"{}", self.headers())
         with urllib.request.urlopen(request, timeout=30) as answer:
             return int(answer.status)
 

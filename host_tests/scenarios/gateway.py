@@ -24,12 +24,20 @@ from tools.cloud.gateway.gateway import Gateway
 from tools.ports import free_port
 from tools.simulator import SimulatorThread
 from tools.simulator.buywithprime.catalogue import DEFAULT_SKU
+from tools.simulator.buywithprime.service import GRAPHQL_PATH
 from tools.simulator.buywithprime.token import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 END_S = 20
 PLENTY = 1_000_000
 CUSTOMER = "ada"
+_ORDERING: dict[str, dict[str, Any]] = {
+    "gateway": {"adapter": "buy_with_prime", "directory": ["directory.toml"], "hold_s": 0, "calls_per_minute": 100_000},
+    "caps": {f"{who}_{what}": PLENTY for who in ("device", "customer") for what in ("orders", "packs")}
+    | {f"{who}_spend": str(PLENTY) for who in ("device", "customer")},
+    "tokens": {"keys": ["devices.pub"]},
+    "admin": {"port": 0},
+}
 
 
 class GatewayFiles:
@@ -60,34 +68,25 @@ class GatewayFiles:
         (folder / "devices.pub").write_bytes(tokens.public_pem(self._key))
         self.slots = dict(slots)
         self.write_directory()
-        ends_tls = self._certify() if tls else {"plain": True}
-        store.do(lambda store: store.settings.change(bwp_token_s=86_400, bwp_tokens_per_minute=0))
-        self.sections: dict[str, dict[str, Any]] = {
-            "gateway": {"adapter": "buy_with_prime", "directory": ["directory.toml"], "hold_s": 0, "calls_per_minute": 100_000},
-            "caps": {f"{who}_{what}": PLENTY for who in ("device", "customer") for what in ("orders", "packs")}
-            | {f"{who}_spend": str(PLENTY) for who in ("device", "customer")},
-            "mqtt": {"host": "localhost", "port": broker.service_port, "ca": str(broker.ca_pem), "user": GATEWAY},
-            "http": {"bind": "127.0.0.1", "port": self.port, **ends_tls},
-            "tokens": {"keys": ["devices.pub"]},
-            "admin": {"port": 0},
-            "clock": {"scale_from": clock[0], "time_scale": clock[1]},
-            "buy_with_prime": {
-                "target_id": store.store.target_id,
-                "url": f"{store.url}/graphql",
-                "token_url": store.url + TOKEN_PATH,
-                "ca": str(store.ca_pem),
-            },
-        }
+        # A token's quarter of an hour would be over within a call or two, and many are asked for.
+        store.settings.change(bwp_token_s=86_400, bwp_tokens_per_minute=0)
         self._secrets = {"mqtt_password": broker.passwords[GATEWAY]}
         self._credentials = {"buy_with_prime": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}}
+        self._sections = {
+            **_ORDERING,
+            "mqtt": {"host": "localhost", "port": broker.service_port, "ca": str(broker.ca_pem), "user": GATEWAY},
+            "http": {"bind": "127.0.0.1", "port": self.port, **(self._certify() if tls else {"plain": True})},
+            "clock": {"scale_from": clock[0], "time_scale": clock[1]},
+            "buy_with_prime": _store(store),
+        }
         self.write(**sections)
 
     def write(self, **sections: Any) -> None:
         """Write the settings; sections: keys that are new or have changed."""
         for name, section in sections.items():
-            self.sections[name] = {**self.sections.get(name, {}), **section}
+            self._sections[name] = {**self._sections.get(name, {}), **section}
         write_toml(self.folder / "secrets.toml", self._secrets, **self._credentials)
-        write_toml(self.config, {"secrets": "secrets.toml"}, **self.sections)
+        write_toml(self.config, {"secrets": "secrets.toml"}, **self._sections)
 
     def use_webhook(self, url: str, ca: Path) -> None:
         """From its next start on it orders at the maker's own shop, and the store is a former adapter."""
@@ -134,6 +133,11 @@ class GatewayFiles:
     def token(self, now: float) -> str:
         """The device's token."""
         return tokens.issue(self._key, self.serial, now)
+
+
+def _store(store: SimulatorThread) -> dict[str, str]:
+    url = str(store.url)
+    return {"target_id": store.store.target_id, "url": url + GRAPHQL_PATH, "token_url": url + TOKEN_PATH, "ca": str(store.ca_pem)}
 
 
 class GatewayThread:

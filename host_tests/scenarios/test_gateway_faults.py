@@ -5,9 +5,14 @@ What stands in the simulated store is what counts: an order there for each need,
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import random
 import signal
+import ssl
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -19,6 +24,7 @@ import pytest
 from host_tests.mqtt.mosquitto import Mosquitto
 from host_tests.scenarios.appliance import CAPACITY, LOW, SLOT, Appliance, wait_for
 from host_tests.scenarios.backends import AtGateway
+from host_tests.scenarios.front import REPLENISH
 from host_tests.scenarios.gateway import GatewayProcess
 from host_tests.scenarios.interpreters import Interpreter
 from host_tests.scenarios.shop import MakersShop
@@ -27,6 +33,7 @@ from tools.simulator import Clock, SimulatorThread
 from tools.simulator.calls import Call
 from tools.simulator.orders import DAY_S, HOUR_S
 
+FAULT_RUNS = int(os.environ.get("FAULT_RUNS") or 12)
 NEEDS = int(os.environ.get("GATEWAY_NEEDS") or 4)
 SEED = int(os.environ.get("SEED") or 1)
 SCALE = 10_000  # the longest pause of the device's backoff takes two real seconds, about as long as a gateway to start
@@ -182,6 +189,62 @@ def test_any_of_them_may_die_at_any_call_of_any_order(new_scene: Callable[..., S
         scene.store.faults.clear()
     assert scene.intents() == [f"{SERIAL}-{SLOT}-{number}" for number in range(1, deaths + 1)]
     assert scene.created() == deaths
+
+
+# Faults alone, and many of them: a client that does what the device does, without the device
+
+AFTER, BEFORE = ("drop_after", "reset", "truncate", "fail_after"), ("drop_before", "refuse")
+
+
+def spoil(backend: AtGateway, chance: random.Random) -> int:
+    """One to four things go wrong between device, gateway and store; how many of them lose an answer after acting."""
+    lost = 0
+    for _ in range(chance.randint(1, 4)):
+        late = chance.random() < 0.6
+        lost += late
+        at_front = chance.random() < 0.3
+        operation = chance.choice(["order", "createOrder", "createOrder", "updateOrder"])
+        where = {"endpoint": "replenish"} if at_front else {"operation": operation}
+        faults = backend.service.faults if at_front else backend.store.faults
+        if not at_front and chance.random() < 0.4:
+            family = chance.choice(["InternalServer", "Throttling"])
+            faults.add(kind="graphql_error", family=family, act=late and family == "InternalServer", **where)
+        else:
+            faults.add(kind=chance.choice(AFTER if late else BEFORE), **where)
+    return lost
+
+
+def ask_until_taken(backend: AtGateway, intent: str) -> int:
+    """Send an intent until the gateway has taken it, as its device would, only that it has no patience; how often that was."""
+    body = json.dumps({"intent_id": intent, "slot": SLOT, "quantity": 1, "reason": "low"}).encode()
+    context = ssl.create_default_context(cafile=str(backend.service.ca_pem))
+    for tries in range(1, 200):
+        request = urllib.request.Request(backend.service.url + REPLENISH, body, backend.headers())
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                return tries if json.load(answer)["intent_id"] == intent else 0
+        except (OSError, ValueError, http.client.HTTPException):
+            continue
+    raise AssertionError(f"{intent} was never taken")
+
+
+def test_random_faults_make_one_order_of_each_intent(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """FAULT_RUNS=1000 SEED=7 runs more of them, or others."""
+    chance = random.Random(SEED)
+    wanted = [f"{SERIAL}-{SLOT}-{number}" for number in range(1, FAULT_RUNS + 1)]
+    tries = lost = 0
+    with AtGateway(tmp_path, (int(time.time()), 60), {SLOT: True}, mosquitto) as backend:
+        for intent in wanted:
+            lost += spoil(backend, chance)
+            tries += ask_until_taken(backend, intent)
+            backend.service.faults.clear()
+            backend.store.faults.clear()
+            ask_until_taken(backend, intent)
+            backend.deliver()
+        made = [order.order_id for order in backend.orders(SLOT)]
+    print({"intents": len(wanted), "orders": len(made), "tries": tries, "answers lost": lost})
+    assert made == wanted
+    assert tries > len(wanted)
 
 
 # Another adapter while an order is in flight

@@ -191,8 +191,10 @@ def new_told(new_home: NewHome, tmp_path: Path, mosquitto: Mosquitto) -> Iterato
         yield lambda **options: Told(stack, new_home, tmp_path, mosquitto, **options)
 
 
-def test_an_order_is_followed_by_its_notices(new_told: Callable[..., Told]) -> None:
+@pytest.mark.parametrize("envelope", ["thin", "snapshot"])
+def test_an_order_is_followed_by_its_notices(new_told: Callable[..., Told], envelope: str) -> None:
     told = new_told()
+    told.home.store.settings.change(bwp_envelope=envelope)
     asked = len(told.home.appliance.calls())
     told.move("IN_TRANSIT")
     told.agent.await_state(SLOT, "shipped")
@@ -213,6 +215,15 @@ def test_events_that_come_twice_or_out_of_order_change_nothing(new_told: Callabl
     told.agent.await_state(SLOT, "awaiting_refill")
     told.home.store.wait_until(lambda store: store.bus.settled and len(store.bus.deliveries) > 3, 20)
     assert told.agent.states()[-1] == "awaiting_refill"
+
+
+def test_an_event_that_is_lost_is_made_up_for_by_asking(new_told: Callable[..., Told]) -> None:
+    told = new_told(policy={"poll_interval_s": 6 * HOUR_S, "resolution_grace_s": 6 * HOUR_S})
+    told.home.store.bus.faults.add(kind="lose", count=0)
+    told.move("DELIVERED")
+    told.agent.await_state(SLOT, "awaiting_refill")
+    assert "DELIVERED" not in told.notices()
+    assert told.home.store.bus.counts["lost"] > 0
 
 
 def test_events_that_a_dead_relay_missed_come_when_it_lives(new_told: Callable[..., Told]) -> None:

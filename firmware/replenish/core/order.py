@@ -51,6 +51,7 @@ _EVENTS = const(23)
 # No events, but news
 FAILED = const(70)  # it ended, and not by the customer's will
 RETURNING = const(71)  # delivered, and on its way back or there
+COUNTED = const(72)  # the number of the intent is far above that of the last order
 MISSING = const(0xFFFFFFFF)  # the service does not know the id
 
 _STATES = "idle asking accepted awaiting_customer placed shipped awaiting_refill blocked held in_doubt unsubscribed"

@@ -20,8 +20,8 @@ def settle(slot, told, event_id, now):
     if not told:
         _passed_by(order, event_id)
         return False
-    if _is_spent(order, told):
-        order.used += 1
+    if told[0] == o.COUNTED or _is_spent(order, told):
+        order.used = told[1] if told[0] == o.COUNTED else order.used + 1
         order.fail(o.NOT_ACTED, now, now if not order.attempts else now + slot.rules["probe_interval_s"])
     elif told[0] == o.FAILED:
         order.unknown_at = 0  # of every attempt of this number

@@ -43,6 +43,8 @@ def read_replenish(answer, slot):
             return call.IN_PROGRESS, other if call.printable(other, call.ID_LIMIT) else "", None, detail
         if error == "not_subscribed":
             outcome = call.UNSUBSCRIBED
+        if error == "counter":
+            return call.NOT_ACTED, "", (o.COUNTED, _whole(data.get("latest"), 0xFFFFFFFE), 0, 0, 0, 0, detail), detail
     return outcome, "", None, detail
 
 
