@@ -30,7 +30,7 @@ from tools.cloud.gateway.caps import Caps
 from tools.cloud.gateway.directory import Device
 from tools.cloud.gateway.errors import APIError
 from tools.cloud.gateway.links import Kind
-from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, State
+from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, Snapshot, State
 
 FIRST = "SN0001-Coffee-1"
 
@@ -424,6 +424,23 @@ def test_a_no_that_is_too_late() -> None:
         world.shop.move(FIRST, State.DELIVERED)
         assert (await refused(world.copy.cancel())).word == "not_possible"
         assert world.adapter.calls.count("cancel") == 1
+
+    run(story)
+
+
+def test_a_no_that_was_granted_and_is_rejected_later_is_kept() -> None:
+    async def story(world: World) -> None:
+        async def reject(*given: object) -> Snapshot:
+            raise adapters.Refused("REJECTED")
+
+        await world.copy.post()
+        assert (await world.copy.cancel()).state is State.CANCELLED
+        world.shop.move(FIRST, State.PLACED)
+        world.adapter.cancel = reject  # type: ignore[method-assign, assignment]
+        world.clock.seconds += HOLD_S
+        assert [(await copy.get()).state for copy in (world.copy, world.another(), world.copy)] == [State.CANCELLED] * 3
+        assert world.adapter.calls.count("start") == 0
+        assert (await world.another().post(2)).state is State.PLACED
 
     run(story)
 

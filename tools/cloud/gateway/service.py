@@ -222,10 +222,13 @@ class Service:
             return await shop.find(case.id, case.item, case.customer) or order
 
     async def _call_off(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
-        """Cancel what a no was said to; if it is too late, the no is void."""
+        """Cancel what a no was said to; if it is too late, the no is void. What has not begun will not, for nobody starts it: a shop
+        may grant a no and reject it later."""
         try:
             return await shop.cancel(case.id, case.item, case.customer)
         except Refused:
+            if order.state is State.PLACED:
+                return replace(order, state=State.CANCELLED)
             await self._memory.take_back(case.id)
             return order
 
@@ -399,6 +402,8 @@ class Service:
         found = await self._shops.find(case.id, case.item, case.customer)
         if found is None:
             return self._remembered(case.id)
+        if found[1].state is State.PLACED and self._memory.refusal(case.id):
+            return replace(found[1], state=State.CANCELLED)  # as in `_call_off`
         if not found[1].state.open:
             while len(self._ended) >= ENDED_LIMIT:
                 self._ended.pop(next(iter(self._ended)))
