@@ -236,6 +236,16 @@ def test_a_return_is_learnt_without_a_notice():
     assert made.order().reason == "pack returned" and made.agent.slots[0].order.on_hand == 0
 
 
+def test_a_return_that_is_called_off():
+    made = delivered(ordered())
+    reason = made.order().reason
+    assert news(made, "RETURNING") == "applied"
+    assert made.order().reason == "pack is being returned"
+    assert news(made, "DELIVERED") == "applied"
+    assert made.state() == "awaiting_refill" and made.order().reason == reason
+    assert made.agent.slots[0].order.on_hand == 10
+
+
 def test_a_return_after_the_refill_takes_what_is_left_at_home():
     made = ordered({"id": "A", "pack": 24, "packs": 2})
     delivered(made)
