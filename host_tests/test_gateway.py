@@ -236,6 +236,16 @@ def test_a_return_is_learnt_without_a_notice():
     assert made.order().reason == "pack returned" and made.agent.slots[0].order.on_hand == 0
 
 
+def test_a_return_that_is_called_off():
+    made = delivered(ordered())
+    reason = made.order().reason
+    assert news(made, "RETURNING") == "applied"
+    assert made.order().reason == "pack is being returned"
+    assert news(made, "DELIVERED") == "applied"
+    assert made.state() == "awaiting_refill" and made.order().reason == reason
+    assert made.agent.slots[0].order.on_hand == 10
+
+
 def test_a_return_after_the_refill_takes_what_is_left_at_home():
     made = ordered({"id": "A", "pack": 24, "packs": 2})
     delivered(made)
@@ -294,6 +304,22 @@ def test_the_back_end_changes_and_an_open_order_is_ordered_by_no_other():
     assert made.service.orders == [] and len(drs.orders) == 1
     made.until_state("accepted")
     assert made.service.orders[0].id == "SN0001-A-1"
+
+
+def test_the_back_end_changes_and_a_delivered_order_is_asked_of_no_other():
+    made = Appliance()
+    low(made).until_state("accepted")
+    assert made.order().event_instance_id
+    made.service.orders[-1].status = "Closed"
+    made.until_state("awaiting_refill")
+    made.config["backend"] = "gateway"
+    made.secrets = SECRETS
+    made.service = appliance().service
+    made.service.clock = made.clock
+    made.restart(60)
+    made.live(2 * DAY)
+    assert made.state() == "awaiting_refill"
+    assert made.service.count("order_info") == 0, "the id is another service's"
 
 
 def test_no_deregistration():

@@ -201,6 +201,8 @@ def _change_backend(agent, backend, now):
         order = slot.order
         if order.state not in (o.IDLE, o.AWAITING_REFILL, o.HELD):
             slot.order = fresh(order, now)
+        else:
+            order.own_id = order.progress_id = ""  # not to be polled here
         slot.order.subscribed = 0
         agent.save(slot)
     fresh = None

@@ -87,6 +87,8 @@ def learn(slot, told, now, at):
             news.deliver(slot, now, packs)
         if order.state == o.AWAITING_REFILL:
             order.reason = o.BEING_RETURNED
+    elif event == o.DELIVERED and order.reason == o.BEING_RETURNED:
+        order.reason = o.AT_HOME  # the return was called off
     else:
         # The calendar would take a delivery for the whole of what was asked for.
         whole = packs is None or packs == slot.packs

@@ -108,6 +108,18 @@ def test_an_order_that_there_is_not_is_none(answer: Script) -> None:
     assert run(call()) is None
 
 
+def test_a_part_of_an_order_that_there_is_not_does_not_deny_the_order() -> None:
+    gone = {**json.loads(NOT_FOUND.body)["errors"][0], "path": ["order", "lineItems", 0, "product"]}
+
+    async def call() -> None:
+        wire = Wire(Answer(200, json.dumps({"data": {"order": ORDER}, "errors": [gone]}).encode()))
+        async with wire, wire.client() as client:
+            with pytest.raises(APIError):
+                await client.order(BY_INTENT)
+
+    run(call())
+
+
 def test_a_return_is_added_and_its_id_told() -> None:
     made = {"id": "r", "state": "CREATED", "aliases": [], "returnLineItems": []}
 
@@ -183,7 +195,7 @@ def test_a_wait_that_is_too_long_is_the_callers() -> None:
     assert (error.retry_after_s, error.sent) == (3600.0, False)
 
 
-@pytest.mark.parametrize("answer", [SOLD_OUT, fault("ValidationException", "AddressMismatch"), Answer(400, b""), Answer(301, b"")])
+@pytest.mark.parametrize("answer", [SOLD_OUT, fault("ValidationException", "AddressMismatch"), Answer(400, b""), Answer(413, b"")])
 def test_what_no_try_can_mend_is_told_at_once(answer: Answer) -> None:
     error = refused(Wire(answer))
     assert not error.sent

@@ -123,7 +123,8 @@ def test_an_error_tells_what_it_is_and_not_what_was_sent() -> None:
 @pytest.mark.parametrize(
     "status, handling, sent",
     [
-        (301, TERMINAL, False),
+        (202, TERMINAL, True),
+        (301, TERMINAL, True),
         (400, TERMINAL, False),
         (401, AUTH, False),
         (403, AUTH, False),

@@ -56,6 +56,11 @@ class Broker:
         self.down = False
         self.refuses = ""
 
+    @property
+    def unsettled(self) -> dict[str, str]:
+        """What is retained of intents; each slot's latest counter stays for ever."""
+        return {topic: payload for topic, payload in self.retained.items() if "-gateway/latest/" not in topic}
+
     async def publish(self, topic: str, payload: str, retain: bool = False) -> None:
         await asyncio.sleep(0)
         if self.down or (self.refuses and self.refuses in topic):

@@ -95,6 +95,25 @@ def test_the_hold_ends_by_itself_and_the_device_is_told(tmp_path: Path, broker: 
     run(story, tmp_path, broker)
 
 
+def test_the_device_is_told_of_each_return_that_is_told_here(tmp_path: Path, broker: Mosquitto) -> None:
+    async def story(house: House) -> None:
+        with house.broker.operator() as listener:
+            listener.subscribe(topic := "replenish/SN0001/notice")
+            await house.post(quantity=3)
+            house.shop.move(FIRST, State.DELIVERED)
+            ids = set()
+            for returned in (1, 2):
+                given = {"return_id": f"r {returned}", "quantity": 1, "state": "COMPLETED"}
+                assert (await house.call("POST", f"{INTENT}/returns", given)).body["returned"] == returned
+                notice = (await asyncio.to_thread(listener.expect, topic, count=returned)).json
+                assert (notice["state"], notice["returned"]) == ("RETURNING", returned)
+                ids.add(notice["id"])
+            assert len(ids) == 2
+            assert not any(" " in name for name in ids)  # with one the device does not take it
+
+    run(story, tmp_path, broker)
+
+
 def test_a_slot_that_can_be_called_anything(tmp_path: Path, broker: Mosquitto) -> None:
     """Its intents go through paths, headers and topics."""
 

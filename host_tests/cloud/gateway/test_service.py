@@ -30,7 +30,7 @@ from tools.cloud.gateway.caps import Caps
 from tools.cloud.gateway.directory import Device
 from tools.cloud.gateway.errors import APIError
 from tools.cloud.gateway.links import Kind
-from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, State
+from tools.cloud.gateway.model import GAP_LIMIT, Intent, IntentId, Return, ReturnState, Snapshot, State
 
 FIRST = "SN0001-Coffee-1"
 
@@ -80,7 +80,7 @@ def test_an_intent_becomes_a_held_order() -> None:
         }
         assert await world.copy.post() == found
         assert world.shop.created == [FIRST]
-        assert world.broker.retained == {}
+        assert world.broker.unsettled == {}
 
     run(story)
 
@@ -170,7 +170,7 @@ def test_a_copy_that_stood_still_sends_nothing() -> None:
         world.clock.seconds += SETTLE_S / 2
         other.go_on.set()
         assert (await refused(order)).word == "unavailable"
-        assert (world.shop.created, world.broker.retained) == ([], {})
+        assert (world.shop.created, world.broker.unsettled) == ([], {})
 
     run(story)
 
@@ -182,7 +182,7 @@ def test_a_lost_answer_is_found_again() -> None:
         assert (await world.another().get()).state is State.PLACED
         assert (await world.another().post()).state is State.PLACED
         assert world.shop.created == [FIRST]
-        assert world.broker.retained == {}
+        assert world.broker.unsettled == {}
 
     run(story)
 
@@ -231,7 +231,7 @@ def test_a_shop_that_did_nothing_leaves_nothing() -> None:
         world.adapter.faults["order"] = ["throttled"]
         error = await refused(world.copy.post())
         assert (error.word, error.headers()) == ("unavailable", {"Retry-After": "17"})
-        assert world.broker.retained == {}
+        assert world.broker.unsettled == {}
         error = await refused(world.copy.get())
         assert (error.word, int(error.headers()["Retry-After"])) == ("unavailable", 17)
         world.clock.seconds += 17
@@ -300,7 +300,7 @@ def test_a_person_takes_what_there_is(stock: int, code: str, ordered: int) -> No
         assert (agreed.state, agreed.quantity) == (State.PLACED, ordered)
         assert await world.copy.post() == agreed
         assert world.shop.created == [FIRST]
-        assert world.broker.retained == {}
+        assert world.broker.unsettled == {}
 
     run(story)
 
@@ -420,10 +420,27 @@ def test_a_no_that_is_too_late() -> None:
         await world.copy.post()
         world.shop.move(FIRST, State.IN_TRANSIT)
         assert (await refused(world.copy.cancel())).word == "not_possible"
-        assert world.broker.retained == {}
+        assert world.broker.unsettled == {}
         world.shop.move(FIRST, State.DELIVERED)
         assert (await refused(world.copy.cancel())).word == "not_possible"
         assert world.adapter.calls.count("cancel") == 1
+
+    run(story)
+
+
+def test_a_no_that_was_granted_and_is_rejected_later_is_kept() -> None:
+    async def story(world: World) -> None:
+        async def reject(*given: object) -> Snapshot:
+            raise adapters.Refused("REJECTED")
+
+        await world.copy.post()
+        assert (await world.copy.cancel()).state is State.CANCELLED
+        world.shop.move(FIRST, State.PLACED)
+        world.adapter.cancel = reject  # type: ignore[method-assign, assignment]
+        world.clock.seconds += HOLD_S
+        assert [(await copy.get()).state for copy in (world.copy, world.another(), world.copy)] == [State.CANCELLED] * 3
+        assert world.adapter.calls.count("start") == 0
+        assert (await world.another().post(2)).state is State.PLACED
 
     run(story)
 
@@ -469,6 +486,22 @@ def test_counters() -> None:
         assert (await refused(world.copy.post(2 * GAP_LIMIT + 1))).fields == {"latest": GAP_LIMIT}
         assert (await world.copy.post(2 * GAP_LIMIT)).state is State.PLACED
         assert (await world.another().service.slots(DEVICE))["Coffee"]["latest"] == 2 * GAP_LIMIT
+
+    run(story)
+
+
+def test_counters_go_on_when_a_former_shop_is_given_up() -> None:
+    async def story(world: World) -> None:
+        for counter in range(1, 2 * GAP_LIMIT):
+            await world.copy.post(counter)
+            world.shop.move(f"SN0001-Coffee-{counter}", State.DELIVERED)
+        latest = 2 * GAP_LIMIT - 1
+        later = Copy(world.broker, world.clock, Adapter(Shop(world.clock.now), "other"))
+        assert (await later.service.slots(DEVICE))["Coffee"]["latest"] == latest
+        await later.memory.sweep(world.clock.seconds + 1)
+        await world.copy.get(1)
+        assert (await later.post(latest + 1)).state is State.PLACED
+        assert (await refused(later.post(latest + 1 + GAP_LIMIT + 1))).fields == {"latest": latest + 1}
 
     run(story)
 
@@ -649,5 +682,25 @@ def test_what_was_asked_outlives_a_change_to_a_shop() -> None:
         assert (await changed.post()).state is State.PENDING
         assert (await changed.agree()).state is State.STARTED
         assert world.shop.created == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("answered", ["before", "after"])
+def test_what_a_person_ordered_is_ordered_from_no_shop(answered: str) -> None:
+    """Also when `notify` is in use no more."""
+
+    async def story(world: World) -> None:
+        copy = asking(world)
+        await copy.post()
+        if answered == "before":
+            await copy.agree()
+        changed = world.another()
+        if answered == "after":
+            await changed.agree()
+        assert (await changed.get()).state is State.UNKNOWN
+        assert (await changed.post()).state is State.UNKNOWN
+        assert world.shop.created == []
+        assert (await asking(world, world.adapter).get()).state is State.STARTED
 
     run(story)

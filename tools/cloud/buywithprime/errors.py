@@ -55,6 +55,7 @@ _BY_FAMILY = {
     "Validation": Handling.TERMINAL,
 }
 # An errorCode is like an HTTP status.
+_BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _REQUEST_TIMEOUT = 408
@@ -186,10 +187,11 @@ _RANK = {handling: rank for rank, handling in enumerate(Handling)}
 
 
 class HTTPError(BuyWithPrimeError):
-    """An HTTP status in place of an answer: the request did not get as far as GraphQL, or what did got lost behind a 5xx."""
+    """An HTTP status in place of an answer: the request did not get as far as GraphQL, or what did got lost behind a 5xx, a redirect
+    or a 2xx of somebody else's."""
 
     def __init__(self, operation: str, status: int, retry_after_s: float | None = None) -> None:
-        sent = status >= _SERVER or status == _REQUEST_TIMEOUT
+        sent = not _BAD_REQUEST <= status < _SERVER or status == _REQUEST_TIMEOUT
         super().__init__(operation, f"HTTP status {status}", _by_status(status), sent, retry_after_s)
         self.status = status
 

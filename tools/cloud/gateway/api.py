@@ -17,6 +17,7 @@ from tools.cloud.gateway.directory import Device, Directory
 from tools.cloud.gateway.errors import APIError
 from tools.cloud.gateway.metrics import Metrics
 from tools.cloud.gateway.model import Intent, IntentId, Return, Snapshot
+from tools.cloud.gateway.notices import Notices
 from tools.cloud.gateway.rate import Rate
 from tools.cloud.gateway.schema import Call, Replenish, ReturnBody
 from tools.cloud.gateway.service import Service
@@ -93,9 +94,10 @@ def _fault(error: ValidationError) -> APIError:
 class API:
     """The handlers of schema.CALLS."""
 
-    def __init__(self, service: Service, doorkeeper: Doorkeeper, metrics: Metrics) -> None:
+    def __init__(self, service: Service, doorkeeper: Doorkeeper, notices: Notices, metrics: Metrics) -> None:
         self._service = service
         self._doorkeeper = doorkeeper
+        self._notices = notices
         self._metrics = metrics
 
     def routes(self) -> list[web.RouteDef]:
@@ -143,6 +145,8 @@ class API:
     async def _returns(self, device: Device, request: web.Request, body: ReturnBody) -> dict[str, Any]:
         given = Return(body.return_id, body.quantity, body.state)
         found: Snapshot = await self._service.put_return(device, _intent_id(device, request), given)
+        # Whoever arranged the return calls with the device's key: this answer is not read by the device.
+        await self._notices.tell(found)
         return found.json()
 
     async def _slots(self, device: Device, request: web.Request, body: None) -> dict[str, Any]:

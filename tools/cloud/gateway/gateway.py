@@ -150,7 +150,7 @@ class Gateway:
 
     def _routes(self) -> list[web.RouteDef]:
         doorkeeper = api.Doorkeeper(self.directory, self._verifier(), Rate(self.settings.gateway.calls_per_minute), self.now)
-        routes = api.API(self.service, doorkeeper, self.metrics).routes()
+        routes = api.API(self.service, doorkeeper, self.notices, self.metrics).routes()
         document = schema.document(self.settings.gateway.public_url)
 
         async def describe(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@
     <prefix>-gateway/attempts/<intent>/<token>    an Attempt; each is cleared by who made it, or when the order is seen
     <prefix>-gateway/refusals/<intent>            a person's no
     <prefix>-gateway/told/<intent>                that a message with the question has gone out
+    <prefix>-gateway/latest/<serial>-<slot>       the latest order of a slot: its counter is to be known without the shop it went to
     <prefix>-gateway/marks/<copy>                 not retained: how a copy learns that it has heard everything
 
 Every copy listens to all of it. What one copy has had acknowledged, another knows once a mark of its own has come back to it,
@@ -68,15 +69,21 @@ class _Known:
 
 
 Kept = Record | Attempt | Mark
-_KINDS: dict[str, type[Any]] = {"intents": Record, "attempts": Attempt, "refusals": Mark, "told": Mark}
+_KINDS: dict[str, type[Any]] = {"intents": Record, "attempts": Attempt, "refusals": Mark, "told": Mark, "latest": Mark}
 
 
 def _named(kind: str, intent_id: IntentId) -> str:
     return f"{kind}/{quote(str(intent_id), safe='')}"
 
 
+def _latest_of(intent_id: IntentId) -> str:
+    return f"latest/{quote(f'{intent_id.serial}-{intent_id.slot}', safe='')}"
+
+
 def _topic(kind: str, kept: Kept) -> str:
     """Below the root."""
+    if kind == "latest":
+        return _latest_of(kept.id)
     return _named(kind, kept.id) + (f"/{kept.token}" if isinstance(kept, Attempt) else "")
 
 
@@ -199,6 +206,12 @@ class Memory:
 
     async def mark_told(self, intent_id: IntentId, asked: int) -> None:
         await self._keep("told", Mark(intent_id, asked))
+
+    async def mark_latest(self, intent_id: IntentId, now: float) -> None:
+        """A shop has an order of this intent."""
+        known = self._known.by_topic.get(_latest_of(intent_id))
+        if known is None or known.id.counter < intent_id.counter:
+            await self._keep("latest", Mark(intent_id, int(now)))
 
     async def _keep(self, kind: str, kept: Kept) -> None:
         await self._publish(self._root + _topic(kind, kept), records.dumps(kept))

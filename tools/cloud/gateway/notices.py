@@ -20,7 +20,9 @@ def compact(found: Snapshot, now: float, event_id: str | None = None) -> str:
     told = found.json()
     told.pop("ask_again_s", None)
     told.setdefault("time", iso(now))
-    told["id"] = (event_id or f"{found.id}:{found.state}:{told['time']}")[:ID_LIMIT]
+    # Another return may leave state and time as they are.
+    stands = f"{found.state}:{found.returned}" if found.returned else found.state
+    told["id"] = (event_id or f"{found.id}:{stands}:{told['time']}")[:ID_LIMIT]
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 

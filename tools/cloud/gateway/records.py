@@ -105,8 +105,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Mark:
-    """A person's no, or that a person was told of the question asked at `time`. Each is kept apart from the record, so that
-    nothing that happens to the record loses it."""
+    """A person's no, that a person was told of the question asked at `time`, or that there is an order. Each is kept apart from the
+    record, so that nothing that happens to the record loses it."""
 
     id: IntentId
     time: _Moment

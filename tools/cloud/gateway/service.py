@@ -222,15 +222,20 @@ class Service:
             return await shop.find(case.id, case.item, case.customer) or order
 
     async def _call_off(self, case: Case, shop: Shop, order: Snapshot) -> Snapshot:
-        """Cancel what a no was said to; if it is too late, the no is void."""
+        """Cancel what a no was said to; if it is too late, the no is void. What has not begun will not, for nobody starts it: a shop
+        may grant a no and reject it later."""
         try:
             return await shop.cancel(case.id, case.item, case.customer)
         except Refused:
+            if order.state is State.PLACED:
+                return replace(order, state=State.CANCELLED)
             await self._memory.take_back(case.id)
             return order
 
     async def _settle(self, case: Case, order: Snapshot) -> None:
-        """The shop has the order: the memory need not speak of it any more, once the person has been told."""
+        """The shop has the order: the memory need not speak of it any more, once the person has been told. Only its counter stays:
+        when the shop is in use no more, the slot's next one must not seem to be too high."""
+        await self._memory.mark_latest(case.id, self._now())
         record = self._memory.record(case.id)
         if record and record.question and record.question.code == ASKED:
             self._asked(case, Kind.NOTIFY, order)
@@ -267,11 +272,12 @@ class Service:
         return await self._order(case, self._shops.current.name, intent)
 
     async def _resume(self, case: Case, found: Snapshot) -> Snapshot:
-        """Repeat an order whose outcome is not known, at the shop that it was sent to, or one that a person agreed to."""
+        """Repeat an order whose outcome is not known, at the shop that it was sent to, or one that a person agreed to; not one that
+        a person made."""
         record = self._memory.record(case.id)
         if attempts := self._live(case.id):
             return await self._order(case, attempts[0].adapter, attempts[0].intent)
-        if record and record.agreed is not None:
+        if record and record.question and record.question.code != ASKED and record.agreed is not None:
             return await self._order(case, self._shops.current.name, record.intent)
         return self._told(found)
 
@@ -396,6 +402,8 @@ class Service:
         found = await self._shops.find(case.id, case.item, case.customer)
         if found is None:
             return self._remembered(case.id)
+        if found[1].state is State.PLACED and self._memory.refusal(case.id):
+            return replace(found[1], state=State.CANCELLED)  # as in `_call_off`
         if not found[1].state.open:
             while len(self._ended) >= ENDED_LIMIT:
                 self._ended.pop(next(iter(self._ended)))
