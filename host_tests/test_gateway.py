@@ -61,6 +61,14 @@ def test_an_order_from_the_need_to_the_refill():
     assert made.order().event_instance_id == "SN0001-A-2"
 
 
+def test_nobody_is_asked_but_by_the_gateway():
+    made = ordered()
+    made.service.next("order_info", *("unsent",) * 9)
+    made.live(DAY)
+    assert "awaiting_customer" not in made.console.states("A")
+    made.until_state("placed")
+
+
 def test_nothing_is_reported_to_a_gateway():
     made = appliance()
     made.live(5 * DAY)

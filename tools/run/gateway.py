@@ -12,7 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,6 @@ from tools.simulator.tls import Authority
 PAGE_FILE = "page.html"
 _GATEWAY = "gateway"
 _DAY_S = 86_400
-# What the gateway's settings allow, an hour, is 83 ms at the usual speed: an order would be given up before the store has answered.
-_SETTLE_S = _DAY_S
 # The longest life of the store's access tokens: two seconds at the usual speed. Then the gateway's client gets another one.
 _ACCESS_TOKEN_S = _DAY_S
 _TIMINGS = {
@@ -172,9 +170,7 @@ async def _cloud(sim: Simulator, folder: Path, notices: bool) -> AsyncIterator[A
         messages = await _mailer(stack, authority, address)
         path = _write_gateway(sim, folder / "gateway", authority, broker.port, passwords[_GATEWAY], messages)
         (path.parent / "devices.pub").write_bytes(tokens.public_pem(key))
-        given = gateway_settings.read(path)
-        given = replace(given, gateway=replace(given.gateway, settle_s=_SETTLE_S))
-        gateway = await stack.enter_async_context(MakersGateway(given, sim.clock.now))
+        gateway = await stack.enter_async_context(MakersGateway(gateway_settings.read(path), sim.clock.now))
         await gateway.broker.wait_connected()
         address.url = gateway.url
         if notices:

@@ -87,9 +87,9 @@ def _due_open(slot, order, grace_s, now):
     elif order.missing_since and now >= order.missing_since + _MISSING_S:
         order.doubt(o.LOST, now, o.ID_LOST)
     else:
-        # The poll at the grace's end comes first, so that nobody is asked to resolve an order that is placed.
+        # The poll at the grace's end comes first, so that nobody is asked to resolve an order that is placed. A gateway says when.
         end = order.accepted_at + grace_s
-        if order.state != o.ACCEPTED or now < end or order.next_poll <= end and now < end + grace_s:
+        if order.state != o.ACCEPTED or order.prefix or now < end or order.next_poll <= end and now < end + grace_s:
             return False
         order.on(o.OVERDUE, now, o.RESOLUTION)
     return True
