@@ -126,6 +126,11 @@ class Settings:
 BOOLEAN = Rule(lambda v: isinstance(v, bool), "true or false")
 FILE = text(255)
 URL = matching(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?", "a URL http[s]://HOST[:PORT][/PATH]")
+# Addresses and links that can answer for a customer go there: in clear only within this machine.
+SAFE_URL = matching(
+    r"(https://[A-Za-z0-9.:\[\]-]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[A-Za-z0-9._/-]*)?",
+    "a URL https://HOST[:PORT][/PATH]; http:// for this machine alone",
+)
 ADDRESS = matching(r"[0-9A-Za-z.:-]{1,253}", "an address or host name of this machine")
 _TOPIC_ARN = matching(
     r"arn:aws(-cn|-us-gov)?:sns:[a-z]{2}[a-z0-9-]{1,30}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", "arn:aws:sns:REGION:ACCOUNT:NAME"

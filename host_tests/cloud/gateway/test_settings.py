@@ -112,6 +112,8 @@ WRONG = {
     "client certificates without TLS": (change("plain = true", 'plain = true\nclient_ca = "ca.pem"'),
                                         'http.client_ca: "ca.pem": allowed: nothing'),
     "messages without a page": (GOOD + MESSAGES, "gateway.public_url: missing"),
+    "a shop in clear": (GOOD.replace("https://shop", "http://shop"), 'webhook.url: "http://shop'),
+    "messages in clear": (GOOD + MESSAGES.replace("https://", "http://"), 'messages.url: "http://'),
     "asking without messages": (change('"webhook"', '"notify"').replace('[webhook]\nurl = "https://shop.example.com/api"', ""),
                                 "messages: missing: allowed: the service that sends messages"),
     "a broker without TLS": (GOOD.replace("localhost", "broker.example.com") + "tls = false\n", "mqtt.tls: false"),

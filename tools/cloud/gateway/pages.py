@@ -64,7 +64,7 @@ _BECAME = {
     State.IN_TRANSIT: "The order is on its way to you",
     State.DELIVERED: "The order was delivered",
     State.CANCELLED: "Nothing will be sent",
-    State.FAILED: "Nothing was ordered",
+    State.FAILED: "It could not be ordered or sent",
     State.RETURNING: "The order is being returned",
     State.RETURNED: "The order was returned",
     State.UNKNOWN: "The order is being made",

@@ -113,7 +113,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "settle_s": whole(10, 3_600),
         "keep_days": whole(31, 3_650),
         "calls_per_minute": whole(1, 100_000),
-        "public_url": relay.URL,
+        "public_url": relay.SAFE_URL,
     },
     "caps": {
         **{f"{who}_{what}": whole(1, 1_000_000) for who in ("device", "customer") for what in ("orders", "packs")},
@@ -129,7 +129,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "max_body_bytes": whole(1_024, 65_536),
     },
     "tokens": {"keys": _FILES_LIST, "issuer": text(128)},
-    "messages": {"url": relay.URL, "ca": relay.FILE, "limit_s": whole(1, 60)},
+    "messages": {"url": relay.SAFE_URL, "ca": relay.FILE, "limit_s": whole(1, 60)},
     **{name: relay.RULES[name] for name in ("mqtt", "admin", "clock")},
 }
 _CLASSES: dict[str, type[Any]] = {

@@ -21,13 +21,13 @@ from tools.cloud.gateway.adapters import OutcomeUnknown, Refused, ShortOfStock, 
 from tools.cloud.gateway.model import QUANTITY_LIMIT, Customer, Intent, IntentId, Item, Return, Snapshot, State
 from tools.cloud.gateway.signing import HEADER, Signer
 from tools.cloud.gateway.tokens import private_key
-from tools.cloud.settings import FILE, URL
+from tools.cloud.settings import FILE, SAFE_URL
 from tools.configuration import Rule, text, whole
 
 # An order has some 500 bytes.
 LIMIT_BYTES = 65_536
 
-RULES: dict[str, Rule] = {"url": URL, "ca": FILE, "limit_s": whole(1, 60)}
+RULES: dict[str, Rule] = {"url": SAFE_URL, "ca": FILE, "limit_s": whole(1, 60)}
 # A text is a shared key for HMAC-SHA256; a PEM private key, Ed25519, signs instead.
 SECRETS: dict[str, Rule] = {"key": text(512)}
 OPTIONAL_SECRETS: frozenset[str] = frozenset()
