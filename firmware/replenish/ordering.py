@@ -29,6 +29,6 @@ def replenish(agent, slot, now):
     said = calls.read(agent, "read_replenish", answer, *numbered[:1])
     from .settling import settle
 
-    settle(agent, slot, said[0], said[1], answer, now, said[2])
+    settle(agent, slot, said[0], said[1], answer, now, numbered and said[2])
     agent.save(slot)  # before anything else (law 3)
     return calls.note(agent, "replenish", slot, answer, said)

@@ -359,7 +359,7 @@ def test_the_heap_setting_is_the_real_agents(appliance: Appliance) -> None:
 
 
 def test_a_bad_configuration_makes_no_real_agent(appliance: Appliance) -> None:
-    appliance.configure(backend="gateway", polcy={}, secrets="none.json")
+    appliance.configure(backend="nobody", polcy={}, secrets="none.json")
     before = sorted(appliance.folder.rglob("*"))
     code, out, err = appliance.run()
     assert (code, out) == (2, "")

@@ -27,7 +27,7 @@ def test_names_and_numbers_agree() -> None:
     for number, event in enumerate(EVENTS):
         assert NUMBERS[event] == number
     reasons = diagram.assigned(SOURCE, "_REASONS").split("|")
-    assert NUMBERS["REFUSED_404"] == len(reasons) - 1, "the last reason: recovery takes a greater number for damage"
+    assert NUMBERS["NOT_ORDERED"] == len(reasons) - 1, "the last reason: recovery takes a greater number for damage"
     assert len(set(reasons)) == len(reasons)
     assert NUMBERS["UNSUBSCRIBED"] == len(STATES) - 1
 
