@@ -77,6 +77,10 @@ model: venv-all ## Explore every state of the order machine and its service; tel
 kills: venv-all unix micropython32 ## kill -9 at random instants of orders' lives: N=500 SEED=1
 	@KILLS=$(N) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_kills.py
 
+.PHONY: gateway-faults
+gateway-faults: venv-all unix micropython32 mosquitto ## Lost answers and deaths between device, gateway and store: N=1000 NEEDS=4 SEED=1
+	@FAULT_RUNS=$(N) GATEWAY_NEEDS=$(NEEDS) SEED=$(SEED) $(PY) -m pytest -rP host_tests/scenarios/test_gateway_faults.py
+
 .PHONY: faults
 faults: venv-all unix micropython32 ## Memory and the medium failing at every point of a whole order life: minutes
 	@$(PY) -m host_tests.faults $(ARGS)
