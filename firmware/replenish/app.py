@@ -26,40 +26,20 @@ if TYPE_CHECKING:
 _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
-# Modules that a call has the room of
-_BETWEEN_CALLS = "core.policy", "core.reports", "core.news", "core.level", "core.forecast", "core.view"
+# Modules that a call has the room of. Texts, because a tuple of so many would take three times the memory.
+_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view"
 # ... and that only a call needs
 _FOR_CALLS = (
-    "manual",
-    "calls",
-    "access",
-    "asking",
-    "following",
-    "ordering",
-    "settling",
-    "services.registration",
-    "services.drs",
-    "services.drs_answers",
-    "services.gateway",
-    "services.gateway_answers",
-    "services.lwa",
-    "core.snapshot",
-    "core.strictjson",
+    "manual calls access asking following ordering settling services.registration services.drs services.drs_answers services.gateway "
+    "services.gateway_answers services.lwa core.snapshot core.strictjson"
 )
-_FOR_CONNECTION = "io.http", "io.stream", "services.call"  # ... and the connection, from a wake's first call to its last
+_FOR_CONNECTION = "io.http io.stream services.call"  # ... and the connection, from a wake's first call to its last
 # ... and what a message needs
 _FOR_MESSAGES = (
-    "inbox",
-    "commands",
-    "services.notification",
-    "services.drs_answers",
-    "services.gateway_answers",
-    "core.snapshot",
-    "core.notice",
-    "core.strictjson",
-    "store.outbox",
+    "inbox commands services.notification services.drs_answers services.gateway_answers core.snapshot core.notice core.strictjson "
+    "store.outbox"
 )
-_FOR_CLOUD = "cloud", "state", "discovery", "io.mqtt"
+_FOR_CLOUD = "cloud state discovery io.mqtt"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
 
 
@@ -71,6 +51,12 @@ def forget(name):
         delattr(sys.modules[package], leaf)
 
 
+def forget_all(names):
+    """Let go of several modules, given in one text."""
+    for name in names.split():
+        forget(name)
+
+
 def load_policy():
     """core/policy.py: not a name of this module, which would keep it in memory while a call has its room."""
     from .core import policy
@@ -80,15 +66,13 @@ def load_policy():
 
 def make_room():
     """Let go of what a call has the room of: it wants much, in one piece."""
-    for name in _BETWEEN_CALLS:
-        forget(name)
+    forget_all(_BETWEEN_CALLS)
     gc.collect()
 
 
 def forget_calls():
     """Let go of the modules that only a call needs."""
-    for name in _FOR_CALLS:
-        forget(name)
+    forget_all(_FOR_CALLS)
 
 
 class Agent:
@@ -216,16 +200,14 @@ class Agent:
         if self._spoiled:
             return "busy"
         self._spoiled = True
-        for needed in _FOR_MESSAGES:
-            forget(needed)  # as in `_reload`
+        forget_all(_FOR_MESSAGES)  # as in `_reload`
         if name == "inbox":
             from .inbox import take
         else:
             from .commands import take
         word = take(self, payload)
         take = None
-        for needed in _FOR_MESSAGES:
-            forget(needed)
+        forget_all(_FOR_MESSAGES)
         self._spoiled = False
         self._changed(False)
         return word
@@ -359,8 +341,7 @@ class Agent:
         self.client.close()
         if self.trust:
             self.client = None
-            for name in _FOR_CONNECTION:
-                forget(name)
+            forget_all(_FOR_CONNECTION)
 
     def _changed(self, is_level):
         """There may be something to publish of the state; is_level: of a level alone."""
@@ -471,13 +452,14 @@ class Agent:
 
     def _reload(self, now):
         """Go back to what is durable, after a step that was broken off. Returns whether it could be read."""
-        reading = "store.recovery", "store.reading", "core.late"
+        reading = "store.recovery store.reading core.late"
         self._hang_up()
         if self.uplink and self.uplink.link:
             self.uplink.link.close()  # without leave, so that what was not acknowledged comes again
             self.uplink.link = None
-        for name in reading + _BETWEEN_CALLS + _FOR_CALLS + _FOR_MESSAGES + _FOR_CLOUD + (_FOR_CONNECTION if self.trust else ()):
-            forget(name)  # an import for which memory ended leaves a name without a module (MicroPython 1.25)
+        # An import for which memory ended leaves a name without a module (MicroPython 1.25).
+        for names in (reading, _BETWEEN_CALLS, _FOR_CALLS, _FOR_MESSAGES, _FOR_CLOUD, _FOR_CONNECTION if self.trust else ""):
+            forget_all(names)
         from .store.recovery import reload
 
         try:
@@ -486,8 +468,7 @@ class Agent:
             self.store_error = str(error)
             self.device.store_failed = True
             return False
-        for name in reading:
-            forget(name)
+        forget_all(reading)
         return True
 
     def tell_time(self, answer=None):

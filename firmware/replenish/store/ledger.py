@@ -37,7 +37,6 @@ ORDER_FIELDS = (
 FIRST_FLOAT = const(9)
 FUSE_SHIFT = const(11)
 FUSE_SIZE = const(16)
-NUMBERS = "<IIB"  # of the last intent and of the order, packs that were returned
 LEVEL_FIELDS = (
     "<fIfIIIIfIHfff8sfII13s",
     "value",
@@ -111,12 +110,10 @@ def unpack_id(packed):
     return "amzn1.dash.v2.o." + b2a_base64(plain.encode()).strip().decode()
 
 
-def pack_ids(order):
-    """What of the ids an order is kept with: where it numbers its intents itself, the numbers and what was returned."""
-    number = order.own_id[len(order.prefix) :] or "0"
-    if not order.prefix or order.own_id and (not order.own_id.startswith(order.prefix) or not number.isdigit()):
-        return pack_id(order.own_id)  # from before the back end was changed, too
-    return (b"\2" + struct.pack(NUMBERS, order.used, int(number), order.returned)).rstrip(b"\0")
+def _numbers(order):
+    from .numbers import pack
+
+    return pack(order)
 
 
 def pack_fuse(counts):
@@ -160,7 +157,7 @@ class Ledger:
         cancels = min(order.cancels, 63) | order.subscribed << 6
         head = order.state | ORDER_MARK, order.reason, order.flags, cancels, min(order.attempts, 255), order.refills_seen
         body = struct.pack(ORDER_HEAD, *(head + (present, order.fuse_day))) + words + fuse
-        self._put("o-" + key, body + pack_ids(order))
+        self._put("o-" + key, body + (order.prefix and _numbers(order) or pack_id(order.own_id)))
 
     def save_level(self, slot, now):
         self._put("l-" + tag(slot.id), struct.pack(*_values(LEVEL_FIELDS, slot.level)).rstrip(b"\0"))

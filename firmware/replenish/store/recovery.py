@@ -15,6 +15,7 @@ from ..core.slot import Level
 from . import ledger
 
 _TAGS_A_RECORD = const(24)  # slots listed in one record, so that it stays within 128 bytes
+_NUMBERED = const(2)  # the first byte of what numbers.py packs
 _ID_AT_1 = const(69)  # where the id begins in an order of format 1
 _LISTS = const(16)  # records of the list that are looked for: 384 slots
 
@@ -186,19 +187,17 @@ def read_order(payload, order):
     if len(payload) <= id_at:
         return "%d bytes, at least %d wanted" % (len(payload), id_at + 1)
     (_order_2 if mark else _order_1)(payload, order)
-    _take_ids(payload[id_at:], order)
+    packed = payload[id_at:]
+    if packed[0] == _NUMBERED:
+        from .numbers import unpack
+
+        unpack(packed, order)
+    else:
+        order.own_id = ledger.unpack_id(packed)
     order.state = state
     order.subscribed = order.cancels >> 6
     order.cancels &= 63
     return ""
-
-
-def _take_ids(packed, order):
-    if packed[0] != 2:
-        order.own_id = ledger.unpack_id(packed)
-        return
-    order.used, number, order.returned = struct.unpack_from(ledger.NUMBERS, packed + bytes(9), 1)
-    order.own_id = order.prefix + str(number) if number else ""
 
 
 def _set(order, fields, values):
