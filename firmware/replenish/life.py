@@ -143,8 +143,10 @@ class Life:
         self._sync_in_s = 0
         if not networks:
             return
-        from .io.wifi import Wifi
+        from .io.wifi import Wifi, has_radio
 
+        if not has_radio():
+            return
         self._wifi = Wifi(networks if isinstance(networks, list) else [networks], self.memory, self._clock.fraction)
         self._wifi.rest(max(0, min(self.memory.number(rtc.REST_UNTIL) - self._now(), 900)))
 
