@@ -31,6 +31,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
+from tools import profiles
 from tools.boards import did_you_mean
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
@@ -363,10 +364,20 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
         if isinstance(data.get(name), dict):
             faults.judge(name, data[name], keys, DEFAULTS.get(name, {}))
     judge_topics(data, faults)
+    judge_bench(data, faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
         if backend == "gateway":
             judge_intents(data["slots"], faults)
+
+
+def judge_bench(data: dict[str, Any], faults: Faults) -> None:
+    """The device takes what the file says, so a file with the profile `bench` gives the short waits; see profiles.py."""
+    for key, value in profiles.lacking(data):
+        rule = SENSOR["period_s"] if key.endswith(".period_s") else SECTIONS["policy"][key.rpartition(".")[2]]
+        faults.add(key, MISSING, f"{rule.allowed}, given because the profile is bench; its own is {value}")
+    if profiles.buys_on_the_bench(data):
+        faults.add("drs.test_device", "false", "true, because the profile is bench and Amazon's orders would be real")
 
 
 def judge_intents(slots: list[Any], faults: Faults) -> None:
