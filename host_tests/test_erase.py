@@ -9,7 +9,8 @@ from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import PowerCut
 
 TOKEN = "Atzr|given"
-SECRETS = {"refresh_token": TOKEN, "client_secret": "sec", "wifi": {"ssid": "home", "password": "hidden-word"}}
+NETWORKS = [{"ssid": "home", "password": "hidden-word"}, {"ssid": "cafe", "password": None}]
+SECRETS = {"refresh_token": TOKEN, "client_secret": "sec", "wifi": NETWORKS}
 DEAD = (400, {}, b'{"message":"Invalid token"}')
 GRANT = (400, {}, b'{"error":"invalid_grant"}')
 

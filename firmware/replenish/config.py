@@ -12,6 +12,9 @@ def defaults():
     return {
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
+        "board": {"name": None, "profile": "standard", "led": None, "button": None, "sleep": "none", "watchdog_s": 120},
+        "led": {"active": "high"},
+        "button": {"active": "low", "slot": None},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
         "slot": {
             "unit": "count",
@@ -75,8 +78,11 @@ def load(path):
     folder = path[: path.rfind("/") + 1]
     values = defaults()
     try:
-        for name in ("drs", "lwa", "clock", "policy"):
+        for name in ("drs", "lwa", "board", "clock", "policy"):
             config[name] = _filled(config.get(name, {}), values[name])
+        board = config["board"]
+        for part in ("led", "button"):
+            board[part] = board[part] and _filled(board[part], values[part])
         config["mqtt"] = config.get("mqtt") and _filled(config["mqtt"], values["mqtt"])
         for key in ("state", "secrets"):
             config[key] = _beside(folder, config[key])

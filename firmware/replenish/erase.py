@@ -103,7 +103,16 @@ def _leave_out(wiping, path, names, is_littlefs):
     forget("config")
     gone = []
     for name in names:
-        value = values.pop(name, None)
-        gone += value.values() if isinstance(value, dict) else [value]
-    wiping.replace_text(path, json.dumps(values).encode(), [text.encode() for text in gone if text], is_littlefs)
+        gone += _texts(values.pop(name, None))
+    wiping.replace_text(path, json.dumps(values).encode(), [text.encode() for text in gone], is_littlefs)
     return True
+
+
+def _texts(secret):
+    """All that there is to be erased of one secret: a text, or an object or a list with texts."""
+    if not secret or isinstance(secret, str):
+        return [secret] if secret else []
+    found = []
+    for part in secret.values() if isinstance(secret, dict) else secret:
+        found += _texts(part)
+    return found

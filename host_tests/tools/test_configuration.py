@@ -175,6 +175,16 @@ def test_every_whole_number_has_its_range_in_the_corpus() -> None:
     assert ranged == {key.replace("[0]", "[]") for key in RANGES}
 
 
+@pytest.mark.parametrize("seconds", [0, 30, 3600])
+def test_a_watchdog_is_off_or_slower_than_a_call(folder: Path, seconds: int) -> None:
+    assert faults_of(folder, changed({"set": {"board.watchdog_s": seconds}})) == []
+
+
+@pytest.mark.parametrize("slot", [None, "PaperTowel"])
+def test_a_button_tells_one_slot_or_all(folder: Path, slot: str | None) -> None:
+    assert faults_of(folder, changed({"set": {"board.button.slot": slot}})) == []
+
+
 def test_1_to_64_slots_are_allowed(folder: Path) -> None:
     slots = [{"id": str(number), "capacity": 2, "reorder_at": 1, "refill": "manual"} for number in range(64)]
     assert faults_of(folder, changed({"set": {"slots": slots}})) == []
@@ -374,8 +384,9 @@ def reference() -> dict[str, tuple[str, str]]:
     """Every key: what it is worth when it is missing, and what it may be."""
     keys = {name: configuration.TOP[name] for name in ("backend", "state", "secrets", "slots")}
     rows = {name: ("required", rule.allowed) for name, rule in keys.items()}
-    objects = {**configuration.SECTIONS, "slots[]": configuration.SLOT, "slots[].sensor": configuration.SENSOR}
-    short = {"slots[]": "slot", "slots[].sensor": "sensor"}
+    parts = {f"board.{name}": rules for name, rules in configuration.BOARD_PARTS.items()}
+    objects = {**configuration.SECTIONS, **parts, "slots[]": configuration.SLOT, "slots[].sensor": configuration.SENSOR}
+    short = {"slots[]": "slot", "slots[].sensor": "sensor", "board.led": "led", "board.button": "button"}
     for name, rules in objects.items():
         defaults = configuration.DEFAULTS.get(short.get(name, name), {})
         for key, rule in rules.items():
