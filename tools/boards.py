@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "boards"
 
-PORTS = ("unix", "esp32")
+PORTS = ("unix", "esp32", "qemu")
 CHIPS = ("esp32", "esp32c3", "esp32c6", "esp32s2", "esp32s3")
 FEATURES = ("deep_sleep", "threads", "watchdog", "wifi")
 MEDIA = ("folder", "partition")
