@@ -1,10 +1,11 @@
 """A chip in virtual time, in the place of `machine`, `esp32`, `network` and `time`: stricter than a real one, and nastier.
 
-`with Chip() as chip` for as long as one start lasts, then `chip.start(cause)` for the next. A reset, a deep sleep and the watchdog's bite
-end the program by an exception that is no Exception, as nothing that a program does can stop them.
+`with Chip() as chip` for as long as one start lasts, then `chip.start(cause)` for the next. A reset, a deep sleep and the watchdog's
+bite end the program by an exception that is no Exception, as nothing that a program does can stop them.
 """
 
 import sys
+import time as real_time
 
 from replenish.io import clock, wifi
 
@@ -27,9 +28,7 @@ class Reset(End):
 
 
 class Asleep(End):
-    def __init__(self, ms):
-        End.__init__(self, ms)
-        self.ms = ms
+    """For so many milliseconds: `args[0]`."""
 
 
 class Bitten(End):
@@ -61,9 +60,7 @@ class Time:
         return (self._chip.dawn * 1000 + self._chip.ms) * 1000000
 
     def gmtime(self, seconds):
-        import time
-
-        return time.gmtime(seconds)
+        return real_time.gmtime(seconds)
 
 
 class Pin:
@@ -298,7 +295,7 @@ class Chip:
     def __enter__(self):
         self._kept = {name: sys.modules.get(name) for name in self.modules}
         for name, module in self.modules.items():
-            sys.modules[name] = module
+            sys.modules[name] = module  # type: ignore[assignment]  # an object is module enough for an import
         self._replaced = [Replaced(module, time=self.time) for module in self._timed()]
         for replaced in self._replaced:
             replaced.__enter__()

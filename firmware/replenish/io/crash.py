@@ -80,7 +80,8 @@ def read():
         return None
     try:
         record = json.loads(data)
-        if len(data) > _LIMIT_BYTES or not isinstance(record["number"], int) or not isinstance(record["where"], list):
+        # MicroPython 1.25 takes an object that was cut off for a whole one.
+        if len(data) > _LIMIT_BYTES or data[-1:] != b"}" or not isinstance(record["number"], int) or not isinstance(record["where"], list):
             raise ValueError("not a crash record")
         return {name: record[name] for name in ("what", "where", "t", "version", "number")}
     except (ValueError, KeyError, TypeError):
