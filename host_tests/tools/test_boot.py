@@ -1,4 +1,4 @@
-"""boot.py and main.py of a board: the loader decides first, and nothing that the version does can keep the board from its next start."""
+"""boot.py and main.py of a board: the loader decides first, and nothing that the version does can keep it from its next start."""
 
 from __future__ import annotations
 
