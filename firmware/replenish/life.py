@@ -265,7 +265,7 @@ class Life:
             self._sync()
 
     def _sync(self):
-        """Set the clock by two servers that agree. Eight seconds at the most, the look-ups of their names apart."""
+        """Set the clock by two servers that agree. Ten seconds at the most, the look-ups of their names apart."""
         from .io import ntp
 
         gc.collect()
@@ -351,7 +351,8 @@ class Life:
         """No agent, no network, no order: only light, button and serial line. A press, a day, or `loader.healthy()` ends it."""
         self.tell("safe", ("ends_s", _SAFE_S))
         self._show("safe")
-        for _ in range(_SAFE_S * (_SECOND_MS // _SLICE_MS)):
+        start = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), start) < _SAFE_S * _SECOND_MS:
             if self._look(time.ticks_ms()) == button.PRESSED:
                 break
             self.dog.all_spoke()
