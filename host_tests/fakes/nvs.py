@@ -154,6 +154,8 @@ class _Namespace:
         assert len(name) <= 15
         self._board = board
         self._name = name
+        if ("", name) not in board._items:
+            board._store(("", name), b"\1")  # the name stands in an entry of its own, as ESP-IDF's does
 
     def _key(self, key):
         if len(key) > 15:
