@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from tools.boards import did_you_mean
+from tools.security import PROTECTIONS
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
 
@@ -189,6 +190,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "button": or_null(object_of(BUTTON)),
         "sleep": one_of(("none", "deep")),
         "watchdog_s": Rule(lambda v: _WATCHDOG.accepts(v) or (type(v) is int and v == 0), f"0 or {_WATCHDOG.allowed}"),
+        "require": or_null(list_of(one_of(tuple(PROTECTIONS)), len(PROTECTIONS), f"of {', '.join(PROTECTIONS)}")),
     },
     "clock": {
         "ntp": or_null(one_or_several(_HOST, 4, "of them")),

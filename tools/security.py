@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import ast
 import json
+import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 ESPEFUSE = [sys.executable, "-m", "espefuse"]
@@ -64,6 +66,9 @@ CHIPS: dict[str, Fuses] = {
     "esp32c3": _LATER,
     "esp32c6": _LATER,
 }
+
+NVS = "nvs"  # `secrets`: not a file
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 # What a maker may require of a product (`board.require`), and what it means.
 PROTECTIONS: dict[str, str] = {
@@ -242,6 +247,20 @@ def refused(findings: Iterable[Finding], required: Iterable[str]) -> list[str]:
         for name in required
         if not found[name].there
     ]
+
+
+def product_faults(config: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str, str]]:
+    """(key, value, what is allowed) of what must not be so on the way to a product: one of `tools.profiles.PRODUCT_CHECKS`.
+
+    folder: that the configuration's paths count from.
+    """
+    trust, mqtt = config.get("tls") or {}, config.get("mqtt") or {}
+    for key, name in (("secrets", config.get("secrets")), ("tls.key", trust.get("key"))):
+        path = folder / str(name)
+        if name and name != NVS and path.is_file() and path.stat().st_mode & _OTHERS:
+            yield key, f"{json.dumps(name)} (mode {stat.filemode(path.stat().st_mode)})", "a file of its owner's alone: chmod 600"
+    if mqtt.get("tls", True) is False:
+        yield "mqtt.tls", "false", "true, because the password and every command would be on the network in clear"
 
 
 def lines(findings: Iterable[Finding]) -> list[str]:

@@ -88,6 +88,19 @@ def test_what_is_no_summary_and_what_is_no_chip() -> None:
         security.read_fuses("esp32", ["--port", "/dev/none"])
 
 
+def test_what_a_product_must_not_have(tmp_path: Path) -> None:
+    for name in ("secrets.json", "key.pem"):
+        (tmp_path / name).write_text("{}")
+        (tmp_path / name).chmod(0o640)
+    config = {"secrets": "secrets.json", "tls": {"key": "key.pem"}, "mqtt": {"tls": False}}
+    faults = list(security.product_faults(config, tmp_path))
+    assert [key for key, _, _ in faults] == ["secrets", "tls.key", "mqtt.tls"] and "-rw-r-----" in faults[0][1]
+    for name in ("secrets.json", "key.pem"):
+        (tmp_path / name).chmod(0o600)
+    assert list(security.product_faults({**config, "mqtt": {}}, tmp_path)) == []
+    assert list(security.product_faults({"secrets": "nvs", "tls": {"key": None}, "mqtt": None}, tmp_path)) == []
+
+
 def said(capsys: pytest.CaptureFixture[str], board: Board) -> Told:
     board.install()
 
