@@ -61,6 +61,7 @@ def test_the_files_go_with_mpremote_and_the_starters_last(tree: Path, capsys: py
     board = [MPREMOTE, "connect", "/dev/tty X"]
     assert dry_run(capsys) == [
         [*board, "fs", "cp", "-r", f"{tree}/lib", ":"],
+        [*board, "fs", "cp", f"{tree}/loader.mpy", ":loader.mpy"],
         [*board, "fs", "cp", f"{tree}/boot.py", ":boot.py"],
         [*board, "fs", "cp", f"{tree}/main.py", ":main.py"],
         [*board, "reset"],
