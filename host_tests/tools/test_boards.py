@@ -39,7 +39,7 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 
 def test_every_board_of_the_repository_is_valid() -> None:
-    assert set(BOARDS) | {"um_feathers3", "unix"} <= set(boards.names())
+    assert set(BOARDS) | {"qemu", "um_feathers3", "unix"} <= set(boards.names())
     for name in boards.names():
         assert boards.load(name).name == name
 
