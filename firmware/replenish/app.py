@@ -116,11 +116,11 @@ class Agent:
 
         config, secrets = load(path)
         forget("config")
-        from .startup import local_adapters, remote_adapters
+        from .startup import connect, local_adapters
 
         clock, store, console = local_adapters(config)
         agent = cls(config, secrets, clock, store, console, cold)
-        agent.trust, agent.sensors = remote_adapters(config)
+        connect(agent, config)
         forget("startup")
         _settle_heap()
         return agent
@@ -363,8 +363,8 @@ class Agent:
             self.save(thing)
         if self.device.store_failed and not self.unsaved:
             self.save_device()  # a level found no room: does anything?
-        sick = self.device.store_failed or self.ledger.store.refuses
-        due = None if sick else load_policy().next_call(self.slots, self.device, now)
+        mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
+        due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
         if self.uplink and now and self._talk(due, now, stays):
             return 0
@@ -374,7 +374,7 @@ class Agent:
         if not now:
             return _NO_TIME_S * 1000
         core = load_policy()
-        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
+        at = min(now + (_NO_TIME_S if mute else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
         if self.uplink:
