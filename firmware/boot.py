@@ -1,4 +1,5 @@
-"""Before main.py, on a board: join the Wi-Fi network that the secrets name, and set the clock.
+"""Before main.py, on a board: decide which version of the agent runs, join the Wi-Fi network that the secrets name, and set the
+clock.
 
 Without either the agent still starts: it keeps levels, and calls nobody before it has a valid time. The driver joins again by
 itself after an outage.
@@ -6,6 +7,8 @@ itself after an outage.
 
 import json
 import time
+
+import loader
 
 JOIN_S = 20  # how long to wait for the network before main.py starts all the same
 
@@ -33,6 +36,7 @@ def join(wlan, wifi):
 
 
 def main():
+    loader.start()
     try:
         import network
     except ImportError:

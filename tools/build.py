@@ -33,6 +33,7 @@ BUILD = ROOT / "build"
 FLAGS = ("-O3", "-msmall-int-bits=30")
 # MicroPython runs these by name from source; they stay small.
 STARTERS = ("boot.py", "main.py")
+LOADER = "loader"  # imported by boot.py, outside of the package; its names stay
 
 
 class BuildError(Exception):
@@ -55,6 +56,8 @@ class Item:
 def plan(firmware: Path, umqtt: Path) -> list[Item]:
     """Every file of a board's tree, in the tree's order."""
     items = [Item(firmware / name, name, None) for name in STARTERS if (firmware / name).exists()]
+    if (firmware / f"{LOADER}.py").exists():
+        items.append(Item(firmware / f"{LOADER}.py", f"{LOADER}.mpy", LOADER))
     folder = fold.Folder(firmware)
     for source in sorted((firmware / "replenish").rglob("*.py")):
         name = source.relative_to(firmware)

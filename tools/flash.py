@@ -90,6 +90,7 @@ def file_commands(board: Board, mpremote: list[str]) -> list[list[str]]:
     """Copy the built tree. main.py goes last: until then a half-copied agent is not started."""
     tree = build.BUILD / board.name
     starters = [name for name in build.STARTERS if (build.FIRMWARE / name).exists()]
+    starters.insert(0, f"{build.LOADER}.mpy")
     return [[*mpremote, "fs", "cp", "-r", str(tree / "lib"), ":"], *([*mpremote, *copy(tree / name, name)] for name in starters)]
 
 

@@ -115,7 +115,7 @@ class Agent:
         from .config import load
 
         config, secrets = load(path)
-        forget("config")
+        forget_all("config io.vault")
         from .startup import connect, local_adapters
 
         clock, store, console = local_adapters(config)
