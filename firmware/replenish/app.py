@@ -58,7 +58,7 @@ def forget_all(names):
 
 
 def load_policy():
-    """core.policy.py: not a name of this module, which would keep it in memory while a call has its room."""
+    """core/policy.py: not a name of this module, which would keep it in memory while a call has its room."""
     from .core import policy
 
     return policy
@@ -116,11 +116,11 @@ class Agent:
 
         config, secrets = load(path)
         forget_all("config io.vault")
-        from .startup import local_adapters, remote_adapters
+        from .startup import connect, local_adapters
 
         clock, store, console = local_adapters(config)
         agent = cls(config, secrets, clock, store, console, cold)
-        agent.trust, agent.sensors = remote_adapters(config)
+        connect(agent, config)
         forget("startup")
         _settle_heap()
         return agent
@@ -365,8 +365,8 @@ class Agent:
             self.save(thing)
         if self.device.store_failed and not self.unsaved:
             self.save_device()  # a level found no room: does anything?
-        sick = self.device.store_failed or self.ledger.store.refuses
-        due = None if sick else load_policy().next_call(self.slots, self.device, now)
+        mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
+        due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
         wants = due or self.uplink and now and (self.uplink.link or self._may_join(now, stays))
         away_s = wants and self.reach and self.reach() or 0
@@ -379,7 +379,7 @@ class Agent:
         if not now:
             return _NO_TIME_S * 1000
         core = load_policy()
-        at = now + (away_s or (_NO_TIME_S if sick else _WAIT_LIMIT_S))
+        at = now + (away_s or (_NO_TIME_S if mute else _WAIT_LIMIT_S))
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
         if not away_s:
