@@ -383,7 +383,8 @@ class Agent:
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
         if not away_s:
-            at = min(at, core.call_at(self.slots, self.device, now))
+            if not mute:
+                at = min(at, core.call_at(self.slots, self.device, now))
             if self.uplink:
                 at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
         return self.clock.real_ms(max(1, at - now))

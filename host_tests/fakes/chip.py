@@ -1,7 +1,7 @@
 """A chip in virtual time, in the place of `machine`, `esp32`, `network` and `time`: stricter than a real one, and nastier.
 
-`with Chip() as chip` for as long as one start lasts, then `chip.start(cause)` for the next. A reset, a deep sleep and the watchdog's bite
-end the program by an exception that is no Exception, as nothing that a program does can stop them.
+`with Chip() as chip` for as long as one start lasts, then `chip.start(cause)` for the next. A reset, a deep sleep and the watchdog's
+bite end the program by an exception that is no Exception, as nothing that a program does can stop them.
 """
 
 import sys
