@@ -47,6 +47,7 @@ def _store(name):
 
 def remote_adapters(config):
     """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
+    sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
     from .io.stream import trust
 
     given = config["tls"]
@@ -57,7 +58,19 @@ def remote_adapters(config):
     own = None
     trust = None
     forget("io.stream")
-    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    return context, sensors
+
+
+def calibrate(agent):
+    """Give the sensors that are calibrated what was found."""
+    from .store.calibration import load
+
+    for slot in agent.slots:
+        sentence = load(agent.ledger.store, slot.id, getattr(agent.sensors.get(slot.id), "scaled", ()))
+        if sentence:
+            agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    load = None
+    forget("store.calibration")
 
 
 def _certificate(path):
@@ -69,9 +82,16 @@ def _certificate(path):
     return data
 
 
-def _sensor(options):
-    name = "replenish.sensors." + options["driver"]
+def _sensor(given, slot):
+    """The sensor that the configuration describes, and those that it is made of."""
+    name = "replenish.sensors." + given["driver"]
     __import__(name)
+    options = getattr(sys.modules[name], "DEFAULTS", {}).copy()
+    options.update(given)
+    options["slot"] = slot["id"]
+    options["capacity"] = slot["capacity"]
+    if "sensors" in given:
+        options["sensors"] = [_sensor(part, slot) for part in given["sensors"]]
     return sys.modules[name].Sensor(options)
 
 
