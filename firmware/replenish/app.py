@@ -40,7 +40,7 @@ _FOR_MESSAGES = (
     "store.outbox"
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
-_WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
+_WAKE_CALLS = const(24)  # calls of one wake, and pauses in which sensors settle: so many and three for each slot
 
 
 def forget(name):
@@ -299,19 +299,28 @@ class Agent:
         """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
         deep-sleep (real ones).
 
-        Each call takes at most its deadline; there are at most 8 and three for each slot.
+        Each call takes at most its deadline; there are at most 24 and three for each slot, and pauses of 0.4 s for sensors to settle.
         """
         left = 0
         try:
             for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
                 left = self._work(False)
-                if left or self._console.wait(0, None):
+                settle_ms = max([slot.settle_ms for slot in self.slots])
+                if left and not settle_ms or self._console.wait(settle_ms, None):
                     break
+                if settle_ms:
+                    self._look_again()
             self.stop("wake over", False)
         except MemoryError:
             self.break_off()
             raise
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
+
+    def _look_again(self):
+        """The sensors that settled are due. In a wake they are waited for: after a sleep they would have to settle again."""
+        for slot in self.slots:
+            if slot.settle_ms:
+                slot.sample_at = 0
 
     def start(self):
         """Run beside the appliance's program, in a thread of its own."""
@@ -332,7 +341,10 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self.try_save(self.ledger.save_level, slot, self.time.now)
+                self._save_level(slot, self.time.now)
+        for sensor in self.sensors.values():
+            if hasattr(sensor, "keep"):
+                sensor.keep()
         dropped = sum(self.dropped.values())
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak), ("dropped", dropped))
 
@@ -564,7 +576,13 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self.try_save(self.ledger.save_level, slot, now)
+            self._save_level(slot, now)
+
+    def _save_level(self, slot, now):
+        if self.try_save(self.ledger.save_level, slot, now):
+            sensor = self.sensors.get(slot.id)
+            if hasattr(sensor, "saved"):
+                sensor.saved()
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)

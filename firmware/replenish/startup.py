@@ -50,6 +50,7 @@ def connect(agent, config):
 
     Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
     """
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
     try:
         agent.trust = _trust(config["tls"])
     except ImportError as error:
@@ -58,7 +59,7 @@ def connect(agent, config):
         agent.uplink = None
         agent.tell("offline", None, ("reason", "no network"))
     forget("io.stream")
-    agent.sensors = {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    _calibrate(agent)
 
 
 def _trust(given):
@@ -71,6 +72,18 @@ def _trust(given):
     return trust(certificates, own)
 
 
+def _calibrate(agent):
+    """Give the sensors that are calibrated what was found."""
+    from .store.calibration import load
+
+    for slot in agent.slots:
+        sentence = load(agent.ledger.store, slot.id, getattr(agent.sensors.get(slot.id), "scaled", ()))
+        if sentence:
+            agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    load = None
+    forget("store.calibration")
+
+
 def _certificate(path):
     """A certificate or a key as DER, whichever way the file holds it; stock firmware reads DER only."""
     with open(path, "rb") as file:
@@ -80,9 +93,16 @@ def _certificate(path):
     return data
 
 
-def _sensor(options):
-    name = "replenish.sensors." + options["driver"]
+def _sensor(given, slot):
+    """The sensor that the configuration describes, and those that it is made of."""
+    name = "replenish.sensors." + given["driver"]
     __import__(name)
+    options = getattr(sys.modules[name], "DEFAULTS", {}).copy()
+    options.update(given)
+    options["slot"] = slot["id"]
+    options["capacity"] = slot["capacity"]
+    if "sensors" in given:
+        options["sensors"] = [_sensor(part, slot) for part in given["sensors"]]
     return sys.modules[name].Sensor(options)
 
 
