@@ -2,9 +2,9 @@
 
 A script's entries are `(delay, what, arguments...)`, the delay counted from the start; a slot's `fates` are such scripts too, one
 for each real order that the appliance causes, counted from that order. What there is: `level` (use), `refill`, `person` (a word
-to the appliance: hold, resume, refilled, stock), `calibrate` (a slot's sensor), `off` (no power for so long), `fault` (what a service's next calls meet),
-`subscribe`, `notice` (of the slot's latest order), `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by
-another way), `older` (the records become those of the first version), `status`, `ship`, `end`.
+to the appliance: hold, resume, refilled, stock), `calibrate` (a slot's sensor), `off` (no power for so long), `fault` (what a
+service's next calls meet), `subscribe`, `notice` (of the slot's latest order), `forget` (getOrderInfo knows no id any more),
+`foreign` (an order placed by another way), `older` (the records become those of the first version), `status`, `ship`, `end`.
 """
 
 from host_tests.fakes.board import START
