@@ -6,10 +6,10 @@ the start is when the heap is fullest.
 
 import gc
 import sys
-from binascii import a2b_base64, crc32
+from binascii import crc32
 
 from . import version
-from .app import forget, heap_free
+from .app import forget, forget_all, heap_free
 from .core import device as d
 from .core import order as o
 from .core.device import Device
@@ -46,27 +46,24 @@ def _store(name):
 
 
 def remote_adapters(config):
-    """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
+    """(TLS context, {slot id: sensor}, the day on which the first of the trust anchors ends, in days from 1970-01-01).
+
+    Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
+    """
+    from .io import anchors
     from .io.stream import trust
 
     given = config["tls"]
-    certificates = [_certificate(name) for name in given["ca"]]
-    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
+    places = anchors.places(__file__, given["ca"])
+    places, end = anchors.judge(places, anchors.today(version.BUILD_DATE))
+    own = given["certificate"] and (anchors.read(given["certificate"]), anchors.read(given["key"]))
     gc.collect()
-    context = trust(certificates, own)
+    context = trust((anchors.read(place) for place in places), own)  # one after the other: memory has room for one
     own = None
     trust = None
-    forget("io.stream")
-    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
-
-
-def _certificate(path):
-    """A certificate or a key as DER, whichever way the file holds it; stock firmware reads DER only."""
-    with open(path, "rb") as file:
-        data = file.read()
-    if data.startswith(b"-----BEGIN"):
-        data = a2b_base64(b"".join(data.split(b"-----")[2].split()))
-    return data
+    anchors = None
+    forget_all("io.stream io.anchors core.der")
+    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}, end
 
 
 def _sensor(options):
@@ -124,6 +121,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.device = Device(config["device"]["serial"])
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
+    agent.anchors_end = agent.anchors_told = 0
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink
