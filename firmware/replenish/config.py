@@ -10,7 +10,7 @@ IN_NVS = "nvs"  # `secrets`: not the name of a file, but the ESP32's own store (
 
 
 def defaults():
-    """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py."""
+    """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py; of drivers: in them."""
     return {
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
@@ -120,8 +120,10 @@ def settings(path):
         for i in range(len(slots)):
             slot = slots[i] = _filled(slots[i], values["slot"])
             if slot["sensor"]:
-                slot["sensor"] = _filled(slot["sensor"], values["sensor"])
-                slot["sensor"]["path"] = _beside(folder, slot["sensor"]["path"])
+                sensor = slot["sensor"] = _filled(slot["sensor"], values["sensor"])
+                for one in [sensor] + sensor.get("sensors", []):
+                    if one["driver"] == "file":
+                        one["path"] = _beside(folder, one["path"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))
     return config

@@ -45,25 +45,31 @@ def _store(name):
     return RecordFiles(name, not _UNIX)
 
 
-def remote_adapters(config):
-    """(TLS context, {slot id: sensor}, the day on which the first of the trust anchors ends, in days from 1970-01-01).
+def connect(agent, config):
+    """Give an agent its sensors, and what its calls trust. On a board without a network it keeps levels and calls nobody.
 
     Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
     """
+    try:
+        agent.trust, agent.anchors_end = _trust(config["tls"])
+    except ImportError as error:
+        if str(error) != "no module named 'socket'":
+            raise
+        agent.uplink = None
+        agent.tell("offline", None, ("reason", "no network"))
+    forget_all("io.stream io.anchors core.der")
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+
+
+def _trust(given):
+    """(TLS context of the certificates in this section of the configuration, the day on which the first of the anchors ends)."""
     from .io import anchors
     from .io.stream import trust
 
-    given = config["tls"]
-    places = anchors.places(__file__, given["ca"])
-    places, end = anchors.judge(places, anchors.today(version.BUILD_DATE))
+    places, end = anchors.judge(anchors.places(__file__, given["ca"]), anchors.today(version.BUILD_DATE))
     own = given["certificate"] and (anchors.read(given["certificate"]), anchors.read(given["key"]))
     gc.collect()
-    context = trust((anchors.read(place) for place in places), own)  # one after the other: memory has room for one
-    own = None
-    trust = None
-    anchors = None
-    forget_all("io.stream io.anchors core.der")
-    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}, end
+    return trust((anchors.read(place) for place in places), own), end  # one after the other: memory has room for one
 
 
 def _sensor(options):

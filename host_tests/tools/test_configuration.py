@@ -30,6 +30,7 @@ from replenish.store import ledger
 
 from host_tests.tools import unix_ports
 from tools import configuration
+from tools.drivers import DRIVERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -392,6 +393,10 @@ def reference() -> dict[str, tuple[str, str]]:
         for key, rule in rules.items():
             value = json.dumps(defaults[key]) if key in defaults else "required"
             rows[f"{name}.{key}"] = (value, rule.allowed)
+    for driver in [DRIVERS[name] for name in configuration.drivers()]:
+        for key, rule in driver.options.items():
+            value = json.dumps(driver.defaults[key]) if key in driver.defaults else "required"
+            rows[f"{driver.name}.{key}"] = (value, rule.allowed)
     return rows
 
 
