@@ -105,6 +105,8 @@ class Agent:
     time: "Timekeeper"
     uplink: "Uplink | None"  # to the maker's cloud, if the configuration has one
     tls_sockets: int  # connections at a time
+    anchors_end: int  # the day, from 1970-01-01, on which the first of the trust anchors ends; 0: nobody knows
+    anchors_told: int  # the day on which that was told
 
     @classmethod
     def load(cls, path, cold=True):

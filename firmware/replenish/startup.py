@@ -6,10 +6,10 @@ the start is when the heap is fullest.
 
 import gc
 import sys
-from binascii import a2b_base64, crc32
+from binascii import crc32
 
 from . import version
-from .app import forget, heap_free
+from .app import forget, forget_all, heap_free
 from .core import device as d
 from .core import order as o
 from .core.device import Device
@@ -52,24 +52,25 @@ def connect(agent, config):
     """
     agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
     try:
-        agent.trust = _trust(config["tls"])
+        agent.trust, agent.anchors_end = _trust(config["tls"])
     except ImportError as error:
         if str(error) != "no module named 'socket'":
             raise
         agent.uplink = None
         agent.tell("offline", None, ("reason", "no network"))
-    forget("io.stream")
+    forget_all("io.stream io.anchors core.der")
     _calibrate(agent)
 
 
 def _trust(given):
-    """The TLS context of the certificates in this section of the configuration."""
+    """(TLS context of the certificates in this section of the configuration, the day on which the first of the anchors ends)."""
+    from .io import anchors
     from .io.stream import trust
 
-    certificates = [_certificate(name) for name in given["ca"]]
-    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
+    places, end = anchors.judge(anchors.places(__file__, given["ca"]), anchors.today(version.BUILD_DATE))
+    own = given["certificate"] and (anchors.read(given["certificate"]), anchors.read(given["key"]))
     gc.collect()
-    return trust(certificates, own)
+    return trust((anchors.read(place) for place in places), own), end  # one after the other: memory has room for one
 
 
 def _calibrate(agent):
@@ -82,15 +83,6 @@ def _calibrate(agent):
             agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
     load = None
     forget("store.calibration")
-
-
-def _certificate(path):
-    """A certificate or a key as DER, whichever way the file holds it; stock firmware reads DER only."""
-    with open(path, "rb") as file:
-        data = file.read()
-    if data.startswith(b"-----BEGIN"):
-        data = a2b_base64(b"".join(data.split(b"-----")[2].split()))
-    return data
 
 
 def _sensor(given, slot):
@@ -155,6 +147,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.device = Device(config["device"]["serial"])
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
+    agent.anchors_end = agent.anchors_told = 0
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink
