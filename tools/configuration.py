@@ -19,7 +19,7 @@ import sys
 import types
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.machinery import SourceFileLoader
@@ -33,6 +33,9 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from tools import profiles
 from tools.boards import did_you_mean
+from tools.drivers import DRIVERS, FOLDER, Driver
+from tools.rules import Rule, amount, list_of, matching, object_of, one_of, one_or_several, or_null, text, whole
+from tools.security import PROTECTIONS
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
 
@@ -67,64 +70,9 @@ DEFAULTS: dict[str, dict[str, Any]] = _DEVICE.defaults()
 
 # What a value may be
 
-
-@dataclass(frozen=True)
-class Rule:
-    """`accepts` judges a value of any type and never raises; `allowed` says what it accepts, for a person."""
-
-    accepts: Callable[[Any], bool]
-    allowed: str
-    choices: tuple[str, ...] = ()
-
-
-def whole(low: int, high: int) -> Rule:
-    # Not isinstance: True and False are ints too.
-    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low} to {high}")
-
-
-def amount(zero: bool) -> Rule:
-    """A quantity in the slot's unit. Bounded, so that a board's single precision never overflows when they are added up."""
-    limit = 1_000_000_000
-
-    def accepts(v: Any) -> bool:
-        return type(v) in (int, float) and (0 < v <= limit or (zero and v == 0))
-
-    return Rule(accepts, f"a number from 0 to {limit}" if zero else f"a number above 0, at most {limit}")
-
-
-def or_null(rule: Rule) -> Rule:
-    return Rule(lambda v: v is None or rule.accepts(v), f"null or {rule.allowed}")
-
-
-def text(limit: int) -> Rule:
-    return Rule(
-        lambda v: isinstance(v, str) and 0 < len(v) <= limit and v.isprintable(), f"1 to {limit} printable characters"
-    )
-
-
-def matching(pattern: str, allowed: str) -> Rule:
-    expression = re.compile(pattern, re.ASCII)
-    return Rule(lambda v: isinstance(v, str) and expression.fullmatch(v) is not None, allowed)
-
-
-def one_of(choices: tuple[str, ...], note: str = "") -> Rule:
-    return Rule(lambda v: v in choices, ", ".join(choices) + note, choices)
-
-
-def object_of(keys: Collection[str]) -> Rule:
-    """Its keys have rules of their own."""
-    return Rule(lambda v: isinstance(v, dict), f"an object with {', '.join(sorted(keys))}")
-
-
-def list_of(item: Rule, limit: int, what: str) -> Rule:
-    return Rule(
-        lambda v: isinstance(v, list) and 0 < len(v) <= limit and all(map(item.accepts, v)), f"a list of 1 to {limit} {what}"
-    )
-
-
 def drivers() -> tuple[str, ...]:
     """The sensors there are: one file each."""
-    return tuple(sorted(file.stem for file in (FIRMWARE / "sensors").glob("*.py") if file.stem != "__init__"))
+    return tuple(name for name in sorted(DRIVERS) if (FOLDER / f"{name}.py").exists())
 
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -145,6 +93,13 @@ _AMAZON_NAME = matching(r"[A-Za-z0-9+_-]{1,64}", "1 to 64 characters of A-Z a-z 
 _LEVELS = text(64)
 # A "+" or "#" would be a wildcard.
 _TOPIC = Rule(lambda v: _LEVELS.accepts(v) and not set("+#") & set(v), f"{_LEVELS.allowed} without + and #")
+# The highest GPIO number of any ESP32; which pins a chip has, and for what, is looked up for the board (boards/).
+_PIN = whole(0, 63)
+_ACTIVE = one_of(("high", "low"))
+LED: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE}
+BUTTON: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE, "slot": or_null(text(64))}
+# Below half a minute a call that takes its whole deadline of 20 s, and the name look-up before it, could not be told from a hang.
+_WATCHDOG = whole(30, 3600)
 # IEEE 802.11: an SSID has up to 32 bytes, a WPA passphrase 8 to 63 printable ASCII characters.
 _WIFI = {"ssid": text(32), "password": or_null(matching(r"[ -~]{8,63}", "8 to 63 printable ASCII characters"))}
 
@@ -171,7 +126,20 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "allow_deregister": _BOOLEAN,
         "user": or_null(text(128)),
     },
-    "clock": {"ntp": or_null(_HOST), "time_scale": whole(1, 1_000_000), "scale_from": whole(0, 2**32 - 1)},
+    "board": {
+        "name": or_null(matching(r"[a-z0-9][a-z0-9_]{0,63}", "1 to 64 characters of a-z 0-9 _")),
+        "profile": one_of(("bench", "standard", "product")),
+        "led": or_null(object_of(LED)),
+        "button": or_null(object_of(BUTTON)),
+        "sleep": one_of(("none", "deep")),
+        "watchdog_s": Rule(lambda v: _WATCHDOG.accepts(v) or (type(v) is int and v == 0), f"0 or {_WATCHDOG.allowed}"),
+        "require": or_null(list_of(one_of(tuple(PROTECTIONS)), len(PROTECTIONS), f"of {', '.join(PROTECTIONS)}")),
+    },
+    "clock": {
+        "ntp": or_null(one_or_several(_HOST, 4, "of them")),
+        "time_scale": whole(1, 1_000_000),
+        "scale_from": whole(0, 2**32 - 1),
+    },
     "policy": {
         "confirm_s": whole(0, _DAY_S),
         "boot_spread_s": whole(0, _DAY_S),
@@ -186,7 +154,11 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "max_orders_30_days": whole(1, 100),
     },
 }
-SENSOR: dict[str, Rule] = {"driver": one_of(drivers()), "path": _PATH, "period_s": whole(1, _DAY_S)}
+# A sensor has the options of its driver too (tools/drivers.py).
+SENSOR: dict[str, Rule] = {"driver": one_of(drivers()), "period_s": whole(1, _DAY_S)}
+_SENSOR = Rule(lambda v: isinstance(v, dict), "an object with driver, period_s and the driver's options")
+# What a composite is made of has no period of its own, and says a level.
+PART: dict[str, Rule] = {"driver": one_of(tuple(name for name in drivers() if name != "composite" and not DRIVERS[name].counts))}
 SLOT: dict[str, Rule] = {
     "id": text(64),
     "unit": text(16),
@@ -200,7 +172,7 @@ SLOT: dict[str, Rule] = {
     "swap": _BOOLEAN,
     "life_days": or_null(whole(1, 3650)),
     "refill": one_of(("sensor", "manual", "on_delivery")),
-    "sensor": or_null(object_of(SENSOR)),
+    "sensor": or_null(_SENSOR),
 }
 TOP: dict[str, Rule] = {
     **{name: object_of(keys) for name, keys in SECTIONS.items()},
@@ -211,13 +183,14 @@ TOP: dict[str, Rule] = {
 }
 # Of the sections, `mqtt` has a meaning by being there; without these nothing can be ordered.
 REQUIRED_SECTIONS = {"device", "tls"}
+BOARD_PARTS = {"led": LED, "button": BUTTON}
 SECTIONS_OF_BACKEND = {"drs": {"drs", "lwa"}, "gateway": {"gateway"}}
 SECRETS: dict[str, Rule] = {
     "refresh_token": or_null(text(2048)),
     "client_secret": or_null(text(512)),
     "mqtt_password": or_null(text(512)),
     "gateway_token": or_null(text(2048)),
-    "wifi": or_null(object_of(_WIFI)),
+    "wifi": or_null(one_or_several(object_of(_WIFI), 8, "of them")),
 }
 
 
@@ -365,6 +338,8 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
             faults.judge(name, data[name], keys, DEFAULTS.get(name, {}))
     judge_topics(data, faults)
     judge_bench(data, faults)
+    if isinstance(data.get("board"), dict):
+        judge_board(data["board"], data.get("slots"), faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
         if backend == "gateway":
@@ -378,6 +353,21 @@ def judge_bench(data: dict[str, Any], faults: Faults) -> None:
         faults.add(key, MISSING, f"{rule.allowed}, given because the profile is bench; its own is {value}")
     if profiles.buys_on_the_bench(data):
         faults.add("drs.test_device", "false", "true, because the profile is bench and Amazon's orders would be real")
+
+
+def judge_board(board: dict[str, Any], slots: Any, faults: Faults) -> None:
+    """Light and button, which have pins and rules of their own."""
+    parts = {name: board[name] for name in BOARD_PARTS if isinstance(board.get(name), dict)}
+    for name, part in parts.items():
+        faults.judge(f"board.{name}", part, BOARD_PARTS[name], DEFAULTS[name])
+    led, button = (parts.get(name, {}) for name in ("led", "button"))
+    if _PIN.accepts(led.get("pin")) and led["pin"] == button.get("pin"):
+        faults.add_value("board.button.pin", led["pin"], "another pin than board.led.pin")
+    given = [slot.get("id") for slot in slots if isinstance(slot, dict)] if isinstance(slots, list) else []
+    ids = [str(slot_id) for slot_id in given if SLOT["id"].accepts(slot_id)]
+    wanted = button.get("slot")
+    if wanted is not None and BUTTON["slot"].accepts(wanted) and ids and wanted not in ids:
+        faults.add_value("board.button.slot", wanted, "null or the id of a slot" + did_you_mean(wanted, ids))
 
 
 def judge_intents(slots: list[Any], faults: Faults) -> None:
@@ -418,12 +408,51 @@ def judge_slots(slots: list[Any], faults: Faults) -> None:
 
 
 def judge_sensor(name: str, slot: dict[str, Any], faults: Faults) -> None:
-    sensor = slot.get("sensor")
+    sensor, refill = slot.get("sensor"), slot.get("refill", DEFAULTS["slot"]["refill"])
     if isinstance(sensor, dict):
-        faults.judge(f"{name}.sensor", sensor, SENSOR, DEFAULTS["sensor"])
-    elif sensor is None and slot.get("refill", DEFAULTS["slot"]["refill"]) == "sensor":
+        driver = judge_driver(f"{name}.sensor", sensor, SENSOR, slot.get("capacity"), faults)
+        if driver and driver.counts and refill == "sensor":
+            faults.add_value(f"{name}.refill", refill, f"manual, on_delivery, because {driver.name} counts use and sees no refill")
+        if driver and driver.name == "composite":
+            judge_parts(f"{name}.sensor", sensor, slot.get("capacity"), faults)
+    elif sensor is None and refill == "sensor":
         value = "null" if "sensor" in slot else MISSING
-        faults.add(f"{name}.sensor", value, f"{object_of(SENSOR).allowed}; only another refill than sensor needs none")
+        faults.add(f"{name}.sensor", value, f"{_SENSOR.allowed}; only another refill than sensor needs none")
+
+
+def judge_driver(name: str, sensor: dict[str, Any], keys: dict[str, Rule], capacity: Any, faults: Faults) -> Driver | None:
+    """Judge a sensor's own keys and the options of its driver, which is returned when there is one of that name."""
+    if not keys["driver"].accepts(sensor.get("driver")):  # nobody knows which options it may have
+        faults.judge(name, {key: sensor[key] for key in keys if key in sensor}, keys, DEFAULTS["sensor"])
+        return None
+    driver = DRIVERS[sensor["driver"]]
+    faults.judge(name, sensor, {**keys, **driver.options}, {**DEFAULTS["sensor"], **driver.defaults})
+    for key, rule in driver.options.items():
+        value: Any = sensor.get(key)
+        if key.endswith("_level") and rule.accepts(value) and SLOT["capacity"].accepts(capacity) and value > capacity:
+            faults.add_value(f"{name}.{key}", value, f"a number from 0 to the capacity, {capacity}")
+    if driver.points:
+        judge_points(name, sensor, driver.points, driver.options, faults)
+    return driver
+
+
+def judge_points(name: str, sensor: dict[str, Any], points: tuple[str, str], rules: Mapping[str, Rule], faults: Faults) -> None:
+    """What empty and full read like: a calibration on the device where neither is given, and not the same."""
+    empty, full = (sensor.get(key) for key in points)
+    if not all(rules[key].accepts(sensor.get(key)) for key in points):
+        return
+    for key, other in (points, points[::-1]):
+        if sensor.get(key) is None and sensor.get(other) is not None:
+            faults.add_value(f"{name}.{key}", None, f"a number, because there is {other}")
+    if empty is not None and empty == full:
+        faults.add_value(f"{name}.{points[1]}", full, f"another number than {points[0]}")
+
+
+def judge_parts(name: str, sensor: dict[str, Any], capacity: Any, faults: Faults) -> None:
+    """The sensors that a composite is made of."""
+    rule = DRIVERS["composite"].options["sensors"]
+    for number, part in enumerate(sensor["sensors"] if rule.accepts(sensor.get("sensors")) else ()):
+        judge_driver(f"{name}.sensors[{number}]", part, PART, capacity, faults)
 
 
 def judge_reorder(name: str, slot: dict[str, Any], faults: Faults) -> None:
@@ -580,6 +609,8 @@ def judge_state(name: str, folder: Path, faults: Faults) -> None:
 
 
 def judge_secrets(name: str, folder: Path, faults: Faults) -> None:
+    if name == _DEVICE.IN_NVS:  # written by `make provision`, which judges them itself; nobody else can look
+        return
     path = folder / name
     try:
         data = read_file(path)
@@ -591,8 +622,15 @@ def judge_secrets(name: str, folder: Path, faults: Faults) -> None:
     if secrets is None:
         return
     inside.judge("", secrets, SECRETS, SECRETS)
-    if isinstance(secrets.get("wifi"), dict):
-        inside.judge("wifi", secrets["wifi"], _WIFI, ())
+    judge_wifi(secrets.get("wifi"), inside)
+
+
+def judge_wifi(wifi: Any, faults: Faults) -> None:
+    """One network, or several in the order in which they are tried."""
+    if not SECRETS["wifi"].accepts(wifi):
+        return
+    for name, network in [("wifi", wifi)] if isinstance(wifi, dict) else [(f"wifi[{n}]", one) for n, one in enumerate(wifi or ())]:
+        faults.judge(name, network, _WIFI, ())
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
@@ -610,7 +648,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     if data is not None:
         judge(data, faults)
         judge_files(data, Path(path).parent, faults)
-    values: dict[str, Any] = {} if faults.lines else _DEVICE.load(os.fspath(path))[0]
+    values: dict[str, Any] = {} if faults.lines else _DEVICE.settings(os.fspath(path))
     return values, faults.lines
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tools import configuration, profiles
+from tools.rules import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("config.json")
@@ -19,7 +20,7 @@ def bench(**more: Any) -> dict[str, Any]:
     return {"backend": "gateway", "board": {"name": "unix", "profile": "bench"}, "slots": slots, **more}
 
 
-def rule_and_default(name: str) -> tuple[configuration.Rule, int]:
+def rule_and_default(name: str) -> tuple[Rule, int]:
     key = name.rpartition(".")[2]
     section = "policy" if name.startswith("policy.") else "sensor"
     rules = configuration.SECTIONS["policy"] if section == "policy" else configuration.SENSOR

@@ -16,7 +16,8 @@ from typing import Any
 from cryptography import x509
 
 from tools import configuration
-from tools.configuration import Faults, Rule, list_of, matching, or_null, text, whole
+from tools.configuration import Faults
+from tools.rules import Rule, list_of, matching, or_null, text, whole
 
 PASSWORD_VARIABLE = "RELAY_MQTT_PASSWORD"
 KEY_VARIABLE = "RELAY_EVENTBRIDGE_KEY"

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from tools.cloud.gateway.model import COUNTER_LIMIT, Address, Customer, IntentId, Item
 from tools.cloud.settings import BOOLEAN, TABLE, SettingsError, optional
-from tools.configuration import Faults, Rule, matching, plain, text
+from tools.configuration import Faults, plain
+from tools.rules import Rule, matching, text
 
 LOG = logging.getLogger("gateway")
 

@@ -15,7 +15,8 @@ from tools.cloud.gateway import tokens
 from tools.cloud.gateway.adapters import known
 from tools.cloud.gateway.directory import MONEY, Directory, FileDirectory
 from tools.cloud.settings import AdminSettings, ClockSettings, MQTTSettings, SettingsError
-from tools.configuration import Faults, Rule, list_of, matching, one_of, text, whole
+from tools.configuration import Faults
+from tools.rules import Rule, list_of, matching, one_of, text, whole
 
 _DAY_S = 86_400
 # A page token is signed with HMAC-SHA256, whose key should have at least as many bytes as its digest (RFC 7518, 3.2).

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from tools import configuration
+from tools import rules
 from tools.cloud.buywithprime import operations, orders, returns
 from tools.cloud.buywithprime.client import Client
 from tools.cloud.buywithprime.errors import APIError, BuyWithPrimeError, Handling
@@ -51,13 +51,13 @@ from tools.cloud.gateway.adapters.shoppers import NoShopper, Shoppers
 from tools.cloud.gateway.adapters.standing import packs, snapshot
 from tools.cloud.gateway.model import Customer, Intent, IntentId, Item, Return, Snapshot
 from tools.cloud.settings import FILE
-from tools.configuration import list_of, matching, text
+from tools.rules import list_of, matching, text
 
 LOG = logging.getLogger("gateway")
 
 _HEADER = matching(r"[!-~]{1,512}", "1 to 512 characters of printable ASCII without blanks")
 _URL = matching(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?", "a URL https://HOST[:PORT][/PATH]")
-RULES: dict[str, configuration.Rule] = {
+RULES: dict[str, rules.Rule] = {
     "target_id": _HEADER,
     "url": _URL,
     "token_url": _URL,
@@ -65,7 +65,7 @@ RULES: dict[str, configuration.Rule] = {
     "target_headers": list_of(matching(r"[A-Za-z0-9-]{1,64}", ""), 4, "names of headers"),
     "ca": FILE,
 }
-SECRETS: dict[str, configuration.Rule] = {
+SECRETS: dict[str, rules.Rule] = {
     "client_id": _HEADER,
     "client_secret": _HEADER,
     "access_key": _HEADER,  # where the store has one

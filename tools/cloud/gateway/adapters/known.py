@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
 from tools.cloud.gateway.adapters import Adapter, Surroundings
-from tools.configuration import Rule
+from tools.rules import Rule
 
 NAMES = ("buy_with_prime", "webhook", "notify")
 

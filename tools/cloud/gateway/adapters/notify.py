@@ -11,7 +11,7 @@ from typing import Any
 from tools.cloud.gateway.adapters import Refused, Surroundings
 from tools.cloud.gateway.model import Customer, Intent, IntentId, Item, Return, Snapshot, State
 from tools.cloud.gateway.records import ASKED, Mark, Record
-from tools.configuration import Rule, whole
+from tools.rules import Rule, whole
 
 _DAY_S = 86_400
 

@@ -22,7 +22,7 @@ from tools.cloud.gateway.model import QUANTITY_LIMIT, Customer, Intent, IntentId
 from tools.cloud.gateway.signing import HEADER, Signer
 from tools.cloud.gateway.tokens import private_key
 from tools.cloud.settings import FILE, SAFE_URL
-from tools.configuration import Rule, text, whole
+from tools.rules import Rule, text, whole
 
 # An order has some 500 bytes.
 LIMIT_BYTES = 65_536
