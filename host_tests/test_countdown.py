@@ -1,7 +1,7 @@
 """Every reason that a slot can wait for has words, and a time where time ends it."""
 
 from replenish.core import policy
-from replenish.core.countdown import in_words, of_slot, pairs
+from replenish.core.countdown import in_words, of_slot, told_pairs
 from replenish.core.order import Order
 from replenish.core.spans import as_span, told
 
@@ -240,7 +240,8 @@ def test_an_order_and_when_time_alone_goes_on():
 
 def test_a_block_that_may_be_probed_waits_behind_the_gates():
     slot, device = waiting_block()
-    assert in_words(slot, device, START + DAY) == "ordering is on hold; may ask again now: service says an order is in progress; next look now"
+    expected = "ordering is on hold; may ask again now: service says an order is in progress; next look now"
+    assert in_words(slot, device, START + DAY) == expected
 
 
 def test_every_state_and_every_word_of_the_gate_is_among_the_cases():
@@ -257,7 +258,8 @@ def test_every_state_and_every_word_of_the_gate_is_among_the_cases():
         letters += 1
     for word in (policy.NEED, policy.SPREAD, policy.BACKOFF, policy.NOT_SUBSCRIBED, policy.ASK_SUBSCRIPTION, policy.BY_STATE):
         assert word in words, word
-    for word in ("on order for a slot that shares the stock", "ordering is on hold", "not linked to an account", "not sure what time it is"):
+    shared = "on order for a slot that shares the stock"
+    for word in (shared, "ordering is on hold", "not linked to an account", "not sure what time it is"):
         assert word in words, word
     assert len(words) == 13  # with "", None and the sensor's fault
 
@@ -270,7 +272,7 @@ def test_who_needs_nothing_waits_for_nothing():
     slot = new_slot()
     slot.measure(9, START)
     assert of_slot(slot, new_device(), START) == []
-    assert pairs(slot, new_device(), START, None) == [("reason", None)]
+    assert told_pairs(slot, new_device(), START, None) == [("reason", None)]
 
 
 # Words and data
@@ -292,7 +294,7 @@ def test_what_is_due_is_now_and_a_confirmation_ends_at_its_end():
 
 def test_the_event_has_a_number_for_each_wait_from_the_second_on():
     slot, device = fresh_need()
-    assert pairs(slot, device, START, policy.NEED) == [
+    assert told_pairs(slot, device, START, policy.NEED) == [
         ("reason", "confirming the need"),
         ("what", "low"),
         ("since", "2027-01-15T07:56:48Z"),

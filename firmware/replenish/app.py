@@ -609,9 +609,9 @@ class Agent:
         told = wait, load_policy().due_at(slot, now)
         if told != slot.told_wait:
             slot.told_wait = told
-            from .core.countdown import pairs
+            from .core.countdown import told_pairs
 
-            self.tell("wait", slot, *pairs(slot, self.device, now, wait))
+            self.tell("wait", slot, *told_pairs(slot, self.device, now, wait))
 
 
 def _settle_heap():

@@ -94,7 +94,7 @@ def in_words(slot, device, now):
     return "; ".join([told(what, since, until, now) for what, since, until in of_slot(slot, device, now)])
 
 
-def pairs(slot, device, now, wait):
+def told_pairs(slot, device, now, wait):
     """What the event `wait` carries. wait: policy.order_wait's word. `reason` is why a need is not asked for, null where it is the
     order's own; then `what`, `since` and `until` of each wait, from the second on with its number, for who counts on."""
     found = [("reason", None if wait == policy.BY_STATE else wait or None)]
