@@ -606,7 +606,7 @@ class Agent:
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
             self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
-        told = wait, load_policy().due_at(slot, now)
+        told = wait, load_policy().due_at(slot, now), slot.order.state
         if told != slot.told_wait:
             slot.told_wait = told
             from .core.countdown import told_pairs
