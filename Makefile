@@ -41,8 +41,8 @@ unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHO
 	@$(PY) -m tools.build --board unix
 
 .PHONY: sim
-sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
-	@$(PY) -m tools.simulator $(ARGS)
+sim: venv-run ## The service simulator alone, over TLS; LAN=1 or LAN=ADDRESS: for a board on the desk. ARGS="--help"
+	@$(PY) -m tools.simulator $(if $(LAN),--lan $(if $(filter-out 1,$(LAN)),"$(LAN)")) $(ARGS)
 
 .PHONY: relay
 relay: venv-run ## The relay of the service's notifications to MQTT: ARGS="--config relay.toml"
