@@ -107,8 +107,8 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 
 ##@ Boards
 .PHONY: build
-build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/: ARGS=--dry-run
-	@$(PY) -m tools.build --board $(BOARD) $(ARGS)
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
+	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 .PHONY: flash
 flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run

@@ -40,6 +40,7 @@ _PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 # Sent once, before files are looked at. Nothing of it is in memory any more when the board has been reset.
 _FILES = """
 import os, hashlib, binascii
+_d = binascii.a2b_base64
 def _sum(name):
  h = hashlib.sha256()
  b = bytearray(512)
@@ -238,21 +239,28 @@ class Device:
             if str(folder) not in (".", "/"):
                 self.run(f"import os\ntry:\n os.mkdir({str(folder)!r})\nexcept OSError as error:\n if error.errno != 17: raise")
 
-    def put(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
-        """Write a file: beside the one that is there, verified by its hash on the board, then renamed. A cut at any instant leaves
-        the old file or the new one. The folder must be there. progress: called with the bytes that went over since the last call."""
-        beside = name + ".new"
-        self.run(f"from binascii import a2b_base64 as _d\n_f = open({beside!r}, 'wb')\n_w = _f.write")
-        for place in range(0, len(data), _CHUNK):
-            part = data[place : place + _CHUNK]
-            self.run(f"_w(_d({base64.b64encode(part).decode()!r}))")
+    def send(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """Write a file in place, and verify it by its hash on the board. Its folder must be there. progress: called with the bytes
+        that went over since the last call."""
+        self._know_files()
+        parts = [data[place : place + _CHUNK] for place in range(0, len(data), _CHUNK)] or [b""]
+        said = ""
+        for number, part in enumerate(parts):
+            # A file of one part is one statement: each costs the line's latency twice.
+            begin = f"_f = open({name!r}, 'wb')\n" if number == 0 else ""
+            end = f"\n_f.close()\nprint(_sum({name!r}))" if number == len(parts) - 1 else ""
+            said = self.run(f"{begin}_ = _f.write(_d({base64.b64encode(part).decode()!r})){end}")
             if progress:
                 progress(len(part))
-        self.run("_f.close()")
-        if self.hash(beside) != hashlib.sha256(data).hexdigest():
-            self.remove(beside)
+        if said.strip() != hashlib.sha256(data).hexdigest():
+            self.remove(name)
             raise DeviceError(f"{self.port}: {name}: what the board has is not what was sent: try again, with another cable.")
-        self.rename(beside, name)
+
+    def put(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """Write a file beside the one that is there, see `send`, then rename it: a cut at any instant leaves the old file or the new
+        one."""
+        self.send(name + ".new", data, progress)
+        self.rename(name + ".new", name)
 
     def get(self, name: str) -> bytes:
         """A file's bytes, verified by its hash on the board."""
