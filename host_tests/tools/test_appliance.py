@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from host_tests.tools.appliances import put_files
-from tools import appliance, configuration
+from tools import appliance, boards, configuration
 
 GOOD = """
 board = "esp32_generic"
@@ -171,3 +172,36 @@ def test_a_secret_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(appliance.ApplianceError) as caught:
         appliance.load(file)
     assert len(caught.value.faults) == 2 and "hunter2" not in str(caught.value)
+
+
+README = (boards.FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def example(begin: str) -> str:
+    """The example of boards/README.md that has this line: what is indented, without the command at its end."""
+    blocks = re.findall(r"(?:^(?:    .*)?\n)+", README, re.MULTILINE)
+    block = next(block for block in blocks if f"    {begin}" in block)
+    return "\n".join(line[4:] for line in block.splitlines() if "build/venv" not in line)
+
+
+def test_the_board_of_the_readme_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "coffee-machine" / "board.toml"
+    file.parent.mkdir()
+    file.write_text(example('base = "esp32_generic"'))
+    board = boards.load(str(file))
+    assert (board.pins["SCALE_DATA"], board.led) == (18, boards.Wire(5, "high"))
+
+
+@sensors
+def test_the_appliance_of_the_readme_is_good(tmp_path: Path) -> None:
+    put_files(tmp_path)
+    (tmp_path / "amazon-root-ca-1.der").write_bytes((tmp_path / "ca.der").read_bytes())
+    (tmp_path / "appliance.toml").write_text(example('board = "seeed_xiao_esp32c6"'))
+    config = appliance.configuration(tmp_path / "appliance.toml", "SN0001")
+    assert config["board"]["button"] == {"pin": 16, "slot": "Coffee"}
+
+
+def test_the_readme_has_every_key() -> None:
+    words = set(re.findall(r"`([a-z0-9_.]+)`", README))
+    assert {key for key in boards.KEYS if key not in words} == set()
+    assert {*appliance.OWN_KEYS, *boards.PARTITION} - words == set()
