@@ -135,6 +135,8 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.device = Device(config["device"]["serial"])
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
+    agent.updates = config["update"]
+    agent.update_at = 0 if agent.updates and agent.updates["url"] else None
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink

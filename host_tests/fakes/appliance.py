@@ -33,6 +33,7 @@ def _config(slots, policy, mqtt, backend):
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
         "mqtt": mqtt,
+        "update": None,
         "policy": rules,
         "slots": filled,
     }

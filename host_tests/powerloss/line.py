@@ -44,6 +44,7 @@ def device_config(life):
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
         "mqtt": None,
+        "update": None,
         "policy": values["policy"],
         "slots": life.slots,
     }
