@@ -123,6 +123,19 @@ flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, w
 	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
 	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
+.PHONY: keys
+keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
+	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
+
+.PHONY: bundle
+bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT=
+	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)")
+
+.PHONY: update
+update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up
+	@$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)")
+
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget
 	@$(PY) -m tools.size

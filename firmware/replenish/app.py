@@ -40,6 +40,7 @@ _FOR_MESSAGES = (
     "store.outbox"
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
+_FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
 _WAKE_CALLS = const(24)  # calls of one wake, and pauses in which sensors settle: so many and three for each slot
 
 
@@ -107,6 +108,8 @@ class Agent:
     tls_sockets: int  # connections at a time
     anchors_end: int  # the day, from 1970-01-01, on which the first of the trust anchors ends; 0: nobody knows
     anchors_told: int  # the day on which that was told
+    updates: "dict | None"  # the section `update` of the configuration
+    update_at: "int | None"  # when its URL is asked next; 0: to be planned; None: there is none
 
     @classmethod
     def load(cls, path, cold=True):
@@ -139,6 +142,7 @@ class Agent:
         self._callback = None
         # A board's: brings the network up, or finds it up, and returns 0; else after how many seconds to ask again.
         self.reach = None
+        self.progress = None  # called now and then while an update is written, which may take minutes
         self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.due_ticks = self.call_ticks = time.ticks_ms()
@@ -249,6 +253,23 @@ class Agent:
         from .erase import factory_reset
 
         factory_reset(self)
+
+    def update(self, source):
+        """Install a signed update of the agent: `source` is the path of a bundle, or a thing with `read(size)`, which gives 1 to
+        `size` bytes and none at the end, `skip(size)` and `close()`. Not from within a step.
+
+        Returns None when it is written and will be tried at the next start, which `run` then asks for; else why not, in a word (see
+        firmware/README.md), and then what runs is what ran. Seconds on a board, minutes where the source is slow; `progress` is
+        called meanwhile. Raises ValueError without `update` in the configuration.
+        """
+        make_room()
+        from .update import by_hand
+
+        try:
+            return by_hand(self, source)
+        finally:
+            by_hand = None
+            forget_all(_FOR_UPDATE)
 
     # Running
 
@@ -382,6 +403,9 @@ class Agent:
         mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
         due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
+        if now and not mute and not due and self.update_at is not None and now >= self.update_at:
+            self._look_for_update(now)
+            return 0
         wants = due or self.uplink and now and (self.uplink.link or self._may_join(now, stays))
         away_s = wants and self.reach and self.reach() or 0
         if not away_s:
@@ -401,6 +425,8 @@ class Agent:
                 at = min(at, core.call_at(self.slots, self.device, now))
             if self.uplink:
                 at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
+        if not mute and self.update_at is not None:
+            at = min(at, self.update_at)
         return self.clock.real_ms(max(1, at - now))
 
     def _call(self, due, now):
@@ -419,6 +445,21 @@ class Agent:
             self.heap_peak = max(self.heap_peak, gc.mem_alloc())
         self._spoiled = False
         return stopped
+
+    def _look_for_update(self, now):
+        """Ask for an update, or make the room for that, in a step of its own. No order call is due."""
+        self._hang_up()
+        if self.uplink and self.uplink.link and self.tls_sockets == 1:
+            from .cloud import leave
+
+            leave(self, False)
+            return
+        make_room()
+        from .update import poll
+
+        poll(self, now)
+        poll = None
+        forget_all(_FOR_UPDATE)
 
     # The maker's cloud
 

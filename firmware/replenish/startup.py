@@ -148,6 +148,8 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
     agent.anchors_end = agent.anchors_told = 0
+    agent.updates = config["update"]
+    agent.update_at = 0 if agent.updates and agent.updates["url"] else None
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink

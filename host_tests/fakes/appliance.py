@@ -34,6 +34,7 @@ def _config(slots, policy, mqtt, backend):
         "tls": values["tls"],
         "board": values["board"],
         "mqtt": mqtt,
+        "update": None,
         "policy": rules,
         "slots": filled,
     }

@@ -74,6 +74,8 @@ def put_certificates(folder: Path) -> None:
         "told.pem": b"Subject: Root\n" + pem,
         "more.der": der + b"\0",
         "empty.der": b"",
+        "update.pub": b"\x80" + b"\1" * 383,
+        "short.pub": b"\x80" + b"\1" * 382,
         "key.pem": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     }
     for name, content in contents.items():
