@@ -35,6 +35,7 @@ from tools import profiles
 from tools.boards import did_you_mean
 from tools.drivers import DRIVERS, FOLDER, Driver
 from tools.rules import Rule, amount, list_of, matching, object_of, one_of, one_or_several, or_null, text, whole
+from tools.security import PROTECTIONS
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
 
@@ -132,6 +133,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "button": or_null(object_of(BUTTON)),
         "sleep": one_of(("none", "deep")),
         "watchdog_s": Rule(lambda v: _WATCHDOG.accepts(v) or (type(v) is int and v == 0), f"0 or {_WATCHDOG.allowed}"),
+        "require": or_null(list_of(one_of(tuple(PROTECTIONS)), len(PROTECTIONS), f"of {', '.join(PROTECTIONS)}")),
     },
     "clock": {
         "ntp": or_null(one_or_several(_HOST, 4, "of them")),

@@ -45,7 +45,9 @@ names write
 """
 # ... of loader.py, which is outside of the package
 _LOADER = "start safe healthy slot other floors try_next what image decide FOLDERS root"
-INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER).split())
+# ... for main.py on a board, and for `make monitor` and `make provision`
+_BOARD = "live show_log"
+INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())
 
 # What the package defines, and MicroPython, its ESP32 port or a library has too: `umqtt.simple` and `requests` ask for some of
 # these, and the others may be asked of a thing that is not ours. host_tests/tools/test_names.py tells which ones are missing.

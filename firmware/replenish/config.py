@@ -14,7 +14,15 @@ def defaults():
     return {
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
-        "board": {"name": None, "profile": "standard", "led": None, "button": None, "sleep": "none", "watchdog_s": 120},
+        "board": {
+            "name": None,
+            "profile": "standard",
+            "led": None,
+            "button": None,
+            "sleep": "none",
+            "watchdog_s": 120,
+            "require": None,
+        },
         "led": {"active": "high"},
         "button": {"active": "low", "slot": None},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},

@@ -34,6 +34,15 @@ def factory_reset(agent):
     store.must_restart = True
 
 
+def reset_without_agent(config):
+    """The same by a configuration alone, where no agent could be made. Raises OSError."""
+    from .startup import local_adapters
+
+    store = local_adapters(config)[1]
+    store.put("wipe", FACTORY_RESET)
+    finish(store, config["secrets"], FACTORY_RESET)
+
+
 def _deregister(agent):
     said = _call(agent)
     if said[0] == call.BAD_TOKEN:  # it had died of age

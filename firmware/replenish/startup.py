@@ -45,19 +45,30 @@ def _store(name):
     return RecordFiles(name, not _UNIX)
 
 
-def remote_adapters(config):
-    """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
+def connect(agent, config):
+    """Give an agent its sensors, and what its calls trust. On a board without a network it keeps levels and calls nobody.
+
+    Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
+    """
+    try:
+        agent.trust = _trust(config["tls"])
+    except ImportError as error:
+        if str(error) != "no module named 'socket'":
+            raise
+        agent.uplink = None
+        agent.tell("offline", None, ("reason", "no network"))
+    forget("io.stream")
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+
+
+def _trust(given):
+    """The TLS context of the certificates in this section of the configuration."""
     from .io.stream import trust
 
-    given = config["tls"]
     certificates = [_certificate(name) for name in given["ca"]]
     own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
     gc.collect()
-    context = trust(certificates, own)
-    own = None
-    trust = None
-    forget("io.stream")
-    return context, {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    return trust(certificates, own)
 
 
 def _certificate(path):
