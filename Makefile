@@ -106,6 +106,10 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 	@$(PY) -m tools.check
 
 ##@ Boards
+.PHONY: new
+new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
+	@$(PY) -m tools.new $(ARGS)
+
 .PHONY: build
 build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
 	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
