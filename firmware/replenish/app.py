@@ -27,7 +27,7 @@ _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
 # Modules that a call has the room of. Texts, because a tuple of so many would take three times the memory.
-_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view"
+_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view core.countdown core.spans"
 # ... and that only a call needs
 _FOR_CALLS = (
     "manual calls access asking following ordering settling services.registration services.drs services.drs_answers services.gateway "
@@ -606,10 +606,12 @@ class Agent:
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
             self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
-        if wait != slot.told_wait:
-            slot.told_wait = wait
-            if wait and wait != load_policy().BY_STATE:  # the order's own reason says that
-                self.tell("wait", slot, ("reason", wait))
+        told = wait, load_policy().due_at(slot, now), slot.order.state
+        if told != slot.told_wait:
+            slot.told_wait = told
+            from .core.countdown import told_pairs
+
+            self.tell("wait", slot, *told_pairs(slot, self.device, now, wait))
 
 
 def _settle_heap():

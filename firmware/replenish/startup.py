@@ -149,7 +149,8 @@ def begin(agent, config, secrets, clock, store, cold):
     for sentence in damage:
         agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
     gc.collect()
-    agent.tell("start", None, ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots)), heap_free())
+    told = ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots))
+    agent.tell("start", None, *(told + (("profile", config["board"]["profile"]), heap_free())))
 
 
 def open_state(agent, config, secrets):

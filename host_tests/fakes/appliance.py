@@ -32,6 +32,7 @@ def _config(slots, policy, mqtt, backend):
         "drs": {"endpoint": "https://drs.test", "test_device": True},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
+        "board": values["board"],
         "mqtt": mqtt,
         "policy": rules,
         "slots": filled,
