@@ -119,7 +119,7 @@ build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/
 	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 .PHONY: flash
-flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+flash: venv-all toolchain ## Put it on BOARD= at PORT= (if there are several), after IMAGE= if named, with CONFIG=: ARGS=--dry-run
 	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
 	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
