@@ -36,7 +36,9 @@ _MEMORY_BYTES = 16 << 20  # the file: all of the machine's PSRAM, for QEMU backs
 _GAUGE_AT = 15 << 20
 _ID_AT = _GAUGE_AT + 0x100
 _GAUGE = struct.Struct("<4I")
+_CUT = struct.Struct("<I")  # after it
 _BUSY = ("", "program", "erase")
+_CUT_BIT = 4
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -49,9 +51,10 @@ class EmulatorError(Exception):
 
 @dataclass(frozen=True)
 class Gauge:
-    """What the flash has done since it was made, and is doing: `busy` is "program", "erase" or empty."""
+    """What the flash has done since it was made, and is doing: `busy` is "program", "erase" or empty; is_cut: by `cut_after`."""
 
     busy: str
+    is_cut: bool
     programs: int
     erases: int
     bytes_programmed: int
@@ -77,7 +80,7 @@ def read_gauge(place: Path) -> Gauge:
     with place.open("rb") as file:
         file.seek(_GAUGE_AT)
         busy, programs, erases, bytes_programmed = _GAUGE.unpack(file.read(_GAUGE.size))
-    return Gauge(_BUSY[busy], programs, erases, bytes_programmed)
+    return Gauge(_BUSY[busy & 3], bool(busy & _CUT_BIT), programs, erases, bytes_programmed)
 
 
 def command(flash: Path, firmware: Path) -> list[str]:
@@ -166,6 +169,13 @@ class Emulator:
     @property
     def gauge(self) -> Gauge:
         return read_gauge(self.flash)
+
+    def cut_after(self, operations: int) -> None:
+        """Let the power fail in the middle of the so-manieth operation of the flash from now on, counted from 1: a page programmed or a
+        sector erased. The board stands still there until `kill` (see `Gauge.is_cut`). Counted on over restarts; 0 calls it off."""
+        with self.flash.open("r+b", buffering=0) as file:
+            file.seek(_GAUGE_AT + _GAUGE.size)
+            file.write(_CUT.pack(operations))
 
     def wait_for(self, text: str, timeout_s: float = 20, start: int = 0) -> str:
         """What the board has printed from byte `start` of the transcript on, as soon as `text` is in it. Raises EmulatorError."""

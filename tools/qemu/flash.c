@@ -18,22 +18,37 @@
 #define PAGE_PROGRAM_US (500)
 #define SECTOR_ERASE_US (45000)
 
-// Beside the flash, for whoever looks at the file: what the flash is doing and has done. tools/emulator.py knows this layout.
+// Beside the flash, for whoever has the file: what the flash is doing and has done, and when the power is to fail. tools/emulator.py knows this layout.
 typedef struct {
-    uint32_t busy; // 0, BUSY_PROGRAM or BUSY_ERASE
+    uint32_t busy; // 0, BUSY_PROGRAM or BUSY_ERASE; with CUT: it stands still
     uint32_t programs;
     uint32_t erases;
     uint32_t bytes_programmed;
+    uint32_t cut_in; // written from outside: the power fails in the middle of the so-manieth operation from now; 0: it does not
 } gauge_t;
 #define GAUGE ((volatile gauge_t *)(FLASH + 15 * 1024 * 1024))
-enum { BUSY_PROGRAM = 1, BUSY_ERASE = 2 };
+enum { BUSY_PROGRAM = 1, BUSY_ERASE = 2, CUT = 4 };
+
+void board_start_flash(void) {
+    GAUGE->busy = 0;
+}
+
+// The middle of an operation, which takes its time here. When the power fails in it, the board stands still until it is killed.
+static void be_busy(uint32_t us) {
+    if (GAUGE->cut_in && --GAUGE->cut_in == 0) {
+        GAUGE->busy |= CUT;
+        for (;;) {
+        }
+    }
+    board_spin_us(us);
+}
 
 static void program_page(uint32_t at, const uint8_t *data, uint32_t length) {
     for (uint32_t i = 0; i < length; ++i) {
-        FLASH[at + i] &= data[i];
         if (i == length / 2) {
-            board_spin_us(PAGE_PROGRAM_US);
+            be_busy(PAGE_PROGRAM_US);
         }
+        FLASH[at + i] &= data[i];
     }
 }
 
@@ -55,10 +70,10 @@ static void erase(uint32_t at) {
     GAUGE->busy = BUSY_ERASE;
     GAUGE->erases += 1;
     for (uint32_t i = 0; i < SECTOR_BYTES; ++i) {
-        FLASH[at + i] = 0xff;
         if (i == SECTOR_BYTES / 2) {
-            board_spin_us(SECTOR_ERASE_US);
+            be_busy(SECTOR_ERASE_US);
         }
+        FLASH[at + i] = 0xff;
     }
     GAUGE->busy = 0;
 }
