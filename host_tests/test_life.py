@@ -320,6 +320,24 @@ def test_a_configuration_that_is_torn_leaves_the_serial_line():
     assert home.live(100) == 2 and not home.crash_record()
 
 
+def test_a_product_closes_its_line():
+    closed = []
+
+    class Lock:
+        @staticmethod
+        def close(is_held):
+            closed.append(is_held)
+            return not is_held
+
+    for level in (1, 0):
+        home = Home(board={"profile": "product"})
+        home.chip.levels[0] = level
+        home.chip.modules["replenish.io.lock"] = Lock
+        home.live(10)
+        assert home.of("line")[0]["closed"] == level
+    assert closed == [False, True], "a person holds the button"
+
+
 # The person
 
 
@@ -440,6 +458,34 @@ def test_without_a_time_a_wake_looks_for_one_but_not_all_the_time():
     home.chip.air = {}
     slept = [awake(home, "PWRON_RESET")[1]] + [awake(home, "DEEPSLEEP_RESET")[1] for _ in range(12)]
     assert slept[-1] > 400 and home.service.calls == [], slept
+
+
+class Meter:
+    """A sensor that wakes the board by a pin of its own."""
+
+    wake = (33, True)
+    value = 10
+
+    def __init__(self):
+        self.pulses = 0
+
+    def woken(self):
+        self.pulses += 1
+
+    def read(self):
+        return self.value
+
+
+def test_a_pulse_that_woke_the_board_is_told_to_its_sensor():
+    home = Home(board={"sleep": "deep"})
+    home.sensors["A"] = Meter()
+    awake(home, "PWRON_RESET")
+    assert home.chip.wakers == [("ext0", 0, False), ("ext1", 33, True)] and home.sensors["A"].pulses == 0
+    awake(home, "DEEPSLEEP_RESET", 3)
+    assert home.sensors["A"].pulses == 1 and home.of("boot")[0]["wake"] == "pins"
+    awake(home, "DEEPSLEEP_RESET", 4)
+    awake(home, "DEEPSLEEP_RESET", 2)
+    assert home.sensors["A"].pulses == 1, "the timer, the button"
 
 
 def test_the_finger_that_woke_the_board_is_heard():
