@@ -57,7 +57,7 @@ lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/clou
 	@$(PY) -m tools.cloud.package
 
 .PHONY: test-pc
-test-pc: venv-all venv-stubs unix micropython32 mosquitto ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
+test-pc: venv-all venv-stubs unix micropython32 mosquitto qemu ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
 	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
 
 .PHONY: test-unix
@@ -72,6 +72,14 @@ powerloss: venv-all unix micropython32 ## Cut the power everywhere, on every med
 .PHONY: powerloss-mutants
 powerloss-mutants: venv-all ## Break the firmware on purpose and see each break caught: MUTANT=name
 	@$(PY) -m host_tests.powerloss.mutants $(MUTANT)
+
+.PHONY: test-board
+test-board: venv-all toolchain qemu ## The agent and the tools on a microcontroller in QEMU, killed at random instants: KILLS= SEED=, ARGS="-k name"
+	@$(PY) -m pytest -rP host_tests/board $(or $(ARGS),--numprocesses=2 --dist=worksteal)
+
+.PHONY: emulator
+emulator: venv-run qemu ## The emulated board in the foreground; prints its PORT for the targets that take one: FLASH=file
+	@$(PY) -m tools.emulator $(if $(FLASH),--flash "$(FLASH)")
 
 .PHONY: model
 model: venv-all ## Explore every state of the order machine and its service; tell how wrong devices would be caught
@@ -103,8 +111,8 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 
 ##@ Boards
 .PHONY: build
-build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/: ARGS=--dry-run
-	@$(PY) -m tools.build --board $(BOARD) $(ARGS)
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
+	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 .PHONY: flash
 flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
@@ -132,7 +140,7 @@ help: ## This list
 	@echo
 
 # Set-up, called by the targets above. Each step knows by itself when there is nothing to do.
-.PHONY: venv-run venv-all venv-stubs toolchain micropython32 mosquitto
+.PHONY: venv-run venv-all venv-stubs toolchain micropython32 mosquitto qemu
 venv-run venv-all venv-stubs:
 	@$(PYTHON) tools/environment.py $(@:venv-%=%)
 
@@ -144,3 +152,6 @@ micropython32: venv-run
 
 mosquitto: venv-run
 	@$(PY) -m tools.toolchain mosquitto
+
+qemu: venv-run
+	@$(PY) -m tools.toolchain qemu

@@ -3,13 +3,16 @@
 import json
 
 from replenish import config as configuration
+from replenish.io import vault
 
 from host_tests.expect import cases, raises, tmp
 from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.board import PowerCut
+from host_tests.fakes.nvs import Board, Cut
 
 TOKEN = "Atzr|given"
-SECRETS = {"refresh_token": TOKEN, "client_secret": "sec", "wifi": {"ssid": "home", "password": "hidden-word"}}
+NETWORKS = [{"ssid": "home", "password": "hidden-word"}, {"ssid": "cafe", "password": None}]
+SECRETS = {"refresh_token": TOKEN, "client_secret": "sec", "wifi": NETWORKS}
 DEAD = (400, {}, b'{"message":"Invalid token"}')
 GRANT = (400, {}, b'{"error":"invalid_grant"}')
 
@@ -164,6 +167,56 @@ def test_a_power_cut_in_a_deregistration():
         number += 1
         device = cut_at(number, lambda agent: agent.deregister())
     assert finished >= 2 and number > 4
+
+
+class Chip(Device):
+    """Its secrets stand in NVS; a power cut there is one of the whole board."""
+
+    def start(self, cold=True):
+        if not hasattr(self, "board"):
+            self.board = Board()
+            self.board.install()
+            for name in SECRETS:
+                vault.write(name, SECRETS[name])
+        self.config["secrets"] = "nvs"
+        self.secrets = configuration.secrets("nvs")
+        Appliance.start(self, cold)
+
+    def restart(self, seconds=0):
+        self.board = Board(self.board.Partition)
+        self.board.install()
+        Device.restart(self, seconds)
+
+    def is_clean(self, *secrets):
+        return not [secret for secret in secrets if secret.encode() in self.board.Partition.image]
+
+
+def test_both_erase_nvs_too_and_a_cut_there_is_made_good():
+    def check(work, left, *secrets):
+        cuts = 0
+        while True:
+            device = Chip()
+            assert not [secret for secret in secrets if device.is_clean(secret)]
+            device.board.Partition.cut_at = device.board.Partition.programs + cuts
+            try:
+                work(device.agent)
+            except Cut:
+                device.store.refuses = ""
+                device.restart(60)
+                cuts += 1
+            else:
+                break
+            assert device.is_clean(*secrets) and vault.names() == left, cuts
+            assert device.agent.token == "" and device.agent.fault == "not_linked"
+        assert cuts >= 4 and device.is_clean(*secrets) and vault.names() == left
+
+    cases(
+        check,
+        (
+            (lambda agent: agent.deregister(), ["client_secret", "wifi"], TOKEN),
+            (lambda agent: agent.factory_reset(), ["client_secret"], TOKEN, "hidden-word"),
+        ),
+    )
 
 
 def test_a_medium_that_refuses_is_told_and_tried_again():

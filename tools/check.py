@@ -24,7 +24,7 @@ def steps() -> list[tuple[str, list[str]]]:
         ("board facts", ["tools.boards"]),
         ("the order machine's drawing", ["tools.diagram", "--check"]),
     ]
-    starters = [f"firmware/{name}" for name in build.STARTERS if (build.FIRMWARE / name).exists()]
+    starters = [f"firmware/{name}" for name in (*build.STARTERS, f"{build.LOADER}.py") if (build.FIRMWARE / name).exists()]
     if starters:
         listed.append(("types, starters", [*FIRMWARE_CHECK, *starters]))
     listed += [(f"compile, {name}", ["tools.build", "--board", name]) for name in boards.names()]

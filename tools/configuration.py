@@ -31,9 +31,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
+from tools import profiles
 from tools.boards import did_you_mean
 from tools.drivers import DRIVERS, FOLDER, Driver
-from tools.rules import Rule, amount, list_of, matching, object_of, one_of, or_null, text, whole
+from tools.rules import Rule, amount, list_of, matching, object_of, one_of, one_or_several, or_null, text, whole
+from tools.security import PROTECTIONS
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
 
@@ -91,6 +93,13 @@ _AMAZON_NAME = matching(r"[A-Za-z0-9+_-]{1,64}", "1 to 64 characters of A-Z a-z 
 _LEVELS = text(64)
 # A "+" or "#" would be a wildcard.
 _TOPIC = Rule(lambda v: _LEVELS.accepts(v) and not set("+#") & set(v), f"{_LEVELS.allowed} without + and #")
+# The highest GPIO number of any ESP32; which pins a chip has, and for what, is looked up for the board (boards/).
+_PIN = whole(0, 63)
+_ACTIVE = one_of(("high", "low"))
+LED: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE}
+BUTTON: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE, "slot": or_null(text(64))}
+# Below half a minute a call that takes its whole deadline of 20 s, and the name look-up before it, could not be told from a hang.
+_WATCHDOG = whole(30, 3600)
 # IEEE 802.11: an SSID has up to 32 bytes, a WPA passphrase 8 to 63 printable ASCII characters.
 _WIFI = {"ssid": text(32), "password": or_null(matching(r"[ -~]{8,63}", "8 to 63 printable ASCII characters"))}
 
@@ -117,7 +126,20 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "allow_deregister": _BOOLEAN,
         "user": or_null(text(128)),
     },
-    "clock": {"ntp": or_null(_HOST), "time_scale": whole(1, 1_000_000), "scale_from": whole(0, 2**32 - 1)},
+    "board": {
+        "name": or_null(matching(r"[a-z0-9][a-z0-9_]{0,63}", "1 to 64 characters of a-z 0-9 _")),
+        "profile": one_of(("bench", "standard", "product")),
+        "led": or_null(object_of(LED)),
+        "button": or_null(object_of(BUTTON)),
+        "sleep": one_of(("none", "deep")),
+        "watchdog_s": Rule(lambda v: _WATCHDOG.accepts(v) or (type(v) is int and v == 0), f"0 or {_WATCHDOG.allowed}"),
+        "require": or_null(list_of(one_of(tuple(PROTECTIONS)), len(PROTECTIONS), f"of {', '.join(PROTECTIONS)}")),
+    },
+    "clock": {
+        "ntp": or_null(one_or_several(_HOST, 4, "of them")),
+        "time_scale": whole(1, 1_000_000),
+        "scale_from": whole(0, 2**32 - 1),
+    },
     "policy": {
         "confirm_s": whole(0, _DAY_S),
         "boot_spread_s": whole(0, _DAY_S),
@@ -161,13 +183,14 @@ TOP: dict[str, Rule] = {
 }
 # Of the sections, `mqtt` has a meaning by being there; without these nothing can be ordered.
 REQUIRED_SECTIONS = {"device", "tls"}
+BOARD_PARTS = {"led": LED, "button": BUTTON}
 SECTIONS_OF_BACKEND = {"drs": {"drs", "lwa"}, "gateway": {"gateway"}}
 SECRETS: dict[str, Rule] = {
     "refresh_token": or_null(text(2048)),
     "client_secret": or_null(text(512)),
     "mqtt_password": or_null(text(512)),
     "gateway_token": or_null(text(2048)),
-    "wifi": or_null(object_of(_WIFI)),
+    "wifi": or_null(one_or_several(object_of(_WIFI), 8, "of them")),
 }
 
 
@@ -314,10 +337,37 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
         if isinstance(data.get(name), dict):
             faults.judge(name, data[name], keys, DEFAULTS.get(name, {}))
     judge_topics(data, faults)
+    judge_bench(data, faults)
+    if isinstance(data.get("board"), dict):
+        judge_board(data["board"], data.get("slots"), faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
         if backend == "gateway":
             judge_intents(data["slots"], faults)
+
+
+def judge_bench(data: dict[str, Any], faults: Faults) -> None:
+    """The device takes what the file says, so a file with the profile `bench` gives the short waits; see profiles.py."""
+    for key, value in profiles.lacking(data):
+        rule = SENSOR["period_s"] if key.endswith(".period_s") else SECTIONS["policy"][key.rpartition(".")[2]]
+        faults.add(key, MISSING, f"{rule.allowed}, given because the profile is bench; its own is {value}")
+    if profiles.buys_on_the_bench(data):
+        faults.add("drs.test_device", "false", "true, because the profile is bench and Amazon's orders would be real")
+
+
+def judge_board(board: dict[str, Any], slots: Any, faults: Faults) -> None:
+    """Light and button, which have pins and rules of their own."""
+    parts = {name: board[name] for name in BOARD_PARTS if isinstance(board.get(name), dict)}
+    for name, part in parts.items():
+        faults.judge(f"board.{name}", part, BOARD_PARTS[name], DEFAULTS[name])
+    led, button = (parts.get(name, {}) for name in ("led", "button"))
+    if _PIN.accepts(led.get("pin")) and led["pin"] == button.get("pin"):
+        faults.add_value("board.button.pin", led["pin"], "another pin than board.led.pin")
+    given = [slot.get("id") for slot in slots if isinstance(slot, dict)] if isinstance(slots, list) else []
+    ids = [str(slot_id) for slot_id in given if SLOT["id"].accepts(slot_id)]
+    wanted = button.get("slot")
+    if wanted is not None and BUTTON["slot"].accepts(wanted) and ids and wanted not in ids:
+        faults.add_value("board.button.slot", wanted, "null or the id of a slot" + did_you_mean(wanted, ids))
 
 
 def judge_intents(slots: list[Any], faults: Faults) -> None:
@@ -559,6 +609,8 @@ def judge_state(name: str, folder: Path, faults: Faults) -> None:
 
 
 def judge_secrets(name: str, folder: Path, faults: Faults) -> None:
+    if name == _DEVICE.IN_NVS:  # written by `make provision`, which judges them itself; nobody else can look
+        return
     path = folder / name
     try:
         data = read_file(path)
@@ -570,8 +622,15 @@ def judge_secrets(name: str, folder: Path, faults: Faults) -> None:
     if secrets is None:
         return
     inside.judge("", secrets, SECRETS, SECRETS)
-    if isinstance(secrets.get("wifi"), dict):
-        inside.judge("wifi", secrets["wifi"], _WIFI, ())
+    judge_wifi(secrets.get("wifi"), inside)
+
+
+def judge_wifi(wifi: Any, faults: Faults) -> None:
+    """One network, or several in the order in which they are tried."""
+    if not SECRETS["wifi"].accepts(wifi):
+        return
+    for name, network in [("wifi", wifi)] if isinstance(wifi, dict) else [(f"wifi[{n}]", one) for n, one in enumerate(wifi or ())]:
+        faults.judge(name, network, _WIFI, ())
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
@@ -589,7 +648,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     if data is not None:
         judge(data, faults)
         judge_files(data, Path(path).parent, faults)
-    values: dict[str, Any] = {} if faults.lines else _DEVICE.load(os.fspath(path))[0]
+    values: dict[str, Any] = {} if faults.lines else _DEVICE.settings(os.fspath(path))
     return values, faults.lines
 
 

@@ -1,8 +1,6 @@
-"""Build the 32-bit Unix MicroPython from Debian's source packages.
+"""Programs compiled from Debian's MicroPython source package: fetched, verified, patched, compiled under build/debian/, installed.
 
-Its objects have the size of the ESP32's and its floats are single, so heap limits and rounding seen here are the
-board's. The same objects are linked a second time with tools/faults/, for the tests that want allocations to fail: that
-costs a second, and the plain interpreter stays plain. No root is needed.
+What is common to interpreter32.py and qemu_firmware.py. No root is needed.
 """
 
 from __future__ import annotations
@@ -12,130 +10,49 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools import apt
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "build" / "bin" / "micropython32"
-FAULTS_SOURCE = ROOT / "tools" / "faults" / "faults.c"
-WORK = ROOT / "build" / "debian"
-LOG = ROOT / "build" / "log" / "micropython32.log"
 
 SUITE = "trixie"
-# The upstream versions this recipe was written for; another version is tried, and named.
+# The upstream versions these recipes were written for; another version is tried, and named.
 EXPECTED = {"micropython": "1.25.0", "mbedtls": "3.6."}
-# Debian links its own mbedTLS 2.28; with this patch taken back the 3.6 source is compiled in, as on the ESP32.
-SYSTEM_TLS_PATCH = "debian/patches/0006-extmod-Use-system-mbedtls.patch"
-MAKE_OPTIONS = (
-    "MICROPY_FORCE_32BIT=1",
-    "MICROPY_SSL_AXTLS=0",
-    "MICROPY_SSL_MBEDTLS=1",
-    "MICROPY_PY_BTREE=0",  # its source is not in the package
-    "MICROPY_PY_FFI=0",  # would need a 32-bit libffi
-    "FROZEN_MANIFEST=../../debian/config/manifest.py",
-)
-C_OPTIONS = (
-    "-DMICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_FLOAT",
-    "-DMBEDTLS_PEM_PARSE_C",  # trust anchors as PEM, off in MicroPython's own configuration
-    "-DMBEDTLS_BASE64_C",
-)
-# The linker sends these calls to the functions of faults.c.
-FAULTS_WRAPPED = ("gc_alloc", "gc_realloc", "mp_init")
+# What every build here calls, beside its own compiler.
 PROGRAMS = ("gcc", "make", "patch", "apt-get", "dpkg-source")
-PACKAGES = "build-essential gcc-multilib dpkg-dev patch"
+JOBS = f"-j{os.cpu_count() or 1}"
 
 
-def recipe() -> str:
+def recipe(*parts: object) -> str:
     """A hash of everything that decides what comes out, so that a changed recipe is built again."""
-    parts = [SUITE, EXPECTED, SYSTEM_TLS_PATCH, MAKE_OPTIONS, C_OPTIONS, platform.machine(), FAULTS_WRAPPED, FAULTS_SOURCE.read_text()]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([SUITE, EXPECTED, platform.machine(), parts]).encode()).hexdigest()
 
 
-def faults_program() -> Path:
-    """Where the second interpreter stands, the one whose allocations can be made to fail."""
-    return RESULT.with_name(f"{RESULT.name}-faults")
+def stamp(result: Path) -> Path:
+    """Where it stands which recipe made this program."""
+    return result.with_suffix(".recipe")
 
 
-def is_current() -> bool:
-    stamp = RESULT.with_suffix(".recipe")
-    return RESULT.exists() and faults_program().exists() and stamp.exists() and stamp.read_text() == recipe()
+def is_made_by(result: Path, made_by: str) -> bool:
+    return result.exists() and stamp(result).exists() and stamp(result).read_text() == made_by
 
 
-def missing_programs() -> list[str]:
-    return [name for name in PROGRAMS if shutil.which(name) is None]
-
-
-def compiles_32bit() -> bool:
-    """Whether gcc can make 32-bit programs here: that needs the 32-bit C library's headers too."""
-    source = b"#include <stdio.h>\nint main(void) { return 0; }\n"
-    command = ["gcc", "-m32", "-x", "c", "-", "-o", "/dev/null"]
-    return subprocess.run(command, input=source, capture_output=True, check=False).returncode == 0
-
-
-def check_machine() -> None:
-    """Raises Unavailable naming the first thing that is missing."""
-    if missing := missing_programs():
-        raise apt.Unavailable(f"{', '.join(missing)} not found (apt install {PACKAGES})")
-    if not compiles_32bit():
-        raise apt.Unavailable(f"gcc makes no 32-bit programs here (apt install {PACKAGES})")
-    apt.check_keyring()
-
-
-def run(command: list[str], cwd: Path, env: dict[str, str] | None = None) -> None:
-    """Run one step quietly into the log. Raises BuildError with the log's end."""
-    apt.run(command, cwd, LOG, "The 32-bit MicroPython could not be built", env)
-
-
-def fetch() -> Path:
-    """Download and verify the two source packages; returns their folder."""
-    env = apt.environment(WORK / "apt", "deb-src", SUITE)
-    folder = WORK / "source"
-    folder.mkdir()
-    run(["apt-get", "update"], folder, env)
-    run(["apt-get", "source", "--download-only", *EXPECTED], folder, env)
-    return folder
+def check_programs(names: tuple[str, ...], packages: str) -> None:
+    """Raises Unavailable naming the programs that are missing here, and the packages that bring them."""
+    if missing := [name for name in names if shutil.which(name) is None]:
+        raise apt.Unavailable(f"{', '.join(missing)} not found (apt install {packages})")
 
 
 def version_note(folder: Path, name: str) -> str | None:
-    """One line when the archive has another upstream version than this recipe knows."""
+    """One line when the archive has another upstream version than these recipes know."""
     found = next(folder.glob(f"{name}_*.dsc")).stem.split("_")[1]
     if found.startswith(EXPECTED[name]):
         return None
     return f"note: Debian now has {name} {found}; this recipe was written for {EXPECTED[name]}"
-
-
-def unpack(folder: Path) -> Path:
-    """MicroPython's source with mbedTLS's put in its place; returns the tree."""
-    for name in EXPECTED:
-        package = next(folder.glob(f"{name}_*.dsc"))
-        # No signature check here: apt has verified the file against the archive's signed index.
-        run(["dpkg-source", "--no-check", "-x", package.name, name], folder)
-    tree = folder / "micropython"
-    run(["patch", "-s", "-R", "-p1", "-i", SYSTEM_TLS_PATCH], tree)
-    shutil.rmtree(tree / "lib" / "mbedtls", ignore_errors=True)
-    (folder / "mbedtls").rename(tree / "lib" / "mbedtls")
-    return tree
-
-
-def compile_tree(tree: Path) -> tuple[Path, Path]:
-    """Compile mpy-cross (it freezes the modules) and the interpreter; returns the program, and the one with faults."""
-    jobs = f"-j{os.cpu_count() or 1}"
-    # MAKEFLAGS of the `make` that called us would hand our targets' settings down.
-    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
-    run(["make", "-C", "mpy-cross", jobs], tree, env)
-    port = tree / "ports" / "unix"
-    interpreter = ["make", jobs, *MAKE_OPTIONS, f"CFLAGS_EXTRA={' '.join(C_OPTIONS)}", "BUILD=build-32"]
-    run(interpreter, port, env)
-    # Not by USER_C_MODULES: a module that the build knows of would be in every object, and in the plain interpreter.
-    shutil.copy2(FAULTS_SOURCE, port / "faults.c")
-    run([*interpreter, "build-32/faults.o"], port, env)
-    wrapped = [f"-Wl,--wrap={name}" for name in FAULTS_WRAPPED]
-    link = ["PROG=micropython-faults", f"LDFLAGS_EXTRA={' '.join(wrapped)} build-32/faults.o"]
-    run([*interpreter, *link, "build-32/micropython-faults"], port, env)
-    return port / "build-32" / "micropython", port / "build-32" / "micropython-faults"
 
 
 def install(program: Path, place: Path) -> None:
@@ -146,23 +63,66 @@ def install(program: Path, place: Path) -> None:
     fresh.replace(place)
 
 
-def build() -> None:
-    """Build it if the recipe changed: about a minute on two cores. Raises Unavailable or BuildError."""
-    check_machine()
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    LOG.parent.mkdir(exist_ok=True)
-    LOG.unlink(missing_ok=True)
-    started = time.monotonic()
-    print("32-bit MicroPython from Debian's source, about a minute: fetching ...", end="", flush=True)
-    folder = fetch()
-    print(" compiling ...", end="", flush=True)
-    program, with_faults = compile_tree(unpack(folder))
-    install(program, RESULT)
-    install(with_faults, faults_program())
-    RESULT.with_suffix(".recipe").write_text(recipe())
-    print(f" done in {time.monotonic() - started:.0f} s", flush=True)
-    for name in EXPECTED:
-        if note := version_note(folder, name):
-            print(note)
-    shutil.rmtree(WORK)
+@dataclass(frozen=True)
+class Build:
+    """One program's build: its name in build/, what a person calls it, and the source packages that it needs."""
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "build" / "debian" / self.name
+
+    @property
+    def log(self) -> Path:
+        return ROOT / "build" / "log" / f"{self.name}.log"
+
+    def run(self, command: list[str], cwd: Path) -> None:
+        """Run one step quietly into the log. Raises BuildError with the log's end."""
+        # MAKEFLAGS of the `make` that called us would hand our targets' settings down.
+        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+        self._run(command, cwd, env)
+
+    def _run(self, command: list[str], cwd: Path, env: dict[str, str] | None = None) -> None:
+        apt.run(command, cwd, self.log, f"{self.title} could not be built", env)
+
+    def fetch(self) -> Path:
+        """Download, verify and unpack the source packages, each into a folder of its name; returns the folder of all."""
+        env = apt.environment(self.folder / "apt", "deb-src", SUITE)
+        folder = self.folder / "source"
+        folder.mkdir()
+        self._run(["apt-get", "update"], folder, env)
+        self._run(["apt-get", "source", "--download-only", *self.sources], folder, env)
+        for name in self.sources:
+            package = next(folder.glob(f"{name}_*.dsc"))
+            # No signature check here: apt has verified the file against the archive's signed index.
+            self._run(["dpkg-source", "--no-check", "-x", package.name, name], folder)
+        return folder
+
+    def compile_cross(self, tree: Path) -> None:
+        """mpy-cross, which freezes modules into what is compiled next."""
+        self.run(["make", "-C", "mpy-cross", JOBS], tree)
+
+    def make(self, made_by: str, compile_source: Callable[[Path], dict[Path, Path]]) -> None:
+        """Fetch, compile and install, about a minute on two cores: `compile_source` gives {place in build/bin: what was compiled},
+        the first of which gets the stamp. Raises Unavailable or BuildError."""
+        apt.check_keyring()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.log.parent.mkdir(exist_ok=True)
+        self.log.unlink(missing_ok=True)
+        started = time.monotonic()
+        print(f"{self.title} from Debian's source, about a minute: fetching ...", end="", flush=True)
+        folder = self.fetch()
+        print(" compiling ...", end="", flush=True)
+        programs = compile_source(folder)
+        for place, program in programs.items():
+            install(program, place)
+        stamp(next(iter(programs))).write_text(made_by)
+        print(f" done in {time.monotonic() - started:.0f} s", flush=True)
+        for name in self.sources:
+            if note := version_note(folder, name):
+                print(note)
+        shutil.rmtree(self.folder)

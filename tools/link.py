@@ -26,8 +26,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from tools.unix_agent import UNIX, UsageError, heap_option, interpreter, load_config, lock_state
 
-ROOT = Path(__file__).resolve().parent.parent
-MPREMOTE = ROOT / "build" / "venv" / "bin" / "mpremote"
 REDIRECT = "http://localhost:8914/"
 # A customer signs in, reads and perhaps looks for a password.
 CONSENT_S = 600
@@ -113,29 +111,30 @@ for line in sys.stdin:
 
 
 class Board:
-    """A board at a serial port. The first statement starts it anew, so that its program does not run beside ours."""
+    """A board at a serial port, started anew, so that its program does not run beside ours."""
 
     def __init__(self, port: str) -> None:
-        self._connect = [str(MPREMOTE), "connect", port]
-        self._session: list[str] = []
+        from tools import device  # what it stands on is not installed for a device on this PC
+
+        self._error = device.DeviceError
+        try:
+            self._device = device.Device(port)
+        except device.DeviceError as error:
+            raise UsageError(str(error)) from None
 
     def run(self, statement: str) -> list[str]:
-        command = [*self._connect, *self._session, "exec", statement]
-        self._session = ["resume"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=DEVICE_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise LinkError(f"the board did not answer within {DEVICE_S} s") from None
         said: list[str] = []
-        for line in done.stdout.splitlines(keepends=True):
-            _sort(line, said)
-        if done.returncode:
-            raise LinkError(done.stderr.strip() or "mpremote failed")
+        try:
+            self._device.run(statement, DEVICE_S, lambda line: _sort(line + "\n", said))
+        except self._error as error:
+            raise LinkError(str(error)) from None
         return said
 
     def end(self) -> None:
         """Let its program go on, linked or not."""
-        subprocess.run([*self._connect, "reset"], capture_output=True, timeout=DEVICE_S, check=False)
+        with suppress(self._error):
+            self._device.reset()
+        self._device.close()
 
 
 def _sort(line: str, said: list[str]) -> None:

@@ -37,13 +37,18 @@ Sensor read used Scaled raw raw_unit below points DEFAULTS add
 calibration parts keep
 VERSION
 """
-# ... for `make link` and `make selftest` (tools/link.py, tools/selftest.py), which talk to a device by statements
+# ... for `make link`, `make selftest` and `make provision`, which talk to a device by statements
 _TOOLS = """
 token given_token
 SelfTest registered subscription_info device_status slot_status cancel_test_order order_placed order_info order_in_progress
 unsubscribed deregister tokens_invalid
+names write
 """
-INTERFACE = frozenset((_LIBRARY + _TOOLS).split())
+# ... of loader.py, which is outside of the package
+_LOADER = "start safe healthy slot other floors try_next what image decide FOLDERS root"
+# ... for main.py on a board, and for `make monitor` and `make provision`
+_BOARD = "live show_log"
+INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())
 
 # What the package defines, and MicroPython, its ESP32 port or a library has too: `umqtt.simple` and `requests` ask for some of
 # these, and the others may be asked of a thing that is not ours. host_tests/tools/test_names.py tells which ones are missing.

@@ -60,3 +60,8 @@ def list_of(item: Rule, limit: int, what: str) -> Rule:
     return Rule(
         lambda v: isinstance(v, list) and 0 < len(v) <= limit and all(map(item.accepts, v)), f"a list of 1 to {limit} {what}"
     )
+
+
+def one_or_several(item: Rule, limit: int, what: str) -> Rule:
+    several = list_of(item, limit, what)
+    return Rule(lambda v: (several if isinstance(v, list) else item).accepts(v), f"{item.allowed}, or {several.allowed}")

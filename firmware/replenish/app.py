@@ -115,13 +115,12 @@ class Agent:
         from .config import load
 
         config, secrets = load(path)
-        forget("config")
-        from .startup import calibrate, local_adapters, remote_adapters
+        forget_all("config io.vault")
+        from .startup import connect, local_adapters
 
         clock, store, console = local_adapters(config)
         agent = cls(config, secrets, clock, store, console, cold)
-        agent.trust, agent.sensors = remote_adapters(config)
-        calibrate(agent)
+        connect(agent, config)
         forget("startup")
         _settle_heap()
         return agent
@@ -136,6 +135,8 @@ class Agent:
         self.sensors = None  # {slot id: sensor}
         self._console = console
         self._callback = None
+        # A board's: brings the network up, or finds it up, and returns 0; else after how many seconds to ask again.
+        self.reach = None
         self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.due_ticks = self.call_ticks = time.ticks_ms()
@@ -340,7 +341,7 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self._save_level(slot, self.time.now)
+                self.keep_level(slot, self.time.now)
         for sensor in self.sensors.values():
             if hasattr(sensor, "keep"):
                 sensor.keep()
@@ -376,22 +377,28 @@ class Agent:
             self.save(thing)
         if self.device.store_failed and not self.unsaved:
             self.save_device()  # a level found no room: does anything?
-        sick = self.device.store_failed or self.ledger.store.refuses
-        due = None if sick else load_policy().next_call(self.slots, self.device, now)
+        mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
+        due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
-        if self.uplink and now and self._talk(due, now, stays):
-            return 0
-        if due and not self._call(due, now):
-            return 0
+        wants = due or self.uplink and now and (self.uplink.link or self._may_join(now, stays))
+        away_s = wants and self.reach and self.reach() or 0
+        if not away_s:
+            if self.uplink and now and self._talk(due, now, stays):
+                return 0
+            if due and not self._call(due, now):
+                return 0
         self._hang_up()
         if not now:
             return _NO_TIME_S * 1000
         core = load_policy()
-        at = min(now + (_NO_TIME_S if sick else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
+        at = now + (away_s or (_NO_TIME_S if mute else _WAIT_LIMIT_S))
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
-        if self.uplink:
-            at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
+        if not away_s:
+            if not mute:
+                at = min(at, core.call_at(self.slots, self.device, now))
+            if self.uplink:
+                at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
         return self.clock.real_ms(max(1, at - now))
 
     def _call(self, due, now):
@@ -413,6 +420,9 @@ class Agent:
 
     # The maker's cloud
 
+    def _may_join(self, now, stays):
+        return now >= self.device.first_call_at and self.uplink.is_wanted(now, stays)
+
     def _talk(self, due, now, stays):
         """The cloud's turn. Returns whether this step is over with it. What it keeps for us is heard before a call is made."""
         uplink = self.uplink
@@ -428,7 +438,7 @@ class Agent:
                 work(self)
                 return True
             return False
-        if not uplink.link and (now < self.device.first_call_at or not uplink.is_wanted(now, stays)):
+        if not uplink.link and not self._may_join(now, stays):
             return False
         if self.client and self.trust and not uplink.link and self.tls_sockets == 1:
             self._hang_up()
@@ -566,13 +576,15 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self._save_level(slot, now)
+            self.keep_level(slot, now)
 
-    def _save_level(self, slot, now):
-        if self.try_save(self.ledger.save_level, slot, now):
-            sensor = self.sensors.get(slot.id)
-            if hasattr(sensor, "saved"):
-                sensor.saved()
+    def keep_level(self, slot, now):
+        """Make a slot's level durable, and tell a sensor that counts: it forgets what is in it. Returns whether it is."""
+        saved = self.try_save(self.ledger.save_level, slot, now)
+        sensor = self.sensors.get(slot.id)
+        if saved and hasattr(sensor, "saved"):
+            sensor.saved()
+        return saved
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)

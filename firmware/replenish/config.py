@@ -6,12 +6,25 @@ device needs itself, and the faults that only it can meet: a file that is missin
 
 import json
 
+IN_NVS = "nvs"  # `secrets`: not the name of a file, but the ESP32's own store (io/vault.py)
+
 
 def defaults():
     """What the optional keys are worth; each key's unit is in its name, each range in tools/configuration.py; of drivers: in them."""
     return {
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
+        "board": {
+            "name": None,
+            "profile": "standard",
+            "led": None,
+            "button": None,
+            "sleep": "none",
+            "watchdog_s": 120,
+            "require": None,
+        },
+        "led": {"active": "high"},
+        "button": {"active": "low", "slot": None},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
         "slot": {
             "unit": "count",
@@ -67,7 +80,22 @@ def _filled(given, values):
 
 
 def load(path):
-    """(configuration, secrets) of a file that was judged before, with all defaults; paths are relative to the file.
+    """(configuration, secrets) of a file that was judged before. Raises ValueError."""
+    config = settings(path)
+    return config, secrets(config["secrets"])
+
+
+def secrets(place):
+    """The secrets, wherever the configuration says they are: the one way to them. Raises ValueError."""
+    if place != IN_NVS:
+        return read(place)
+    from .io.vault import load
+
+    return load()
+
+
+def settings(path):
+    """The configuration of a file that was judged before, with all defaults; paths are relative to the file.
 
     Raises ValueError for what can be wrong on a device that the PC did not see.
     """
@@ -75,11 +103,15 @@ def load(path):
     folder = path[: path.rfind("/") + 1]
     values = defaults()
     try:
-        for name in ("drs", "lwa", "clock", "policy"):
+        for name in ("drs", "lwa", "board", "clock", "policy"):
             config[name] = _filled(config.get(name, {}), values[name])
+        board = config["board"]
+        for part in ("led", "button"):
+            board[part] = board[part] and _filled(board[part], values[part])
         config["mqtt"] = config.get("mqtt") and _filled(config["mqtt"], values["mqtt"])
-        for key in ("state", "secrets"):
-            config[key] = _beside(folder, config[key])
+        config["state"] = _beside(folder, config["state"])
+        if config["secrets"] != IN_NVS:
+            config["secrets"] = _beside(folder, config["secrets"])
         trust = config["tls"] = _filled(config["tls"], values["tls"])
         trust["ca"] = [_beside(folder, name) for name in trust["ca"]]
         for key in ("certificate", "key"):
@@ -94,7 +126,7 @@ def load(path):
                         one["path"] = _beside(folder, one["path"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))
-    return config, read(config["secrets"])
+    return config
 
 
 def _beside(folder, name):

@@ -6,7 +6,7 @@ Both begin with a durable mark, and what the power interrupts is finished at the
 
 import json
 
-from .app import forget, forget_calls
+from .app import forget, forget_all, forget_calls
 from .core import device as d
 from .services import call
 
@@ -33,6 +33,15 @@ def factory_reset(agent):
     store = agent.ledger.store
     store.refuses = "factory reset: start again"
     store.must_restart = True
+
+
+def reset_without_agent(config):
+    """The same by a configuration alone, where no agent could be made. Raises OSError."""
+    from .startup import local_adapters
+
+    store = local_adapters(config)[1]
+    store.put("wipe", FACTORY_RESET)
+    finish(store, config["secrets"], FACTORY_RESET)
 
 
 def _deregister(agent):
@@ -78,7 +87,7 @@ def _begin(agent, what):
 
 
 def finish(store, path, what):
-    """Erase what the mark says, from the beginning or once more. path: of the secrets, "" without. Raises OSError."""
+    """Erase what the mark says, from the beginning or once more. path: of the secrets, as configured, "" without. Raises OSError."""
     from .store import wiping
 
     names = ("refresh_token",) if what == DEREGISTER else ("refresh_token", "wifi")
@@ -95,9 +104,15 @@ def finish(store, path, what):
 
 
 def _leave_out(wiping, path, names, is_littlefs):
-    """Rewrite the secrets without these. Returns whether there is such a file."""
-    from .config import read
+    """Rewrite the secrets without these. Returns whether they are in a file."""
+    from .config import IN_NVS, read
 
+    if path == IN_NVS:
+        from .io.vault import erase
+
+        erase(names)
+        forget_all("config io.vault")
+        return False
     try:
         values = read(path)
     except ValueError:
@@ -105,7 +120,16 @@ def _leave_out(wiping, path, names, is_littlefs):
     forget("config")
     gone = []
     for name in names:
-        value = values.pop(name, None)
-        gone += value.values() if isinstance(value, dict) else [value]
-    wiping.replace_text(path, json.dumps(values).encode(), [text.encode() for text in gone if text], is_littlefs)
+        gone += _texts(values.pop(name, None))
+    wiping.replace_text(path, json.dumps(values).encode(), [text.encode() for text in gone], is_littlefs)
     return True
+
+
+def _texts(secret):
+    """All that there is to be erased of one secret: a text, or an object or a list with texts."""
+    if not secret or isinstance(secret, str):
+        return [secret] if secret else []
+    found = []
+    for part in secret.values() if isinstance(secret, dict) else secret:
+        found += _texts(part)
+    return found

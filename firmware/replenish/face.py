@@ -90,8 +90,12 @@ class SlotFace:
         return self._answer("cancel")
 
     def _answer(self, verb):
-        from .answering import answer
         from .app import forget, forget_calls
+        from .core import policy
+
+        if not self._slot.order.prefix or not policy.polled(self._slot.order):
+            return "no order that can be answered"
+        from .answering import answer
 
         try:
             return answer(self._agent, self._slot, verb)

@@ -45,32 +45,47 @@ def _store(name):
     return RecordFiles(name, not _UNIX)
 
 
-def remote_adapters(config):
-    """(TLS context, {slot id: sensor}). Raises ValueError for a certificate or a sensor that cannot be used, and OSError."""
-    sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
-    from .io.stream import trust
+def connect(agent, config):
+    """Give an agent its sensors, and what its calls trust. On a board without a network it keeps levels and calls nobody.
 
-    given = config["tls"]
-    certificates = [_certificate(name) for name in given["ca"]]
-    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
-    gc.collect()
-    context = trust(certificates, own)
-    own = None
-    trust = None
+    Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
+    """
+    try:
+        agent.trust = _trust(config["tls"])
+    except ImportError as error:
+        if str(error) != "no module named 'socket'":
+            raise
+        agent.uplink = None
+        agent.tell("offline", None, ("reason", "no network"))
     forget("io.stream")
-    return context, sensors
+    agent.sensors = {}
+    for slot in config["slots"]:
+        if slot["sensor"]:
+            agent.sensors[slot["id"]] = _sensor(slot["sensor"], slot, config["slots"])
+    calibrate(agent)
 
 
 def calibrate(agent):
     """Give the sensors that are calibrated what was found."""
-    from .store.calibration import load
-
     for slot in agent.slots:
-        sentence = load(agent.ledger.store, slot.id, getattr(agent.sensors.get(slot.id), "scaled", ()))
-        if sentence:
-            agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
-    load = None
+        parts = getattr(agent.sensors.get(slot.id), "scaled", ())
+        if parts:
+            from .store.calibration import load
+
+            sentence = load(agent.ledger.store, slot.id, parts)
+            if sentence:
+                agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
     forget("store.calibration")
+
+
+def _trust(given):
+    """The TLS context of the certificates in this section of the configuration."""
+    from .io.stream import trust
+
+    certificates = [_certificate(name) for name in given["ca"]]
+    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
+    gc.collect()
+    return trust(certificates, own)
 
 
 def _certificate(path):
@@ -82,7 +97,7 @@ def _certificate(path):
     return data
 
 
-def _sensor(given, slot):
+def _sensor(given, slot, slots):
     """The sensor that the configuration describes, and those that it is made of."""
     name = "replenish.sensors." + given["driver"]
     __import__(name)
@@ -91,7 +106,13 @@ def _sensor(given, slot):
     options["slot"] = slot["id"]
     options["capacity"] = slot["capacity"]
     if "sensors" in given:
-        options["sensors"] = [_sensor(part, slot) for part in given["sensors"]]
+        options["sensors"] = [_sensor(part, slot, slots) for part in given["sensors"]]
+    if given["driver"] == "pulse":
+        from .io import rtc
+
+        options["memory"] = rtc.of_board()
+        others = [other for other in slots[: slots.index(slot)] if other["sensor"] and other["sensor"]["driver"] == "pulse"]
+        options["word"] = rtc.PULSE + len(others)
     return sys.modules[name].Sensor(options)
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import ssl
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,9 +27,9 @@ import trustme
 from aiohttp import web
 
 from host_tests.bench.budgets import Budget
+from host_tests.bench.process import Process
 from host_tests.bench.tables import table
 from host_tests.mqtt.mosquitto import GATEWAY, PROGRAM, Mosquitto
-from tools import toolchain
 from tools.cloud.gateway import tokens
 
 RUNS = (1, 2)  # copies
@@ -38,8 +37,6 @@ DEVICES = 1_200
 CONNECTIONS = 16
 PACED = 300
 PACED_PER_S = 10
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Store:
@@ -74,39 +71,6 @@ class Store:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-
-class Process:
-    """A gateway on one core."""
-
-    async def start(self, config: Path, core: int) -> None:
-        """Raises RuntimeError when it does not start; it has said why on stderr."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tools.cloud.gateway", "--config", str(config)),
-            cwd=toolchain.ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )
-        assert self._process.stdout
-        line = (await self._process.stdout.readline()).decode()
-        if "https://" not in line:
-            raise RuntimeError(f"the gateway did not start: {line!r}")
-        self.url = line[line.index("https://") :].split(";")[0]
-
-    async def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        await self._process.wait()
-
-    @property
-    def cpu_s(self) -> float:
-        """Of a processor's time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-    @property
-    def resident_mb(self) -> float:
-        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES / 1e6
 
 
 class Bench:
@@ -146,9 +110,9 @@ class Bench:
         async with contextlib.AsyncExitStack() as stack:
             broker = stack.enter_context(Mosquitto(folder / "mosquitto", {}, settings={"log_type": ("error", "information")}))
             config = self._configuration(folder, broker, await self.store.serve(stack))
-            processes = [Process() for _ in range(self._copies)]
-            for core, process in zip((1, 0), processes, strict=False):
-                await process.start(config, core)
+            processes = [Process(core) for core in (1, 0)[: self._copies]]
+            for process in processes:
+                await process.start("tools.cloud.gateway", config)
                 stack.push_async_callback(process.stop)
             context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
             connector = aiohttp.TCPConnector(ssl=context, limit=0)

@@ -16,7 +16,6 @@ import random
 import resource
 import ssl
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -29,10 +28,10 @@ from typing import Any
 from host_tests.bench.budgets import Budget
 from host_tests.bench.fleet import PASSWORD, Fleet
 from host_tests.bench.poster import Poster, request
+from host_tests.bench.process import Process
 from host_tests.bench.tables import table
 from host_tests.cloud.sender import TOPIC, Host, drs_message, stamp
 from host_tests.mqtt.mosquitto import PREFIX, PROGRAM, RELAY, Mosquitto
-from tools import toolchain
 from tools.cloud.settings import PASSWORD_VARIABLE
 
 # (copies of the relay, devices that are connected)
@@ -45,9 +44,6 @@ PACED_PER_S = 100
 REPEATED = 200  # messages that go to both relays, as when SNS posts again what the first one was slow to answer
 SETTLE_S = 20.0  # what has not arrived by then is lost
 _SPARE_FILES = 500
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_MB = 1e6
 # More would be memory for each device, of which there can be a million.
 _GROWTH_MB = 4
 
@@ -72,44 +68,6 @@ class Messages:
         found = [(self.first[number] - self.posted[number]) * 1000 for number in numbers if number in self.first]
         parts = statistics.quantiles(found, n=100)
         return parts[49], parts[98]
-
-
-class Relay:
-    """A relay as a process on one core."""
-
-    def __init__(self, core: int) -> None:
-        self._core = core
-        self.url = ""
-
-    async def start(self, config: Path, password: str) -> None:
-        """Raises RuntimeError when it does not start; it has said why on stderr."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tools.cloud", "--config", str(config)),
-            cwd=toolchain.ROOT,
-            env={**os.environ, PASSWORD_VARIABLE: password},
-            stdout=asyncio.subprocess.PIPE,
-            preexec_fn=lambda: os.sched_setaffinity(0, {self._core}),
-        )
-        assert self._process.stdout
-        line = (await self._process.stdout.readline()).decode()
-        if "https://" not in line:
-            raise RuntimeError(f"the relay did not start: {line!r}")
-        self.url = line[line.index("https://") :].split(";")[0]
-
-    async def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        await self._process.wait()
-
-    @property
-    def cpu_s(self) -> float:
-        """Of a processor's time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-    @property
-    def resident_mb(self) -> float:
-        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES / _MB
 
 
 class Bench:
@@ -138,7 +96,7 @@ class Bench:
                 return {"copies": self._copies, "devices": self._count, **flat, **memory, **self.delivered(paced, repeated)}
 
     @contextlib.asynccontextmanager
-    async def _set_up(self, folder: Path) -> AsyncIterator[tuple[list[Relay], Poster]]:
+    async def _set_up(self, folder: Path) -> AsyncIterator[tuple[list[Process], Poster]]:
         connected = self._serials[: self._count]
         async with contextlib.AsyncExitStack() as stack:
             passwords = dict.fromkeys(connected, PASSWORD)
@@ -146,9 +104,9 @@ class Bench:
             host = await stack.enter_async_context(Host(folder))
             await stack.enter_async_context(Fleet(broker.plain_port or 0, connected, PREFIX, self.messages.arrived))
             config = self._configuration(folder, host, broker)
-            relays = [Relay(core) for core in (1, 0)[: self._copies]]
+            relays = [Process(core) for core in (1, 0)[: self._copies]]
             for relay in relays:
-                await relay.start(config, broker.passwords[RELAY])
+                await relay.start("tools.cloud", config, {PASSWORD_VARIABLE: broker.passwords[RELAY]})
                 stack.push_async_callback(relay.stop)
             self._requests = list(self._signed(host, relays[0].url))
             urls = [relay.url for relay in relays]
@@ -175,7 +133,7 @@ class Bench:
             message = drs_message(self._chance.choice(self._serials), number)
             yield request(url, host.sender.notification(message, "2", Timestamp=stamp(datetime.now(UTC))))
 
-    async def _measured_flat_out(self, relays: list[Relay], poster: Poster) -> dict[str, float | None]:
+    async def _measured_flat_out(self, relays: list[Process], poster: Poster) -> dict[str, float | None]:
         numbers = range(WARM_UP, WARM_UP + FLAT_OUT)
         busy, began = [relay.cpu_s for relay in relays], time.perf_counter()
         await self._flat_out(numbers, poster)

@@ -8,6 +8,8 @@ import json
 from replenish.core.isotime import text
 from replenish.services.call import Answer
 
+from host_tests.fakes.faulty import Faulty
+
 ENDED = "CANCELLED FAILED DELIVERED RETURNING RETURNED".split()
 
 
@@ -30,33 +32,17 @@ class Order:
         return self.state not in ENDED
 
 
-class Gateway:
-    """Also the agent's HTTP client: `call` answers, `close` counts for nothing."""
+class Gateway(Faulty):
+    """Also the agent's HTTP client. Faults: an int (a status, nothing is done), "lost" (done, no answer), "unsent", "drop" (not done,
+    no answer), or a pair of a status and the body of an error (nothing is done)."""
 
     def __init__(self, clock, serial="SN0001"):
-        self.clock = clock
+        Faulty.__init__(self, clock)
         self.serial = serial
-        self.orders = []
-        self.calls = []  # (time, name, argument)
         self.tokens = []
         self.subscribed = {}
         self.first_state = "PLACED"
         self.told = 0  # notices
-        self._faults = {}
-
-    def next(self, name, *faults):
-        """What the next calls of this name meet: an int (a status, nothing is done), "lost" (done, no answer), "unsent", "drop"
-        (not done, no answer), or a pair of a status and the body of an error (nothing is done)."""
-        self._faults.setdefault(name, []).extend(faults)
-
-    def count(self, name):
-        return len([call for call in self.calls if call[1] == name])
-
-    def open_order(self, slot):
-        for order in self.orders:
-            if order.slot == slot and order.open:
-                return order
-        return None
 
     def find(self, intent_id):
         for order in self.orders:
@@ -64,15 +50,10 @@ class Gateway:
                 return order
         return None
 
-    def close(self):
-        pass
-
     def call(self, request):
         name, argument = _route(request)
-        self.calls.append((self.clock.seconds, name, argument))
+        fault = self.came(name, argument)
         self.tokens.append(request.headers.get("Authorization"))
-        faults = self._faults.get(name)
-        fault = faults.pop(0) if faults else None
         if fault == "unsent":
             return Answer(sent=False, error="OSError: 111")
         if fault == "drop":

@@ -7,6 +7,8 @@ import json
 
 from replenish.services.call import Answer
 
+from host_tests.fakes.faulty import Faulty
+
 PLACED = '{"detailCode":"STANDARD_ORDER_PLACED","eventInstanceId":"%s"}'
 IN_PROGRESS = '{"detailCode":"ORDER_INPROGRESS","eventInstanceId":"%s"}'
 
@@ -23,32 +25,17 @@ class Order:
         self.open = True
 
 
-class Service:
-    """Also the agent's HTTP client: `call` answers, `close` counts."""
+class Service(Faulty):
+    """Also the agent's HTTP client. Faults: an int (a status, nothing is done), "lost" (done, no answer), "unsent", "drop" (not done,
+    no answer), an Answer (given after the call was done), a str (the body of a 200 instead of the true one), or a tuple (status,
+    headers, body)."""
 
     def __init__(self, clock):
-        self.clock = clock
-        self.orders = []
-        self.calls = []  # (time, name, argument)
+        Faulty.__init__(self, clock)
         self.forms = []  # what was posted to the token endpoint
         self.subscribed = {}  # slot: bool; others are subscribed
         self.forgotten = False  # getOrderInfo knows no id any more
         self.rotate = ""
-        self._faults = {}
-
-    def next(self, name, *faults):
-        """What the next calls of this name meet: an int (a status, nothing is done), "lost" (done, no answer), "unsent", "drop"
-        (not done, no answer), an Answer (given after the call was done), or a str (the body of a 200 instead of the true one)."""
-        self._faults.setdefault(name, []).extend(faults)
-
-    def count(self, name):
-        return len([call for call in self.calls if call[1] == name])
-
-    def open_order(self, slot):
-        for order in self.orders:
-            if order.slot == slot and order.open:
-                return order
-        return None
 
     def end(self, slot, status):
         """Cancelled or Closed: the service's lock opens."""
@@ -61,16 +48,11 @@ class Service:
         order.status = "Shipped"
         order.delivery = delivery
 
-    def close(self):
-        pass
-
     def call(self, request):
         name, argument = _route(request)
         if name == "token":
             self.forms.append(request.body.decode())
-        self.calls.append((self.clock.seconds, name, argument))
-        faults = self._faults.get(name)
-        fault = faults.pop(0) if faults else None
+        fault = self.came(name, argument)
         if fault == "unsent":
             return Answer(sent=False, error="OSError: 111")
         if fault == "drop":

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +14,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from host_tests.mqtt.mosquitto import GATEWAY, Mosquitto
+from host_tests.scenarios.process import END_S, CloudProcess
 from host_tests.scenarios.toml import write_toml
 from tools.cloud.gateway import settings, tokens
 from tools.cloud.gateway.gateway import Gateway
@@ -27,8 +24,6 @@ from tools.simulator.buywithprime.catalogue import DEFAULT_SKU
 from tools.simulator.buywithprime.service import GRAPHQL_PATH
 from tools.simulator.buywithprime.token import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-END_S = 20
 PLENTY = 1_000_000
 CUSTOMER = "ada"
 _ORDERING: dict[str, dict[str, Any]] = {
@@ -185,35 +180,9 @@ class GatewayThread:
             await self._stop.wait()
 
 
-class GatewayProcess:
-    """`python -m tools.cloud.gateway`, which can be killed and started again at the same address."""
+class GatewayProcess(CloudProcess):
+    """`python -m tools.cloud.gateway`; it is ready when it takes intents."""
 
     def __init__(self, files: GatewayFiles) -> None:
+        super().__init__("tools.cloud.gateway", files.config, files.folder / "output.txt", "takes intents")
         self.files = files
-        self.output = files.folder / "output.txt"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._process:
-            self.kill()
-
-    def start(self) -> None:
-        """Returns when it takes intents."""
-        with self.output.open("ab") as output:
-            command = [sys.executable, "-m", "tools.cloud.gateway", "--config", str(self.files.config)]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=output)
-        assert self._process.stdout
-        line = self._process.stdout.readline().decode()
-        assert "takes intents" in line, line + self.output.read_text()
-
-    def kill(self) -> None:
-        """kill -9. Returns when it is gone."""
-        assert self._process and self._process.stdout
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(END_S)
-        self._process.stdout.close()
-        self._process = None

@@ -63,6 +63,7 @@ class Board:
                 (self._folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
         self._patch.setitem(sys.modules, "network", SimpleNamespace(STA_IF=0, WLAN=lambda interface: wlan))
         self._patch.setitem(sys.modules, "ntptime", self.ntptime)
+        self._patch.setitem(sys.modules, "loader", SimpleNamespace(start=lambda: self.asked.append("loader")))
         runpy.run_path(str(BOOT), run_name="__main__")
 
 
@@ -75,14 +76,14 @@ def test_it_joins_the_network_and_sets_the_clock(board: Board) -> None:
     wlan = Wlan(looks=3)
     board.boot(wlan, WIFI, {"clock": {"ntp": "time.example.com"}, "secrets": "secrets.json"})
     assert wlan.told == [True, ("home", "pw")]
-    assert board.asked == ["time.example.com"]
+    assert board.asked == ["loader", "time.example.com"]
     assert board.waited_ms == 200
 
 
 def test_a_network_that_never_comes_ends_after_twenty_seconds(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
     board.boot(Wlan(looks=None), WIFI, {})
     assert board.waited_ms == 20000
-    assert board.asked == []
+    assert board.asked == ["loader"]
     assert "no network" in capsys.readouterr().out
 
 
@@ -96,11 +97,12 @@ def test_no_wifi_named_is_no_reason_to_stop(board: Board, secrets: Any) -> None:
 def test_no_answer_from_the_time_server_is_said(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
     board.ntp_fails = True
     board.boot(Wlan(looks=0), WIFI, {"clock": {"ntp": None}})
-    assert board.asked == ["pool.ntp.org"]
+    assert board.asked == ["loader", "pool.ntp.org"]
     assert "no time from pool.ntp.org" in capsys.readouterr().out
 
 
 def test_the_unix_board_is_left_alone(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "network", None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, "loader", SimpleNamespace(start=lambda: board.asked.append("loader")))
     runpy.run_path(str(BOOT), run_name="__main__")
-    assert board.asked == []
+    assert board.asked == ["loader"]

@@ -165,10 +165,11 @@ def test_no_fault_shows_a_secret() -> None:
 @pytest.mark.parametrize("key", RANGES)
 def test_a_range_begins_and_ends_where_the_contract_says(folder: Path, key: str) -> None:
     low, high = RANGES[key]
-    slots = {}
+    slots: dict[str, Any] = {}
     driver, _, option = key.partition(".")
     if driver in DRIVERS:
-        slots = {"slots": [copy.deepcopy(next(slot for slot in SENSORS if slot["sensor"]["driver"] == driver))]}
+        slot = copy.deepcopy(next(slot for slot in SENSORS if slot["sensor"]["driver"] == driver))
+        slots = {"slots": [slot], "slots[0].sensor.period_s": 5}  # as the profile wants it
         key = f"slots[0].sensor.{option}"
     for value in (low, high):
         assert faults_of(folder, changed({"set": {**slots, key: value}})) == []
@@ -180,6 +181,16 @@ def test_a_range_begins_and_ends_where_the_contract_says(folder: Path, key: str)
 def test_every_whole_number_has_its_range_in_the_corpus() -> None:
     ranged = {key for key, row in reference().items() if row[1].startswith("a whole number")}
     assert ranged == {key.replace("[0]", "[]") for key in RANGES}
+
+
+@pytest.mark.parametrize("seconds", [0, 30, 3600])
+def test_a_watchdog_is_off_or_slower_than_a_call(folder: Path, seconds: int) -> None:
+    assert faults_of(folder, changed({"set": {"board.watchdog_s": seconds}})) == []
+
+
+@pytest.mark.parametrize("slot", [None, "PaperTowel"])
+def test_a_button_tells_one_slot_or_all(folder: Path, slot: str | None) -> None:
+    assert faults_of(folder, changed({"set": {"board.button.slot": slot}})) == []
 
 
 def test_1_to_64_slots_are_allowed(folder: Path) -> None:
@@ -381,8 +392,9 @@ def reference() -> dict[str, tuple[str, str]]:
     """Every key: what it is worth when it is missing, and what it may be."""
     keys = {name: configuration.TOP[name] for name in ("backend", "state", "secrets", "slots")}
     rows = {name: ("required", rule.allowed) for name, rule in keys.items()}
-    objects = {**configuration.SECTIONS, "slots[]": configuration.SLOT, "slots[].sensor": configuration.SENSOR}
-    short = {"slots[]": "slot", "slots[].sensor": "sensor"}
+    parts = {f"board.{name}": rules for name, rules in configuration.BOARD_PARTS.items()}
+    objects = {**configuration.SECTIONS, **parts, "slots[]": configuration.SLOT, "slots[].sensor": configuration.SENSOR}
+    short = {"slots[]": "slot", "slots[].sensor": "sensor", "board.led": "led", "board.button": "button"}
     for name, rules in objects.items():
         defaults = configuration.DEFAULTS.get(short.get(name, name), {})
         for key, rule in rules.items():

@@ -33,14 +33,14 @@ LAYERS = {
     "services": Layer(("core", "services"), frozenset({"binascii", "hashlib", "json", "micropython"})),
     "store": Layer(("core", "store"), CORE | {"os"}),
     "sensors": Layer(("core", "sensors"), frozenset("machine time struct micropython".split())),
-    # An adapter hands back what the services read: an Answer.
-    "io": Layer(("core", "io", "services.call"), CORE | NETWORK | frozenset("errno gc os sys time vfs".split())),
+    # An adapter hands back what the services read: an Answer; UDP has no other reader than ntp's.
+    "io": Layer(("core", "io", "services.call", "services.ntp"), CORE | NETWORK | frozenset("errno gc io os sys time vfs".split())),
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
             "access answering app asking calibration calls cloud commands config discovery erase experimental_link face".split()
-            + "following inbox link manual ordering selftest settling startup state testorders version".split()
+            + "following inbox life link manual ordering selftest settling startup state testorders version".split()
         ),
         CORE | frozenset("gc sys time _thread".split()),
     ),

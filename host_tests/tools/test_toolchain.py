@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tools import apt, archive, debian, mosquitto, toolchain
+from tools import apt, archive, interpreter32, mosquitto, toolchain
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links and stamps go to a folder of the test's own; the settings of this shell do not count."""
     monkeypatch.setattr(toolchain, "BIN", tmp_path / "bin")
-    monkeypatch.setattr(debian, "RESULT", tmp_path / "bin" / "micropython32")
+    monkeypatch.setattr(interpreter32, "RESULT", tmp_path / "bin" / "micropython32")
     for name in ("CI", "REQUIRE_32", "MICROPYTHON"):
         monkeypatch.delenv(name, raising=False)
 
@@ -94,14 +94,14 @@ def unavailable() -> None:
 def test_without_a_compiler_the_32bit_interpreter_is_skipped_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(debian, "build", unavailable)
+    monkeypatch.setattr(interpreter32, "build", unavailable)
     assert toolchain.micropython32() is None
     assert capsys.readouterr().out == "skipped: the 32-bit MicroPython and its tests: gcc not found\n"
 
 
 @pytest.mark.parametrize(("name", "value"), [("CI", "true"), ("REQUIRE_32", "1")])
 def test_where_it_is_required_the_missing_one_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setattr(debian, "build", unavailable)
+    monkeypatch.setattr(interpreter32, "build", unavailable)
     monkeypatch.setenv(name, value)
     with pytest.raises(toolchain.ToolchainError, match=r"^The 32-bit MicroPython is required here: gcc not found\.$"):
         toolchain.micropython32()

@@ -45,7 +45,7 @@ def module_name(file: Path) -> str:
 
 
 def environment(scratch: str) -> dict[str, str]:
-    path = ":".join([str(LIB), str(translate.tree()), ".frozen"])
+    path = ":".join([str(LIB), str(translate.tree()), str(LIB.parent), ".frozen"])  # the last but one: loader.mpy
     return {**os.environ, "MICROPYPATH": path, "HOST_TESTS_TMP": scratch}
 
 

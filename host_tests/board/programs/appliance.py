@@ -1,0 +1,61 @@
+"""The program of the emulated appliance, instead of main.py: the agent, whose network is the serial line.
+
+It asks, the PC answers: a line `ask` and JSON goes out, a line of JSON comes back. Between two steps it asks what happened meanwhile.
+Runs on the board only, translated into the firmware's short names (host_tests/board/line.py).
+"""
+
+import gc
+import json
+import machine
+import sys
+import time
+
+from replenish import Agent
+from replenish.services.call import Answer
+
+
+def ask(*words):
+    print("ask " + json.dumps(words))
+    return json.loads(sys.stdin.readline())
+
+
+class Client:
+    """In place of io/http.py's: a service beyond the line. The PC says how the call ended."""
+
+    def call(self, request):
+        status, headers, body, sent, error = ask("call", request.method, request.url, request.headers, request.body.decode())
+        return Answer(status, headers, body.encode(), sent, error)
+
+    def close(self):
+        pass
+
+
+def set_clock(seconds):
+    """Unix seconds."""
+    year, month, day, hour, minute, second = time.gmtime(seconds - 946684800)[:6]
+    machine.RTC().datetime((year, month, day, 0, hour, minute, second, 0))
+
+
+def happen(news):
+    """What the PC answers between two steps: the time, levels that changed, notices."""
+    set_clock(news["time"])
+    for slot, level in news["levels"].items():
+        with open(slot + ".level", "w") as file:
+            file.write(level)
+    for notice in news["notices"]:
+        print("notice", agent.notice(notice))
+
+
+def figures():
+    gc.collect()
+    return {"free": gc.mem_free(), "used": gc.mem_alloc(), "ms": time.ticks_ms()}
+
+
+given = ask("begin", figures())
+set_clock(given["time"])
+agent = Agent.load("config.json", cold=given["cold"])
+agent.client = Client()
+ask("loaded", figures())
+while True:
+    agent.once()  # not step(), whose waits are on ticks: here the clock jumps
+    happen(ask("idle", agent.heap_peak))
