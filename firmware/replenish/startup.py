@@ -50,6 +50,7 @@ def connect(agent, config):
 
     Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
     """
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
     try:
         agent.trust, agent.anchors_end = _trust(config["tls"])
     except ImportError as error:
@@ -58,7 +59,7 @@ def connect(agent, config):
         agent.uplink = None
         agent.tell("offline", None, ("reason", "no network"))
     forget_all("io.stream io.anchors core.der")
-    agent.sensors = {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    _calibrate(agent)
 
 
 def _trust(given):
@@ -72,9 +73,28 @@ def _trust(given):
     return trust((anchors.read(place) for place in places), own), end  # one after the other: memory has room for one
 
 
-def _sensor(options):
-    name = "replenish.sensors." + options["driver"]
+def _calibrate(agent):
+    """Give the sensors that are calibrated what was found."""
+    from .store.calibration import load
+
+    for slot in agent.slots:
+        sentence = load(agent.ledger.store, slot.id, getattr(agent.sensors.get(slot.id), "scaled", ()))
+        if sentence:
+            agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    load = None
+    forget("store.calibration")
+
+
+def _sensor(given, slot):
+    """The sensor that the configuration describes, and those that it is made of."""
+    name = "replenish.sensors." + given["driver"]
     __import__(name)
+    options = getattr(sys.modules[name], "DEFAULTS", {}).copy()
+    options.update(given)
+    options["slot"] = slot["id"]
+    options["capacity"] = slot["capacity"]
+    if "sensors" in given:
+        options["sensors"] = [_sensor(part, slot) for part in given["sensors"]]
     return sys.modules[name].Sensor(options)
 
 
@@ -128,6 +148,8 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
     agent.anchors_end = agent.anchors_told = 0
+    agent.updates = config["update"]
+    agent.update_at = 0 if agent.updates and agent.updates["url"] else None
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink
@@ -142,7 +164,8 @@ def begin(agent, config, secrets, clock, store, cold):
     for sentence in damage:
         agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
     gc.collect()
-    agent.tell("start", None, ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots)), heap_free())
+    told = ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots))
+    agent.tell("start", None, *(told + (("profile", config["board"]["profile"]), heap_free())))
 
 
 def open_state(agent, config, secrets):

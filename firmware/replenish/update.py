@@ -127,7 +127,7 @@ def _take(agent, source, again):
         return _told(agent, "failed", str(error))
     finally:
         source.close()
-    agent.updated = True
+    agent.ledger.store.must_restart = True
     _told(agent, "ready", "%d.%d.%d" % version)
     return None
 
@@ -141,12 +141,19 @@ def poll(agent, now):
     """Ask `update.url` for an update if that is due, and install one that there is."""
     settings = agent.updates
     every_s = settings["every_h"] * 3600
+    if not agent.trust:
+        agent.update_at = None  # a board without a network
+        return
     if not agent.update_at:  # the first time since the start
         at = _planned(agent.ledger.store)
         if not now - every_s < at <= now + every_s:
             at = now + int(agent.clock.fraction() * every_s)  # never yet: not all devices of a fleet at once
             _plan(agent, at)
         agent.update_at = max(at, agent.device.first_call_at)
+        return
+    away_s = agent.reach and agent.reach()
+    if away_s:
+        agent.update_at = now + away_s
         return
     _plan(agent, now + every_s)  # before it is asked: whatever happens then, it is not asked again at once
     from .io.http import Client
