@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.boards import Board
+from tools.security import NVS
 
 Config = dict[str, Any]
 
@@ -70,6 +71,8 @@ PARTS = (
         ("experimental_link", "services/experimental_cbl"),
         lambda config, board: _drs(config, board) and _profile(config) != "product",
     ),
+    Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == NVS),
+    Part("a product's closed serial line", ("io/lock",), lambda config, board: _profile(config) == "product"),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
 SENSORS = "sensors/"  # a driver is wanted when a slot names it, or another driver imports it

@@ -49,6 +49,8 @@ DOORS = {
     ("startup", "core/uplink"): "config['mqtt']",
     ("store/recovery", "store/outbox"): "agent.uplink",
     ("startup", "core/part"): "life_days",
+    ("config", "io/vault"): "secrets is nvs",
+    ("erase", "io/vault"): "secrets is nvs",
     ("startup", "store/flashlog"): "whether `state` is a partition's label",
     ("startup", "store/recordfiles"): "whether `state` is a partition's label",
 }
@@ -103,7 +105,12 @@ def test_every_module_of_the_table_is_there() -> None:
 
 
 def test_what_a_configuration_uses_stays() -> None:
-    assert trim.left_out(FULL, None, SOURCES).keys() == {"the maker's gateway", "state on a raw partition"}
+    assert trim.left_out(FULL, None, SOURCES).keys() == {
+        "the maker's gateway",
+        "state on a raw partition",
+        "secrets in NVS",
+        "a product's closed serial line",
+    }
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)
