@@ -26,6 +26,11 @@ test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix M
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
+.PHONY: doctor
+doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and the remedy: CONFIG=, APPLIANCE= (SERIAL=), or PORT= of a board
+	@$(PY) -m tools.doctor $(if $(CONFIG),--config "$(CONFIG)") $(if $(APPLIANCE),--appliance "$(APPLIANCE)") $(if $(PORT),--port "$(PORT)") \
+	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
+
 .PHONY: selftest
 selftest: unix $(if $(PORT),venv-all) ## Self-test of a test device, from linking on, at the simulator; CONFIG= or PORT=: of a linked one. ARGS="--report FILE.md"
 	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
