@@ -31,6 +31,10 @@ doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and th
 	@$(PY) -m tools.doctor $(if $(CONFIG),--config "$(CONFIG)") $(if $(APPLIANCE),--appliance "$(APPLIANCE)") $(if $(PORT),--port "$(PORT)") \
 	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
 
+.PHONY: calibrate
+calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
+	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
+
 .PHONY: selftest
 selftest: unix $(if $(PORT),venv-all) ## Self-test of a test device, from linking on, at the simulator; CONFIG= or PORT=: of a linked one. ARGS="--report FILE.md"
 	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -111,14 +115,31 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 	@$(PY) -m tools.check
 
 ##@ Boards
+.PHONY: new
+new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
+	@$(PY) -m tools.new $(ARGS)
+
 .PHONY: build
 build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
 	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 .PHONY: flash
-flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+flash: venv-all toolchain ## Put it on BOARD= at PORT= (if there are several), after IMAGE= if named, with CONFIG=: ARGS=--dry-run
 	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
 	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+.PHONY: keys
+keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
+	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
+
+.PHONY: bundle
+bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT=
+	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)")
+
+.PHONY: update
+update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up
+	@$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)")
 
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget

@@ -133,8 +133,8 @@ def check_names(patient: Patient) -> Iterator[Finding]:
     hosts = {key: str(urlsplit(url).hostname) for key, url in services(patient).items()}
     if patient.config["mqtt"]:
         hosts["mqtt.host"] = patient.config["mqtt"]["host"]
-    for host, keys in {host: [key for key in hosts if hosts[key] == host] for host in hosts.values()}.items():
-        about = f"DNS, {' and '.join(keys)}"
+    for host, keys in _by_value(hosts).items():
+        about = f"DNS, {keys}"
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
@@ -148,22 +148,27 @@ def check_anchors(patient: Patient) -> Iterator[Finding]:
     for name, der in patient.anchors.items():
         root = x509.load_der_x509_certificate(der)
         days = (root.not_valid_after_utc - now).days
-        said = f"{root.subject.rfc4514_string()} is valid until {root.not_valid_after_utc:%Y-%m-%d}, {days} days"
+        said = f"{root.subject.rfc4514_string()} is valid until {root.not_valid_after_utc:%Y-%m-%d}"
         soon = days < ANCHOR_SOON_DAYS
         yield Finding(f"anchor {name}", not soon, said, "add its successor to tls.ca and update the devices before" if soon else "")
 
 
 def check_tls(patient: Patient) -> Iterator[Finding]:
     """Whether each service's chain verifies, and its Date with this PC's clock."""
-    for key, url in services(patient).items():
-        parts = urlsplit(url)
+    found = {key: urlsplit(url).netloc for key, url in services(patient).items()}
+    for place, keys in _by_value(found).items():
         try:
-            answer = call(patient, "HEAD", f"https://{parts.netloc}/")
+            answer = call(patient, "HEAD", f"https://{place}/")
         except CallError as error:
-            yield Finding(f"TLS, {key}", False, str(error), error.remedy)
+            yield Finding(f"TLS, {keys}", False, str(error), error.remedy)
         else:
-            yield Finding(f"TLS, {key}", True, f"{parts.hostname} verifies with tls.ca")
-            yield judge_clock(f"time, {key}", date_of(answer), "the service's Date")
+            yield Finding(f"TLS, {keys}", True, f"{place} verifies with tls.ca")
+            yield judge_clock(f"time, {keys}", date_of(answer), "the service's Date")
+
+
+def _by_value(found: Mapping[str, str]) -> dict[str, str]:
+    """Each value once, with the keys that have it."""
+    return {value: " and ".join(key for key in found if found[key] == value) for value in found.values()}
 
 
 def date_of(answer: Answer) -> float | None:
