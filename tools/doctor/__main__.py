@@ -36,7 +36,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     of.add_argument("--config", type=Path, help="a configuration on this PC")
     of.add_argument("--appliance", type=Path, help="an appliance file")
     of.add_argument("--port", help="a board's serial port")
-    parser.add_argument("--serial", default="SN0001", help="with --appliance: the serial, where the file has none")
+    parser.add_argument("--serial", help="with --appliance: this unit's serial, if the file has none or another")
     return parser.parse_args(argv)
 
 
@@ -85,7 +85,7 @@ def _of_pc(path: Path, values: dict[str, Any], secrets: dict[str, Any]) -> Itera
     yield slots.check(path, values, secrets)
 
 
-def _generated(appliance: Path, serial: str, folder: Path) -> Path:
+def _generated(appliance: Path, serial: str | None, folder: Path) -> Path:
     """The configuration of an appliance file; its paths count from there, so they are made whole."""
     from tools.appliance import ApplianceError  # it reads the boards
     from tools.appliance import configuration as of
@@ -94,6 +94,7 @@ def _generated(appliance: Path, serial: str, folder: Path) -> Path:
         values = of(appliance, serial)
     except (ApplianceError, OSError) as error:
         raise UnusableError(str(error)) from None
+    values["device"].setdefault("serial", "UNKNOWN")  # each unit gets its own later
     here = appliance.resolve().parent
     tls = values["tls"]
     tls["ca"] = [str(here / name) for name in tls["ca"]]
