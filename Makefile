@@ -26,6 +26,11 @@ test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix M
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
+.PHONY: doctor
+doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and the remedy: CONFIG=, APPLIANCE= (SERIAL=), or PORT= of a board
+	@$(PY) -m tools.doctor $(if $(CONFIG),--config "$(CONFIG)") $(if $(APPLIANCE),--appliance "$(APPLIANCE)") $(if $(PORT),--port "$(PORT)") \
+	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
+
 .PHONY: calibrate
 calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
 	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
