@@ -207,7 +207,7 @@ def next_commands(answers: Answers) -> list[tuple[str, str]]:
     listed.append(("MicroPython and the agent, which erases the board", f"make flash{image} APPLIANCE={file}"))
     listed.append(("Wi-Fi, serial and secrets", f"make provision APPLIANCE={file}"))
     if answers.way.driver in ("hx711", "vl53l0x", "adc"):
-        listed.append(("teach it empty and full", "make calibrate"))
+        listed.append(("teach it empty and full", f"make calibrate SLOT={shlex.quote(answers.slot)}"))
     return [*listed, ("watch it", "make monitor")]
 
 

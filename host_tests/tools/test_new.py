@@ -96,6 +96,16 @@ def test_a_board_of_ones_own_is_named_by_its_path(here: Path) -> None:
     assert tomllib.loads((here / "coffee" / "appliance.toml").read_text())["board"] == "../hardware/board.toml"
 
 
+def test_a_sensor_gets_pins_that_are_free(here: Path) -> None:
+    (here / "ours").mkdir()
+    (here / "ours" / "board.toml").write_text(
+        'base = "esp32_generic_c3"\ntitle = "Ours"\npins = {LIGHT = 3, SDA = 4, KEY = 9, SCL = 5}\nled = {pin = "LIGHT"}\n'
+    )
+    assert list(new.free_pins(boards.load("ours/board.toml"), "output")) == [4, 5]
+    plain = boards.load("esp32_generic")
+    assert {34, 36, 39} <= set(new.free_pins(plain, "adc")) and not {34, 36, 39} & set(new.free_pins(plain, "input"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
