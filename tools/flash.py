@@ -154,16 +154,17 @@ def bar() -> Progress:
     return Progress(*columns, transient=True, disable=not sys.stdout.isatty())
 
 
-def put_in_place(device: Device, todo: Work, mark: bytes, is_marked: bool) -> None:
-    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py."""
+def put_in_place(device: Device, todo: Work, mark: bytes, marked: str | None) -> None:
+    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py. marked: the SHA-256
+    of the mark that is there."""
     changes = any(map(_is_ours, (*todo.rename, *todo.remove)))
-    if changes and is_marked:
+    if changes and marked:
         device.remove(build.WHOLE)
     for names in _parts(todo.remove):
         device.run(f"import os\nfor name in {names!r}:\n os.remove(name)")
     for names in _parts(todo.rename):
         device.run(f"import os\nfor name in {names!r}:\n os.rename(name + {NEW!r}, name)")
-    if changes or not is_marked:
+    if changes or marked != hashlib.sha256(mark).hexdigest():
         device.put(build.WHOLE, mark)
     if device.hash(OTHER_SLOT):
         device.remove(OTHER_SLOT)
@@ -182,7 +183,7 @@ def copy(device: Device, files: dict[str, Path], tree: Path) -> str:
     there = looked_at(device, wanted)
     todo = work(wanted, there)
     count = send(device, files, todo.send)
-    put_in_place(device, todo, mark, there.get(build.WHOLE) == hashlib.sha256(mark).hexdigest())
+    put_in_place(device, todo, mark, there.get(build.WHOLE))
     seconds = time.monotonic() - begun
     what = f"{len(todo.send)} of {len(files)} files sent, {count:,} bytes" if todo.send else f"nothing of {len(files)} files sent"
     more = f", {len(todo.remove)} removed" if todo.remove else ""

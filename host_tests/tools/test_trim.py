@@ -118,4 +118,5 @@ def test_the_state_s_medium_is_told_by_the_board_s_partitions() -> None:
 def test_the_drivers_inside_of_others_count_and_what_they_import() -> None:
     sources = {f"sensors/{name}": "" for name in ("a", "b", "c", "base", "unused")} | {"sensors/a": "from .base import Sensor"}
     sensor = {"driver": "c", "sensors": [{"driver": "a"}, {"driver": "b"}]}
-    assert trim.left_out({**DRS, "slots": [{"sensor": sensor}, {"sensor": None}]}, None, sources) == {"other sensors": ["sensors/unused"]}
+    config = {**DRS, "slots": [{"sensor": sensor}, {"sensor": None}]}
+    assert trim.left_out(config, None, sources) == {"other sensors": ["sensors/unused"]}
