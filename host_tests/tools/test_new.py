@@ -49,21 +49,26 @@ def test_amazons_service_is_trusted_by_its_own_roots(here: Path) -> None:
     assert config["tls"]["ca"] == ["amazon-root-ca-1.der", "digicert-global-root-g2.der"]
 
 
-def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("board", "folder"), [("unix", "sim"), ("esp32_generic", "sim/lan")])
+def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch, board: str, folder: str) -> None:
+    (here / folder).mkdir(parents=True)
     trustme.CA().cert_pem.write_to_path("ca.pem")
-    url = "https://localhost:8443"
+    url = "https://192.168.1.5:8443"
     env = {"DRS_URL": url, "DRS_TOKEN_URL": f"{url}/auth/o2/token", "DRS_CONSENT_URL": f"{url}/ap/oa", "DRS_CA": "ca.pem"}
-    (here / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
-    monkeypatch.setattr(new, "SIMULATOR", here / "env")
-    run("--board", "unix", "--sensor", "file", "--orders", "simulator")
+    (here / folder / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
+    monkeypatch.setattr(new, "SIMULATOR", here / "sim")
+    run("--board", board, "--sensor", "file", "--orders", "simulator")
     config = appliance.configuration(here / "coffee" / "appliance.toml")
     assert (config["drs"]["endpoint"], config["lwa"]["client_id"], config["tls"]["ca"]) == (url, "amzn1.x y", ["simulator.der"])
 
 
-def test_without_a_simulator_it_says_how_to_start_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("board", "command"), [("unix", "make sim"), ("esp32_generic", "make sim LAN=1")])
+def test_without_a_simulator_it_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, board: str, command: str
+) -> None:
     monkeypatch.setattr(new, "SIMULATOR", Path("none"))
-    said = refused(capsys, "--board", "unix", "--slot", "Coffee", "--sensor", "file", "--orders", "simulator")
-    assert "start one in another terminal, `make sim`" in said and not Path("coffee").exists()
+    said = refused(capsys, "--board", board, "--slot", "Coffee", "--sensor", "file", "--orders", "simulator")
+    assert f"start one in another terminal, `{command}`, and" in said and not Path("coffee").exists()
 
 
 def test_secrets_are_their_owners_and_hold_no_placeholder(here: Path) -> None:
