@@ -110,14 +110,16 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
 	@$(PY) -m tools.new $(ARGS)
 
+# What goes onto a board: an appliance file names its board, a configuration may.
+TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),--board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)"))
+
 .PHONY: build
-build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
-	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/; with APPLIANCE= or CONFIG= only what that uses: ARGS=--dry-run
+	@$(PY) -m tools.build $(TARGET) $(ARGS)
 
 .PHONY: flash
-flash: venv-all toolchain ## Put it on BOARD= at PORT= (if there are several), after IMAGE= if named, with CONFIG=: ARGS=--dry-run
-	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
-	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= if there are several, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+	@$(PY) -m tools.flash $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") $(ARGS)
 
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget
