@@ -121,6 +121,23 @@ build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/
 flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= if there are several, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
 	@$(PY) -m tools.flash $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") $(ARGS)
 
+.PHONY: provision
+provision: venv-all ## Give the unit at PORT= its serial, Wi-Fi, secrets and link: APPLIANCE= SERIAL=, or CONFIG=; SECRETS=file, else it asks
+	@$(PY) -m tools.provision $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),$(if $(CONFIG),--config "$(CONFIG)")) \
+	    $(if $(PORT),--port "$(PORT)") $(if $(SECRETS),--secrets "$(SECRETS)") $(ARGS)
+
+.PHONY: monitor
+monitor: venv-all ## What the board at PORT= tells, and what it waits for; Ctrl-C ends it
+	@$(PY) -m tools.monitor $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: backup
+backup: venv-all ## Keep configuration and state of the board at PORT= in TO=folder, or give it BACKUP=folder back: ARGS=--with-secrets
+	@$(PY) -m tools.backup $(if $(PORT),--port "$(PORT)") $(if $(TO),--to "$(TO)") $(if $(BACKUP),--restore "$(BACKUP)") $(ARGS)
+
+.PHONY: factory-reset
+factory-reset: venv-all ## Erase orders, levels, link and Wi-Fi of the board at PORT=, after its serial was typed: ARGS=--yes
+	@$(PY) -m tools.reset $(if $(PORT),--port "$(PORT)") $(ARGS)
+
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget
 	@$(PY) -m tools.size
