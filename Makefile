@@ -26,6 +26,10 @@ test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix M
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
+.PHONY: calibrate
+calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
+	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
+
 .PHONY: selftest
 selftest: unix $(if $(PORT),venv-all) ## Self-test of a test device, from linking on, at the simulator; CONFIG= or PORT=: of a linked one. ARGS="--report FILE.md"
 	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -37,8 +41,8 @@ unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHO
 	@$(PY) -m tools.build --board unix
 
 .PHONY: sim
-sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
-	@$(PY) -m tools.simulator $(ARGS)
+sim: venv-run ## The service simulator alone, over TLS; LAN=1 or LAN=ADDRESS: for a board on the desk. ARGS="--help"
+	@$(PY) -m tools.simulator $(if $(LAN),--lan $(if $(filter-out 1,$(LAN)),"$(LAN)")) $(ARGS)
 
 .PHONY: relay
 relay: venv-run ## The relay of the service's notifications to MQTT: ARGS="--config relay.toml"
@@ -137,6 +141,19 @@ backup: venv-all ## Keep configuration and state of the board at PORT= in TO=fol
 .PHONY: factory-reset
 factory-reset: venv-all ## Erase orders, levels, link and Wi-Fi of the board at PORT=, after its serial was typed: ARGS=--yes
 	@$(PY) -m tools.reset $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: keys
+keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
+	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
+
+.PHONY: bundle
+bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT=
+	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)")
+
+.PHONY: update
+update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up
+	@$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)")
 
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget

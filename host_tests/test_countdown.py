@@ -6,7 +6,7 @@ from replenish.core.order import Order
 from replenish.core.spans import as_span, told
 
 from host_tests.expect import cases
-from host_tests.fakes.slots import DAY, HOUR, START, blocked, low_slot, new_device, new_slot, ordered
+from host_tests.fakes.slot_states import DAY, HOUR, START, blocked, low_slot, new_device, new_slot, ordered
 
 LOST, DELIVERED, CANCELLED = 17, 15, 16  # events, as they are folded into the callers
 

@@ -4,7 +4,7 @@ from replenish.core import news, policy, reports
 
 from host_tests.expect import cases
 from host_tests.fakes.chance import Random
-from host_tests.fakes.slots import DAY, HOUR, START, blocked, low_slot, new_device, new_slot, ordered, state
+from host_tests.fakes.slot_states import DAY, HOUR, START, blocked, low_slot, new_device, new_slot, ordered, state
 
 NEVER = 0xFFFFFFFF
 REPLENISH, ORDER_INFO, SUBSCRIPTION_INFO, STATUS = 1, 2, 3, 4  # kinds of call

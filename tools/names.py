@@ -33,7 +33,8 @@ SlotFace id order level consume refilled new_part undo_new_part run_out confiden
 OrderView state event_instance_id since next_try deadline attempts cancels reason
 Link url challenge finish
 CodeLink begin user_code verification_uri poll poll_at over
-Sensor read
+Sensor read used Scaled raw raw_unit below points DEFAULTS add
+calibration parts keep
 VERSION
 """
 # ... for `make link`, `make selftest` and `make provision`, which talk to a device by statements
@@ -52,10 +53,10 @@ INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())
 # What the package defines, and MicroPython, its ESP32 port or a library has too: `umqtt.simple` and `requests` ask for some of
 # these, and the others may be asked of a thing that is not ours. host_tests/tools/test_names.py tells which ones are missing.
 _FOREIGN = """
-MARK SOCK_STREAM accept block call_at cancel connect content context decode disconnect end expected fill flags
-floor get getaddrinfo head index info items join json keys leave measure mode open parse partition pid ping post publish put readline
+MARK SOCK_STREAM accept block call_at cancel clear connect content context decode disconnect end expected fill flags
+floor get getaddrinfo head index info install items join json keys leave measure mode open parse partition pid ping post publish put readline
 release remove scan send setblocking settimeout share simple socket subscribe tell text times topic total unpack update values
-verify_mode wait write
+verify verify_mode wait write
 """
 FOREIGN = frozenset(_FOREIGN.split())
 

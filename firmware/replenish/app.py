@@ -40,7 +40,8 @@ _FOR_MESSAGES = (
     "store.outbox"
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
-_WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
+_FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
+_WAKE_CALLS = const(24)  # calls of one wake, and pauses in which sensors settle: so many and three for each slot
 
 
 def forget(name):
@@ -105,6 +106,10 @@ class Agent:
     time: "Timekeeper"
     uplink: "Uplink | None"  # to the maker's cloud, if the configuration has one
     tls_sockets: int  # connections at a time
+    anchors_end: int  # the day, from 1970-01-01, on which the first of the trust anchors ends; 0: nobody knows
+    anchors_told: int  # the day on which that was told
+    updates: "dict | None"  # the section `update` of the configuration
+    update_at: "int | None"  # when its URL is asked next; 0: to be planned; None: there is none
 
     @classmethod
     def load(cls, path, cold=True):
@@ -137,6 +142,7 @@ class Agent:
         self._callback = None
         # A board's: brings the network up, or finds it up, and returns 0; else after how many seconds to ask again.
         self.reach = None
+        self.progress = None  # called now and then while an update is written, which may take minutes
         self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.due_ticks = self.call_ticks = time.ticks_ms()
@@ -248,6 +254,23 @@ class Agent:
 
         factory_reset(self)
 
+    def update(self, source):
+        """Install a signed update of the agent: `source` is the path of a bundle, or a thing with `read(size)`, which gives 1 to
+        `size` bytes and none at the end, `skip(size)` and `close()`. Not from within a step.
+
+        Returns None when it is written and will be tried at the next start, which `run` then asks for; else why not, in a word (see
+        firmware/README.md), and then what runs is what ran. Seconds on a board, minutes where the source is slow; `progress` is
+        called meanwhile. Raises ValueError without `update` in the configuration.
+        """
+        make_room()
+        from .update import by_hand
+
+        try:
+            return by_hand(self, source)
+        finally:
+            by_hand = None
+            forget_all(_FOR_UPDATE)
+
     # Running
 
     def step(self):
@@ -299,19 +322,28 @@ class Agent:
         """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
         deep-sleep (real ones).
 
-        Each call takes at most its deadline; there are at most 8 and three for each slot.
+        Each call takes at most its deadline; there are at most 24 and three for each slot, and pauses of 0.4 s for sensors to settle.
         """
         left = 0
         try:
             for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
                 left = self._work(False)
-                if left or self._console.wait(0, None):
+                settle_ms = max([slot.settle_ms for slot in self.slots])
+                if left and not settle_ms or self._console.wait(settle_ms, None):
                     break
+                if settle_ms:
+                    self._look_again()
             self.stop("wake over", False)
         except MemoryError:
             self.break_off()
             raise
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
+
+    def _look_again(self):
+        """The sensors that settled are due. In a wake they are waited for: after a sleep they would have to settle again."""
+        for slot in self.slots:
+            if slot.settle_ms:
+                slot.sample_at = 0
 
     def start(self):
         """Run beside the appliance's program, in a thread of its own."""
@@ -332,7 +364,10 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self.try_save(self.ledger.save_level, slot, self.time.now)
+                self._save_level(slot, self.time.now)
+        for sensor in self.sensors.values():
+            if hasattr(sensor, "keep"):
+                sensor.keep()
         dropped = sum(self.dropped.values())
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak), ("dropped", dropped))
 
@@ -368,6 +403,9 @@ class Agent:
         mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
         due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
+        if now and not mute and not due and self.update_at is not None and now >= self.update_at:
+            self._look_for_update(now)
+            return 0
         wants = due or self.uplink and now and (self.uplink.link or self._may_join(now, stays))
         away_s = wants and self.reach and self.reach() or 0
         if not away_s:
@@ -387,6 +425,8 @@ class Agent:
                 at = min(at, core.call_at(self.slots, self.device, now))
             if self.uplink:
                 at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
+        if not mute and self.update_at is not None:
+            at = min(at, self.update_at)
         return self.clock.real_ms(max(1, at - now))
 
     def _call(self, due, now):
@@ -405,6 +445,21 @@ class Agent:
             self.heap_peak = max(self.heap_peak, gc.mem_alloc())
         self._spoiled = False
         return stopped
+
+    def _look_for_update(self, now):
+        """Ask for an update, or make the room for that, in a step of its own. No order call is due."""
+        self._hang_up()
+        if self.uplink and self.uplink.link and self.tls_sockets == 1:
+            from .cloud import leave
+
+            leave(self, False)
+            return
+        make_room()
+        from .update import poll
+
+        poll(self, now)
+        poll = None
+        forget_all(_FOR_UPDATE)
 
     # The maker's cloud
 
@@ -564,7 +619,13 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self.try_save(self.ledger.save_level, slot, now)
+            self._save_level(slot, now)
+
+    def _save_level(self, slot, now):
+        if self.try_save(self.ledger.save_level, slot, now):
+            sensor = self.sensors.get(slot.id)
+            if hasattr(sensor, "saved"):
+                sensor.saved()
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)

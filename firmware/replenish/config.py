@@ -25,6 +25,7 @@ def defaults():
         },
         "led": {"active": "high"},
         "button": {"active": "low", "slot": None},
+        "update": {"url": None, "every_h": 24},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
         "slot": {
             "unit": "count",
@@ -109,6 +110,10 @@ def settings(path):
         for part in ("led", "button"):
             board[part] = board[part] and _filled(board[part], values[part])
         config["mqtt"] = config.get("mqtt") and _filled(config["mqtt"], values["mqtt"])
+        update = config["update"] = config.get("update") and _filled(config["update"], values["update"])
+        if update:
+            update["keys"] = [_beside(folder, name) for name in update["keys"]]
+            update["board"] = board["name"] or "unix"
         config["state"] = _beside(folder, config["state"])
         if config["secrets"] != IN_NVS:
             config["secrets"] = _beside(folder, config["secrets"])
@@ -122,7 +127,7 @@ def settings(path):
             if slot["sensor"]:
                 sensor = slot["sensor"] = _filled(slot["sensor"], values["sensor"])
                 for one in [sensor] + sensor.get("sensors", []):
-                    if one["driver"] == "file":
+                    if one["driver"] in ("file", "raw_file"):
                         one["path"] = _beside(folder, one["path"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))

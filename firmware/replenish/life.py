@@ -62,6 +62,7 @@ class Life:
 
     def __init__(self, path, loader):
         self._path = path
+        self._crash_path = path[: path.rfind("/") + 1] + "crash"
         self._loader = loader
         self.memory = rtc.of_board()
         self.cause = chip.cause(self.memory)
@@ -115,7 +116,7 @@ class Life:
         self.tell("boot", *(pairs + [("safe", int(self.is_safe)), ("version", version.VERSION)]))
         from .io import crash
 
-        self._crash = crash.read()
+        self._crash = crash.read(self._crash_path)
         if self._crash:
             self.tell("crash", *[(name, self._crash[name]) for name in ("what", "where", "version", "number")])
         forget("io.crash")
@@ -166,7 +167,7 @@ class Life:
         gc.collect()
         from .io import crash
 
-        number = crash.keep(error, self._now(), version.VERSION)
+        number = crash.keep(self._crash_path, error, self._now(), version.VERSION)
         for line in ("crash: " + type(error).__name__, " ".join(crash.places(error))):
             print(line)
         self.pause(min(_PAUSE_LIMIT_S, 1 << min(number, 10)))
@@ -245,7 +246,7 @@ class Life:
         if self._crash:
             from .io import crash
 
-            crash.forget_last()
+            crash.forget_last(self._crash_path)
             forget("io.crash")
 
     # Network and time

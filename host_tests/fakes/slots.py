@@ -1,55 +1,85 @@
-"""Slots and devices in the states that a test begins with. Their needs are confirmed, or their orders accepted, at START."""
+"""A board's two slots below a folder, and its starts by the loader."""
 
-from replenish import config as configuration
-from replenish.core.device import Device
-from replenish.core.slot import Slot
+import os
+import struct
+import sys
+from binascii import crc32
 
-DAY = 86400
-HOUR = 3600
-START = 1800000000
+import loader
 
-
-def new_slot(rules=None, **given):
-    """A slot of 10 that reorders at 3, without a forecast."""
-    values = configuration.defaults()
-    values["policy"].update(rules or {})
-    slot = values["slot"]
-    slot.update({"id": "A", "capacity": 10, "reorder_at": 3, "lead_days": 0, "sensor": {"period_s": 600}})
-    slot.update(given)
-    return Slot(slot, values["policy"])
+START = "/start"
 
 
-def low_slot(rules=None, **given):
-    """Its need is confirmed at START."""
-    slot = new_slot(rules, **given)
-    slot.measure(2, START - DAY)
-    slot.order.subscribed = 1
-    return slot
+def closed(data):
+    return data + struct.pack("<I", crc32(data))
 
 
-def new_device(now=START):
-    """Linked, its subscriptions known, its report done."""
-    device = Device("SN0001")
-    device.linked = device.time_sure = True
-    device.subscriptions_at = now
-    device.reported_day = device.reporting_day(now)
-    return device
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
-def state(slot):
-    return slot.order.names()[0]
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
 
 
-def ordered(rules=None, **given):
-    """Accepted at START."""
-    slot = low_slot(rules, **given)
-    slot.order.intend(START, True)
-    slot.order.accept(START, "id-1", START + slot.rules["resolution_grace_s"])
-    return slot
+class Slots:
+    """What stands in the slots is told by `fill`; `start` is one start of the board."""
 
+    def __init__(self, root):
+        self.root = loader.root = root
+        self.path = list(sys.path)
+        self.writes = 0
 
-def blocked(rules=None):
-    slot = low_slot(rules)
-    slot.order.intend(START, True)
-    slot.order.block(START, "id-9", START + 6 * HOUR)
-    return slot
+    def folder(self, name):
+        return self.root + loader.FOLDERS[name == "b"]
+
+    def make(self):
+        """The folders of a board that was never used."""
+        for name in loader.FOLDERS:
+            os.mkdir(self.root + name)
+            os.mkdir(self.root + name + "/replenish")
+
+    def marker(self, name):
+        return self.folder(name) + "/replenish/whole"
+
+    def fill(self, name, version, build=b"\7"):
+        """Put a version into a slot; None: the slot is not whole."""
+        if version:
+            write(self.marker(name), closed(struct.pack("<2sB3H32s", b"rW", 1, *(version + (build * 32,)))))
+        elif os.listdir(self.marker(name)[:-6]):
+            os.remove(self.marker(name))
+
+    def is_whole(self, name):
+        """Whether the slot says so."""
+        data = content(self.marker(name)) if "whole" in os.listdir(self.marker(name)[:-6]) else b""
+        return len(data) == 45 and data == closed(data[:-4])
+
+    def start(self, wake=False):
+        """Start; returns what the start did and the slot that runs. Each write of the record is counted."""
+        before = self.kept()
+        sys.path[:] = self.path
+        loader.start(wake)
+        self.writes += self.kept() != before
+        ours = [self.root + name for name in loader.FOLDERS]
+        assert [name for name in sys.path if name in ours] == ([ours[loader.slot() == "b"]] if loader.slot() else [])
+        sys.path[:] = self.path
+        return loader.what(), loader.slot()
+
+    def kept(self):
+        """The loader's record, b"" when there is none."""
+        return content(self.root + START) if START[1:] in os.listdir(self.root or "/") else b""
+
+    def tree(self, name):
+        """{place: content} of all files of a slot, `whole` too."""
+        found = {}
+        folders = [""]
+        for folder in folders:
+            for entry in os.listdir(self.folder(name) + folder):
+                path = folder + "/" + entry
+                if os.stat(self.folder(name) + path)[0] & 0x4000:
+                    folders.append(path)
+                else:
+                    found[path[1:]] = content(self.folder(name) + path)
+        return found

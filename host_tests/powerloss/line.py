@@ -45,6 +45,7 @@ def device_config(life):
         "tls": values["tls"],
         "board": values["board"],
         "mqtt": None,
+        "update": None,
         "policy": values["policy"],
         "slots": life.slots,
     }

@@ -133,7 +133,7 @@ def read_until(terminal: int, wanted: str) -> str:
 def test_the_agent_counts_down_on_a_terminal_and_stops_cleanly(tmp_path: Path) -> None:
     ours, its = pty.openpty()
     environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
-    command = [sys.executable, "-I", ROOT / "tools" / "unix_agent.py", write_appliance(tmp_path)]
+    command: list[str | Path] = [sys.executable, "-I", ROOT / "tools" / "unix_agent.py", write_appliance(tmp_path)]
     with subprocess.Popen(command, stdout=its, stderr=its, stdin=subprocess.DEVNULL, env=environment, start_new_session=True) as agent:
         os.close(its)
         try:
