@@ -58,11 +58,12 @@ def image_commands(board: Board, port: str, file: Path) -> list[list[str]]:
 
 
 def named_files(made_for: Target) -> list[str]:
-    """The files that a configuration names: its secrets and certificates, relative to it. Raises FlashError."""
+    """The files that a configuration names: its secrets, certificates and keys, relative to it. Raises FlashError."""
     values = json.loads(made_for.text or b"{}")
     tls = values["tls"]
     names = [*([] if values["secrets"] == "nvs" else [values["secrets"]]), *tls["ca"]]
     names += [tls[key] for key in ("certificate", "key") if tls.get(key)]
+    names += (values.get("update") or {}).get("keys", [])
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise FlashError(f"{made_for.file}: {name}: only a path below the configuration's folder is allowed on a board.")
