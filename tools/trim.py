@@ -63,6 +63,7 @@ PARTS = (
         ("discovery",),
         lambda config, board: bool((config.get("mqtt") or {}).get("discovery")),
     ),
+    Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == "nvs"),
     Part("parts that age", ("core/part",), lambda config, board: any(slot.get("life_days") for slot in config["slots"])),
     Part("state on a file system", ("store/recordfiles",), lambda config, board: not _on_partition(config, board)),
     Part("state on a raw partition", ("store/flashlog", "store/flashscan"), _on_partition),
