@@ -13,7 +13,7 @@ from micropython import const
 from . import version
 from .app import Agent, forget
 from .core import button, light
-from .core.errors import ProtocolError
+from .core.errors import ProtocolError, StoreError
 from .io import chip, rtc
 from .io.clock import Clock
 from .io.console import Console
@@ -257,11 +257,25 @@ class Life:
         self._unwell = False
         if self._loader:
             self._loader.healthy()
+            self._well_image()
         if self._crash:
             from .io import crash
 
             crash.forget_last(self._crash_path)
             forget("io.crash")
+
+    def _well_image(self):
+        """The firmware image that runs is well too: on a chip that has several it stays."""
+        from .io.ota import well
+
+        try:
+            found = well(self.agent.ledger.store, self._loader)
+        except (OSError, StoreError) as error:
+            found = str(error)
+        well = None
+        forget("io.ota")
+        if found:
+            self.tell("image", ("state", found))
 
     # Network and time
 

@@ -133,6 +133,14 @@ def test_a_board_may_stand_beside_it_and_keep_the_state_raw(tmp_path: Path) -> N
     assert (config["board"]["name"], config["state"]) == ("raw", "orders")
 
 
+@pytest.mark.skipif("adc" not in configuration.drivers(), reason="its file is not there yet")
+def test_adc2_is_free_without_wifi(tmp_path: Path) -> None:
+    file = put(tmp_path, with_top("", "raw/board.toml").replace(SENSOR, '{driver = "adc", pin = 27}'))
+    with (tmp_path / "raw" / "board.toml").open("a") as board:
+        board.write('features = ["threads"]\n')
+    assert appliance.configuration(file)["slots"][0]["sensor"]["pin"] == 27
+
+
 def test_the_pc_has_neither_pins_nor_watchdog(tmp_path: Path) -> None:
     board = made(tmp_path, with_top("", "unix"))["board"]
     assert board == {"name": "unix", "led": None, "button": None, "watchdog_s": 0}

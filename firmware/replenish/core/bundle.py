@@ -142,6 +142,16 @@ def is_place(place):
     return True
 
 
+def check_image(head, board, bytecode, floor):
+    """Raises Refused unless a firmware image is for this device. floor: the highest image that was ever confirmed."""
+    if head.board != board.encode():
+        raise Refused("other_board")
+    if head.bytecode != bytecode:
+        raise Refused("other_bytecode")  # the agent's files would not load
+    if head.version <= floor:
+        raise Refused("not_newer")
+
+
 def check_agent(head, running, board, bytecode, state, floors):
     """Raises Refused unless an agent's files are for this device, as it is now.
 

@@ -40,6 +40,7 @@ class Memory:
         self.is_fresh = not self._read()  # nothing was found
 
     def _read(self):
+        """Take what is there, for somebody else may have kept a number. Returns whether it is ours."""
         kept = self._rtc.memory() if self._rtc else b""
         numbers = kept[_HEAD:_SIZE]
         if len(kept) < _SIZE or kept[:4] != _MAGIC or struct.unpack_from("<I", kept, 4)[0] != crc32(numbers):
@@ -52,9 +53,9 @@ class Memory:
 
     def keep(self, place, number):
         """Make a number outlive this start, if it changed."""
+        self._read()
         if self.number(place) == number:
             return
-        self._read()
         struct.pack_into("<I", self._numbers, 4 * place, number & 0xFFFFFFFF)
         if self._rtc:
             rest = self._rtc.memory()[_SIZE:]
