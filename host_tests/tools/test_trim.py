@@ -49,6 +49,8 @@ DOORS = {
     ("startup", "core/uplink"): "config['mqtt']",
     ("store/recovery", "store/outbox"): "agent.uplink",
     ("startup", "core/part"): "life_days",
+    ("startup", "store/calibration"): "a sensor that reads raw numbers",
+    ("face", "calibration"): "a sensor that reads raw numbers",
     ("startup", "store/flashlog"): "whether `state` is a partition's label",
     ("startup", "store/recordfiles"): "whether `state` is a partition's label",
 }
@@ -103,7 +105,11 @@ def test_every_module_of_the_table_is_there() -> None:
 
 
 def test_what_a_configuration_uses_stays() -> None:
-    assert trim.left_out(FULL, None, SOURCES).keys() == {"the maker's gateway", "state on a raw partition"}
+    cells = [{"driver": "hx711"}, {"driver": "file"}]
+    full = {**FULL, "slots": [*FULL["slots"], {**SLOT, "sensor": {"driver": "composite", "sensors": cells}}]}
+    assert trim.left_out(full, None, SOURCES).keys() == {"the maker's gateway", "state on a raw partition", "other sensors"}
+    assert "sensors/scaled" not in trim.left_out(full, None, SOURCES)["other sensors"]
+    assert "calibration of sensors" in trim.left_out(FULL, None, SOURCES)
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)
