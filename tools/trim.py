@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tools.boards import Board
+from tools.drivers import DRIVERS
 from tools.security import NVS
 
 Config = dict[str, Any]
+_CALIBRATED = {driver.name for driver in DRIVERS.values() if driver.calibrated}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ PARTS = (
     ),
     Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == "nvs"),
     Part("parts that age", ("core/part",), lambda config, board: any(slot.get("life_days") for slot in config["slots"])),
+    Part("calibration of sensors", ("calibration", "store/calibration"), lambda config, board: bool(drivers(config) & _CALIBRATED)),
     Part("state on a file system", ("store/recordfiles",), lambda config, board: not _on_partition(config, board)),
     Part("state on a raw partition", ("store/flashlog", "store/flashscan"), _on_partition),
     Part(
