@@ -114,14 +114,33 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
 	@$(PY) -m tools.new $(ARGS)
 
+# What goes onto a board: an appliance file names its board, a configuration may.
+TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),--board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)"))
+
 .PHONY: build
-build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/, with CONFIG= only what that uses: ARGS=--dry-run
-	@$(PY) -m tools.build --board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/; with APPLIANCE= or CONFIG= only what that uses: ARGS=--dry-run
+	@$(PY) -m tools.build $(TARGET) $(ARGS)
 
 .PHONY: flash
-flash: venv-all toolchain ## Put it on BOARD= at PORT= (if there are several), after IMAGE= if named, with CONFIG=: ARGS=--dry-run
-	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
-	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= if there are several, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+	@$(PY) -m tools.flash $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") $(ARGS)
+
+.PHONY: provision
+provision: venv-all ## Give the unit at PORT= its serial, Wi-Fi, secrets and link: APPLIANCE= SERIAL=, or CONFIG=; SECRETS=file, else it asks
+	@$(PY) -m tools.provision $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),$(if $(CONFIG),--config "$(CONFIG)")) \
+	    $(if $(PORT),--port "$(PORT)") $(if $(SECRETS),--secrets "$(SECRETS)") $(ARGS)
+
+.PHONY: monitor
+monitor: venv-all ## What the board at PORT= tells, and what it waits for; Ctrl-C ends it
+	@$(PY) -m tools.monitor $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: backup
+backup: venv-all ## Keep configuration and state of the board at PORT= in TO=folder, or give it BACKUP=folder back: ARGS=--with-secrets
+	@$(PY) -m tools.backup $(if $(PORT),--port "$(PORT)") $(if $(TO),--to "$(TO)") $(if $(BACKUP),--restore "$(BACKUP)") $(ARGS)
+
+.PHONY: factory-reset
+factory-reset: venv-all ## Erase orders, levels, link and Wi-Fi of the board at PORT=, after its serial was typed: ARGS=--yes
+	@$(PY) -m tools.reset $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 .PHONY: keys
 keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password

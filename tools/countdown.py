@@ -88,8 +88,8 @@ def _waits(fields: dict[str, str]) -> Iterable[Wait]:
         number = str(int(number or 1) + 1)
 
 
-def show(lines: Iterable[str], console: Console, scale: int = 1) -> None:
-    """Print the agent's lines as they come, on a terminal with the countdown under them, until they end."""
+def show(lines: Iterable[str], console: Console, scale: int = 1, paint: Callable[[str], Text] = Text) -> None:
+    """Print the agent's lines as they come, on a terminal with the countdown under them, until they end; paint: how one looks."""
     if not console.is_terminal:
         for line in lines:
             console.file.write(line.rstrip("\r\n") + "\n")
@@ -99,4 +99,4 @@ def show(lines: Iterable[str], console: Console, scale: int = 1) -> None:
     with Live(counting, console=console, refresh_per_second=_A_SECOND_TIMES, transient=True):
         for line in lines:
             counting.take(line)
-            console.print(Text(line.rstrip("\r\n")), soft_wrap=True)
+            console.print(paint(line.rstrip("\r\n")), soft_wrap=True)

@@ -48,9 +48,9 @@ DOORS = {
     ("app", "cloud"): "agent.uplink, for which `mqtt` is configured",
     ("startup", "core/uplink"): "config['mqtt']",
     ("store/recovery", "store/outbox"): "agent.uplink",
+    ("config", "io/vault"): "`secrets` is nvs",
+    ("erase", "io/vault"): "`secrets` is nvs",
     ("startup", "core/part"): "life_days",
-    ("config", "io/vault"): "secrets is nvs",
-    ("erase", "io/vault"): "secrets is nvs",
     ("startup", "store/flashlog"): "whether `state` is a partition's label",
     ("startup", "store/recordfiles"): "whether `state` is a partition's label",
 }
@@ -105,12 +105,16 @@ def test_every_module_of_the_table_is_there() -> None:
 
 
 def test_what_a_configuration_uses_stays() -> None:
-    assert trim.left_out(FULL, None, SOURCES).keys() == {
+    gone = trim.left_out(FULL, None, SOURCES)
+    assert gone.keys() == {
         "the maker's gateway",
         "state on a raw partition",
         "secrets in NVS",
         "a product's closed serial line",
+        "other sensors",
     }
+    assert "secrets in NVS" not in trim.left_out({**FULL, "secrets": "nvs"}, None, SOURCES)
+    assert "sensors/file" not in gone["other sensors"]
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)
