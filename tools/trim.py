@@ -15,7 +15,6 @@ from typing import Any
 
 from tools.boards import Board
 from tools.drivers import DRIVERS
-from tools.security import NVS
 
 Config = dict[str, Any]
 _CALIBRATED = {driver.name for driver in DRIVERS.values() if driver.calibrated}
@@ -75,7 +74,6 @@ PARTS = (
         ("experimental_link", "services/experimental_cbl"),
         lambda config, board: _drs(config, board) and _profile(config) != "product",
     ),
-    Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == NVS),
     Part("a product's closed serial line", ("io/lock",), lambda config, board: _profile(config) == "product"),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
