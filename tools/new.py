@@ -103,8 +103,8 @@ class Answers:
 
 
 def ways_for(board: Board) -> tuple[Way, ...]:
-    """The ways that there is a driver for, and that the board has pins for."""
-    return tuple(way for way in WAYS if way.driver in configuration.drivers() and (board.chip_facts or not DRIVERS[way.driver].pins))
+    """The ways that the board has pins for."""
+    return tuple(way for way in WAYS if board.chip_facts or not DRIVERS[way.driver].pins)
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:
