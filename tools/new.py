@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SIMULATOR = ROOT / "build" / "sim"
 
 # The ends of the chains that Amazon's hosts show: its own authority, and the one that its retail hosts have used.
-# Source: amazontrust.com, "Certification Authorities"; what the hosts show on the day is what counts.
+# Source: amazontrust.com, "Certification Authorities"; `make doctor` looks at what the hosts show.
 AMAZON_ROOTS = ("Amazon Root CA 1", "DigiCert Global Root G2")
 # Let's Encrypt's, and AWS Certificate Manager's: most gateways have one of them.
 GATEWAY_ROOTS = ("ISRG Root X1", "Amazon Root CA 1")
@@ -103,8 +103,8 @@ class Answers:
 
 
 def ways_for(board: Board) -> tuple[Way, ...]:
-    """The ways that there is a driver for, and that the board has pins for."""
-    return tuple(way for way in WAYS if way.driver in configuration.drivers() and (board.chip_facts or not DRIVERS[way.driver].pins))
+    """The ways that the board has pins for."""
+    return tuple(way for way in WAYS if board.chip_facts or not DRIVERS[way.driver].pins)
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:
@@ -197,7 +197,10 @@ def appliance_text(answers: Answers, where: Path, certificates: list[str], simul
 def next_commands(answers: Answers) -> list[tuple[str, str]]:
     """(what it does, the command) of what comes next."""
     file, board = f"{answers.name}/appliance.toml", answers.board
-    listed = [("look at the configuration", f"build/venv/bin/python -m tools.appliance {file}")]
+    listed = [
+        ("look at the configuration", f"build/venv/bin/python -m tools.appliance {file}"),
+        ("see what would keep it from ordering", f"make doctor APPLIANCE={file}"),
+    ]
     if board.port == "unix":
         config = f"{answers.name}/config.json"
         listed.append(("make a device of it", f"build/venv/bin/python -m tools.appliance {file} --serial SN0001 > {config}"))
