@@ -243,3 +243,73 @@ def test_a_key_is_a_modulus():
     cases(check_key, [(key, True), (key[:-1], False), (key + b"1", False), (b"\1" + key[1:], False), (key[:-1] + b"\2", False)])
     raises(OSError, update.read_keys, ["/there/is/none"])
     assert len(key) == SIZE
+
+
+class Asked(Source):
+    """Stands in for io/pieces.py: the day's bundle, and when it was asked for."""
+
+    data_now = b""
+    times = []
+    clock = None
+
+    def __init__(self, client, url):
+        super().__init__(Asked.data_now, 2048)
+        assert url == "https://updates.test/a"
+        Asked.times.append(Asked.clock.seconds)
+
+
+def asking(board):
+    """An appliance that asks a URL, and what it stands on."""
+    from host_tests.fakes.appliance import Appliance
+
+    path = board.root + "/update.pub"
+    with open(path, "wb") as file:
+        file.write(KEYS[0])
+    appliance = Appliance()
+    settings = {"keys": [path], "url": "https://updates.test/a", "every_h": 24, "board": "bench"}
+    appliance.config["update"] = settings
+    appliance.start()
+    Asked.clock = appliance.clock
+    Asked.times = []
+    return appliance
+
+
+def test_the_url_is_asked_once_a_day_and_through_restarts():
+    from replenish.io import pieces
+
+    from host_tests.fakes.replaced import Replaced
+
+    board = Board()
+    appliance = asking(board)
+    Asked.data_now = made(version=RUNS).data()
+    day = 86400
+    begun = appliance.clock.seconds
+    with Replaced(pieces, Pieces=Asked):
+        for _ in range(8):
+            appliance.live(day // 2)
+            appliance.restart(600)
+        assert Asked.times[0] - begun <= day + 1200 and 3 <= len(Asked.times) <= 4, Asked.times
+        gaps = [Asked.times[i + 1] - Asked.times[i] for i in range(len(Asked.times) - 1)]
+        assert min(gaps) >= day and max(gaps) < day + 7200, gaps
+        assert not appliance.agent.ledger.store.must_restart
+        Asked.data_now = made().data()
+        appliance.live(day + 3600, lambda: appliance.agent.ledger.store.must_restart)
+    assert appliance.agent.ledger.store.must_restart and board.start() == ("trial", "b")
+
+
+def test_the_library_installs_what_it_is_given_and_says_why_not():
+    board = Board()
+    appliance = asking(board)
+    path = board.root + "/update.bundle"
+    with open(path, "wb") as file:
+        file.write(made(version=RUNS).data())
+    calls = []
+    agent = appliance.agent
+    agent.progress = lambda: calls.append(1)
+    assert agent.update(path) == "not_newer"
+    assert agent.update(board.root + "/none") == "failed" and not agent.ledger.store.must_restart
+    assert agent.update(Source(made().data())) is None and calls
+    assert agent.ledger.store.must_restart and board.start() == ("trial", "b")
+    appliance.config["update"] = None
+    appliance.start()
+    raises(ValueError, appliance.agent.update, path)
