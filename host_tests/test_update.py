@@ -8,9 +8,11 @@ import sys
 import loader
 from replenish import update
 from replenish.core import bundle
+from replenish.services.call import Answer
 from replenish.version import VERSION
 
 from host_tests.expect import cases, raises, tmp
+from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.signer import SIZE, Bundle, Signer, Source
 from host_tests.fakes.slots import Slots
 
@@ -245,56 +247,57 @@ def test_a_key_is_a_modulus():
     assert len(key) == SIZE
 
 
-class Asked(Source):
-    """Stands in for io/pieces.py: the day's bundle, and when it was asked for."""
+class Both:
+    """The service, and beside it the server of updates, which hands out `data` and notes when it was asked for its beginning."""
 
-    data_now = b""
-    times = []
-    clock = None
+    def __init__(self, service):
+        self._service = service
+        self.data = b""
+        self.times = []
 
-    def __init__(self, client, url):
-        super().__init__(Asked.data_now, 2048)
-        assert url == "https://updates.test/a"
-        Asked.times.append(Asked.clock.seconds)
+    def __getattr__(self, name):
+        return getattr(self._service, name)
+
+    def call(self, request):
+        if request.url != "https://updates.test/a":
+            return self._service.call(request)
+        first, last = [int(number) for number in request.headers["Range"][6:].split("-")]
+        if not first:
+            self.times.append(self._service.clock.seconds)
+        body = self.data[first : last + 1]
+        return Answer(206, {"content-range": "bytes %d-%d/%d" % (first, first + len(body) - 1, len(self.data))}, body)
 
 
 def asking(board):
-    """An appliance that asks a URL, and what it stands on."""
-    from host_tests.fakes.appliance import Appliance
-
+    """An appliance that asks a URL."""
     path = board.root + "/update.pub"
     with open(path, "wb") as file:
         file.write(KEYS[0])
     appliance = Appliance()
-    settings = {"keys": [path], "url": "https://updates.test/a", "every_h": 24, "board": "bench"}
-    appliance.config["update"] = settings
+    appliance.config["update"] = {"keys": [path], "url": "https://updates.test/a", "every_h": 24, "board": "bench"}
+    appliance.service = Both(appliance.service)
     appliance.start()
-    Asked.clock = appliance.clock
-    Asked.times = []
     return appliance
 
 
 def test_the_url_is_asked_once_a_day_and_through_restarts():
-    from replenish.io import pieces
-
-    from host_tests.fakes.replaced import Replaced
-
     board = Board()
     appliance = asking(board)
-    Asked.data_now = made(version=RUNS).data()
+    server = appliance.service
+    server.data = made(version=RUNS).data()
     day = 86400
     begun = appliance.clock.seconds
-    with Replaced(pieces, Pieces=Asked):
-        for _ in range(8):
-            appliance.live(day // 2)
-            appliance.restart(600)
-        assert Asked.times[0] - begun <= day + 1200 and 3 <= len(Asked.times) <= 4, Asked.times
-        gaps = [Asked.times[i + 1] - Asked.times[i] for i in range(len(Asked.times) - 1)]
-        assert min(gaps) >= day and max(gaps) < day + 7200, gaps
-        assert not appliance.agent.ledger.store.must_restart
-        Asked.data_now = made().data()
-        appliance.live(day + 3600, lambda: appliance.agent.ledger.store.must_restart)
-    assert appliance.agent.ledger.store.must_restart and board.start() == ("trial", "b")
+    for _ in range(8):
+        appliance.live(day // 2)
+        appliance.restart(600)
+    times = server.times
+    assert times[0] - begun <= day + 1200 and 3 <= len(times) <= 4, times
+    gaps = [times[i + 1] - times[i] for i in range(len(times) - 1)]
+    assert min(gaps) >= day and max(gaps) < day + 7200, gaps
+    assert not appliance.store.must_restart
+    server.data = made().data()
+    appliance.live(day + 3600, lambda: appliance.store.must_restart)
+    assert appliance.store.must_restart and board.start() == ("trial", "b")
 
 
 def test_the_library_installs_what_it_is_given_and_says_why_not():
@@ -307,9 +310,9 @@ def test_the_library_installs_what_it_is_given_and_says_why_not():
     agent = appliance.agent
     agent.progress = lambda: calls.append(1)
     assert agent.update(path) == "not_newer"
-    assert agent.update(board.root + "/none") == "failed" and not agent.ledger.store.must_restart
+    assert agent.update(board.root + "/none") == "failed" and not appliance.store.must_restart
     assert agent.update(Source(made().data())) is None and calls
-    assert agent.ledger.store.must_restart and board.start() == ("trial", "b")
+    assert appliance.store.must_restart and board.start() == ("trial", "b")
     appliance.config["update"] = None
     appliance.start()
     raises(ValueError, appliance.agent.update, path)
