@@ -838,3 +838,13 @@ def test_law_14_counted_use_writes_no_order():
     assert len(appliance.store.writes) - before <= 2
     slot.stock(5)
     assert appliance.store.writes[-1].startswith("o-")
+
+
+def test_the_start_event_names_the_profile():
+    appliance = Appliance()
+    appliance.config["board"]["profile"] = "bench"
+    said = []
+    appliance.console.show = lambda now, kind, pairs: said.append((kind, pairs))
+    appliance.start()
+    start = [pairs for kind, pairs in said if kind == "start"]
+    assert len(start) == 1 and ("profile", "bench") in start[0]

@@ -256,13 +256,15 @@ def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def inherit(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """A board that begins as another: its own keys win, its own labels and wires are added. Another image has another hash."""
+    """A board that begins as another: its own keys win; labels, wires and exemptions are added. Another image has another hash."""
     merged = {**base, **own}
     if "image.name" in own:
         merged = {key: value for key, value in merged.items() if key in own or key not in ("image.sha256", "image.bytes")}
     for key in FREE:
         if isinstance(own.get(key), dict) and key in base:
             merged[key] = {**base[key], **own[key]}
+    if isinstance(own.get("allow"), list):
+        merged["allow"] = own["allow"] + base.get("allow", [])
     return merged
 
 
@@ -343,7 +345,7 @@ def wired_of(values: dict[str, Any]) -> dict[int, str]:
 
 
 def faults_of_pins(values: dict[str, Any], own: dict[str, Any]) -> Iterator[str]:
-    """The board's light and button. An exemption of the base is not this file's to need."""
+    """The board's light and button. That an exemption of its base is idle is no fault of this file."""
     labels = labels_of(values)
     pinout = Pinout(chips.chips()[values["chip"]], psram_kind(values), False, labels, wired_of(values))
     uses = []
@@ -363,7 +365,8 @@ def faults_of_pins(values: dict[str, Any], own: dict[str, Any]) -> Iterator[str]
             yield problem
         elif one:
             exempt.append(one)
-    yield from (problem for problem in pins.faults(pinout, uses, exempt) if "allow" in own or not problem.startswith("allow["))
+    others = tuple(f"allow[{number}]" for number in range(len(own.get("allow", ())), len(values.get("allow", ()))))
+    yield from (problem for problem in pins.faults(pinout, uses, exempt) if not problem.startswith(others))
 
 
 def faults_of_pairs(values: dict[str, Any]) -> Iterator[str]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
-import io
 import os
 import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -27,8 +26,8 @@ from serial.tools import list_ports
 
 # How long a board may say nothing: while it is interrupted, while it runs boot.py, which may join a network, and by default while a
 # statement runs (a call's total deadline on the device is 20 s).
-INTERRUPT_S = 3
-INTERRUPTS = 3
+INTERRUPT_S = 10
+INTERRUPT_EVERY_S = 0.5
 BOOT_S = 45
 SILENCE_S = 20
 # A read returns after so long with what there is: without, mpremote waits for ever for a board on a pty that says nothing.
@@ -151,29 +150,29 @@ class Device:
             raise DeviceError(f"{self.port}: the board stopped answering ({error}): reset it and try again.") from None
 
     def _interrupt(self) -> None:
-        said: bytes | None = b""
-        for _ in range(INTERRUPTS):
-            said = self._enter(False, INTERRUPT_S)
-            if said is None:
-                break
-        if said is not None:
-            raise DeviceError(self._why_silent(said))
-        if self._enter(True, BOOT_S) is not None:
+        """Into the raw REPL, and through a soft reset there. mpremote's own way has no end while a board prints without a pause."""
+        said, end = b"", time.monotonic() + INTERRUPT_S
+        with self._asked():
+            while not said.endswith(_PROMPT):
+                if time.monotonic() > end:
+                    raise DeviceError(self._why_silent(said))
+                self._transport.serial.write(b"\r\x03\x03\r\x01")  # a start that is under way may swallow them
+                said = self._read_until(_PROMPT, INTERRUPT_EVERY_S)
+            self._transport.serial.write(b"\x04")
+            said = self._read_until(b"soft reboot\r\n", INTERRUPT_S) + self._read_until(_PROMPT, BOOT_S)
+        if not said.endswith(_PROMPT):
             raise DeviceError(f"{self.port}: boot.py did not end within {BOOT_S} s: reset the board and try again.")
+        self._transport.in_raw_repl = True
 
-    def _enter(self, restart: bool, limit_s: float) -> bytes | None:
-        """Enter the raw REPL; None when that is done, else what the board said instead."""
-        said = io.StringIO()
-        try:
-            with redirect_stdout(said):  # mpremote prints the bytes that it did not expect
-                self._transport.enter_raw_repl(soft_reset=restart, timeout_overall=limit_s)
-        except TransportError:
-            with suppress(ValueError, SyntaxError):
-                return bytes(ast.literal_eval(said.getvalue().strip()))
-            return b""
-        except OSError:
-            raise DeviceError(f"{self.port}: the board is gone: unplugged, or starting anew.") from None
-        return None
+    def _read_until(self, ending: bytes, limit_s: float) -> bytes:
+        """What the board says up to this, and not a byte more, or within so many seconds."""
+        said, end = bytearray(), time.monotonic() + limit_s
+        while not said.endswith(ending) and time.monotonic() < end:
+            if self._transport.serial.in_waiting:
+                said += self._transport.serial.read(1)
+            else:
+                time.sleep(0.002)
+        return bytes(said)
 
     def _why_silent(self, said: bytes) -> str:
         lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip().isprintable() and line.strip()]

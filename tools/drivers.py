@@ -50,6 +50,7 @@ class Driver:
 
 _ALL = (
     Driver("file", {"path": text(255)}, {}),
+    Driver("raw_file", {"path": text(255)}, {}),
     Driver(
         "hx711",
         {"data_pin": _GPIO, "clock_pin": _GPIO, "gain": number_of((128, 64, 32))},
@@ -72,7 +73,6 @@ _ALL = (
         {
             "sda_pin": _GPIO,
             "scl_pin": _GPIO,
-            "address": whole(8, 119),
             "empty_mm": or_null(whole(0, 2000)),
             "full_mm": or_null(whole(0, 2000)),
         },

@@ -1,12 +1,14 @@
 """Put MicroPython, the agent and its configuration onto a board.
 
     python -m tools.flash --board NAME [--port PORT] [--image FILE.bin] [--config CONFIG.json] [--dry-run]
+    python -m tools.flash --appliance APPLIANCE.toml [--serial SN0001] [--port PORT] [--image FILE.bin] [--dry-run]
 
 --image erases the whole flash, state included, and writes the named MicroPython image. The files of build/<board>/ are then copied,
 only those that the board has not: each one beside the one that it replaces, verified by its hash on the board. Until all are there
 the old version stays what runs; then they are renamed, within a second or two, and the mark that the loader looks for is written
 last. A copy that was cut is finished by the next one. --config copies the configuration as config.json, with the secrets and
-certificates it names. --dry-run prints commands that come to the same and runs none.
+certificates it names; --appliance does when the unit's serial is known. --dry-run prints commands that come to the same and runs
+none.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path, PurePosixPath
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools import archive, build, fold, image, slot, target
+from tools import archive, build, fold, image, profiles, slot, target
 from tools.boards import Board
 from tools.device import Device, DeviceError, find_port
 from tools.target import Target, TargetError
@@ -55,37 +57,48 @@ def image_commands(board: Board, port: str, file: Path) -> list[list[str]]:
     return [[*esptool, "erase-flash"], [*esptool, "write-flash", hex(board.image.offset), str(file)]]
 
 
-def named_files(config: Path) -> list[str]:
-    """The files that a configuration names: its secrets and certificates, relative to it. Raises FlashError."""
-    values = json.loads(config.read_text())
+def named_files(made_for: Target) -> list[str]:
+    """The files that a configuration names: its secrets, certificates and keys, relative to it. Raises FlashError."""
+    values = json.loads(made_for.text or b"{}")
     tls = values["tls"]
     names = [*([] if values["secrets"] == "nvs" else [values["secrets"]]), *tls["ca"]]
     names += [tls[key] for key in ("certificate", "key") if tls.get(key)]
+    names += (values.get("update") or {}).get("keys", [])
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise FlashError(f"{config}: {name}: only a path below the configuration's folder is allowed on a board.")
-        if not (config.parent / name).is_file():
-            raise FlashError(f"{config}: {name}: there is no such file.")
+            raise FlashError(f"{made_for.file}: {name}: only a path below the configuration's folder is allowed on a board.")
+        if not (made_for.file.parent / name).is_file():
+            raise FlashError(f"{made_for.file}: {name}: there is no such file.")
     return names
 
 
-def check_sockets(board: Board, config: Path) -> None:
-    """Raises FlashError when the configuration wants more connections at a time than the board has memory for."""
-    wanted = json.loads(config.read_text())["tls"].get("sockets", 1)
-    if wanted > board.tls_sockets:
-        raise FlashError(f"{config}: tls.sockets: {wanted}: allowed: {board.tls_sockets}, as {board.name} has memory for no more.")
-
-
-def firmware_files(tree: Path) -> dict[str, Path]:
-    """{place on the board: file} of a built tree. Of one that is not built yet, in a dry run: nothing."""
-    return {place: tree / place for place in json.loads((tree / "files.json").read_text())["files"]}
-
-
-def config_files(config: Path | None) -> dict[str, Path]:
-    """{place on the board: file} of the configuration and what it names. Raises FlashError."""
+def check_target(made_for: Target) -> None:
+    """Raises FlashError for what cannot be put onto this board."""
+    board, config = made_for.board, made_for.config
+    if board.port == "unix":
+        raise FlashError(f"{board.name} is no board to flash: `make unix` builds the agent for this PC.")
     if config is None:
+        return
+    wanted = config["tls"].get("sockets", 1)
+    if wanted > board.tls_sockets:
+        allowed = f"{board.tls_sockets}, as {board.name} has memory for no more"
+        raise FlashError(f"{made_for.file}: tls.sockets: {wanted}: allowed: {allowed}.")
+    faults = profiles.check_product(made_for.file, config) if made_for.profile == "product" else []
+    if faults:
+        raise FlashError("\n".join(faults))
+
+
+def firmware_files(tree: Path) -> dict[str, bytes]:
+    """{place on the board: content} of a built tree, without the mark of a whole version."""
+    return {place: (tree / place).read_bytes() for place in json.loads((tree / "files.json").read_text())["files"]}
+
+
+def config_files(made_for: Target) -> dict[str, bytes]:
+    """{place on the board: content} of the configuration and what it names. Raises FlashError."""
+    if made_for.text is None:
         return {}
-    return {**{name: config.parent / name for name in named_files(config)}, "config.json": config}
+    named = {name: (made_for.file.parent / name).read_bytes() for name in named_files(made_for)}
+    return {**named, "config.json": made_for.text}
 
 
 # What is to be done, from what is there
@@ -129,16 +142,20 @@ def looked_at(device: Device, wanted: dict[str, str]) -> dict[str, str]:
 # Doing it
 
 
-def send(device: Device, files: dict[str, Path], places: tuple[str, ...]) -> int:
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def send(device: Device, files: dict[str, bytes], places: tuple[str, ...]) -> int:
     """Put the files beside those that they replace; returns the bytes that went over."""
-    total = sum(files[place].stat().st_size for place in places)
+    total = sum(len(files[place]) for place in places)
     for folder in folders_of(list(places)):
         device.make_folder(folder)
     with bar() as progress:
         task = progress.add_task("", total=total)
         for place in places:
             progress.update(task, description=place)
-            device.send(place + NEW, files[place].read_bytes(), lambda count: progress.advance(task, count))
+            device.send(place + NEW, files[place], lambda count: progress.advance(task, count))
     return total
 
 
@@ -154,16 +171,17 @@ def bar() -> Progress:
     return Progress(*columns, transient=True, disable=not sys.stdout.isatty())
 
 
-def put_in_place(device: Device, todo: Work, mark: bytes, is_marked: bool) -> None:
-    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py."""
+def put_in_place(device: Device, todo: Work, mark: bytes, marked: str | None) -> None:
+    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py. marked: the SHA-256
+    of the mark that is there."""
     changes = any(map(_is_ours, (*todo.rename, *todo.remove)))
-    if changes and is_marked:
+    if changes and marked:
         device.remove(build.WHOLE)
     for names in _parts(todo.remove):
         device.run(f"import os\nfor name in {names!r}:\n os.remove(name)")
     for names in _parts(todo.rename):
         device.run(f"import os\nfor name in {names!r}:\n os.rename(name + {NEW!r}, name)")
-    if changes or not is_marked:
+    if changes or marked != digest(mark):
         device.put(build.WHOLE, mark)
     if device.hash(OTHER_SLOT):
         device.remove(OTHER_SLOT)
@@ -174,15 +192,15 @@ def _parts(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield names[start : start + _RENAMED_AT_ONCE]
 
 
-def copy(device: Device, files: dict[str, Path], tree: Path) -> str:
+def copy(device: Device, files: dict[str, bytes], tree: Path) -> str:
     """Bring the board's files up to date; returns what that came to, in a sentence."""
     begun = time.monotonic()
-    wanted = {place: hashlib.sha256(file.read_bytes()).hexdigest() for place, file in files.items()}
+    wanted = {place: digest(data) for place, data in files.items()}
     mark = (tree / build.WHOLE).read_bytes()
     there = looked_at(device, wanted)
     todo = work(wanted, there)
     count = send(device, files, todo.send)
-    put_in_place(device, todo, mark, there.get(build.WHOLE) == hashlib.sha256(mark).hexdigest())
+    put_in_place(device, todo, mark, there.get(build.WHOLE))
     seconds = time.monotonic() - begun
     what = f"{len(todo.send)} of {len(files)} files sent, {count:,} bytes" if todo.send else f"nothing of {len(files)} files sent"
     more = f", {len(todo.remove)} removed" if todo.remove else ""
@@ -199,15 +217,18 @@ def opened(port: str, limit_s: float) -> Iterator[Device]:
         yield device
 
 
-def dry_run(made_for: Target, port: str, options: argparse.Namespace) -> Iterator[list[str]]:
+def dry_run(made_for: Target, port: str, file: Path | None) -> Iterator[list[str]]:
     """Commands that come to the same, for a board that has nothing yet."""
-    if options.image:
-        yield from image_commands(made_for.board, port, options.image)
+    if file:
+        yield from image_commands(made_for.board, port, file)
     mpremote = [str(VENV_BIN / "mpremote"), "connect", port]
     tree = build.BUILD / made_for.board.name
-    files = {place: tree / place for place in build.places(made_for)} | config_files(options.config)
+    files = {place: str(tree / place) for place in build.places(made_for)}
+    if made_for.text is not None:
+        files |= {name: str(made_for.file.parent / name) for name in named_files(made_for)}
+        files["config.json"] = str(made_for.file)  # of an appliance: what tools.appliance prints
     yield from ([*mpremote, "fs", "mkdir", f":{folder}"] for folder in folders_of(list(files)))
-    yield from ([*mpremote, "fs", "cp", str(file), f":{place}"] for place, file in files.items())
+    yield from ([*mpremote, "fs", "cp", source, f":{place}"] for place, source in files.items())
     yield [*mpremote, "fs", "cp", str(tree / build.WHOLE), f":{build.WHOLE}"]
     yield [*mpremote, "reset"]
 
@@ -219,37 +240,34 @@ def write_image(board: Board, port: str, file: Path) -> None:
             raise FlashError(f"`{os.path.basename(command[0])}` failed; run the same command again to go on.")
 
 
-def check_target(made_for: Target, config: Path | None) -> None:
-    """Raises FlashError for what cannot be put onto this board."""
-    if made_for.board.port == "unix":
-        raise FlashError(f"{made_for.board.name} is no board to flash: `make unix` builds the agent for this PC.")
-    if config:
-        check_sockets(made_for.board, config)
-        config_files(config)
+def check_board(device: Device, board: Board, say: Console) -> None:
+    """Say what the board runs. Raises ImageError when it is not what it should be."""
+    found = image.running(device.evaluate(image.RUNNING))
+    image.check_running(board, found)
+    say.print(f"{device.port}: MicroPython {found.version} for {found.build or found.machine}, bytecode {found.mpy}", highlight=False)
 
 
 def flash(options: argparse.Namespace, say: Console) -> None:
     """Raises what main() knows."""
     made_for = target.read(options)
-    board = made_for.board
-    check_target(made_for, options.config)
+    check_target(made_for)
+    settings = config_files(made_for)
     if options.dry_run:
-        for command in dry_run(made_for, options.port or "PORT", options):
+        for command in dry_run(made_for, options.port or "PORT", options.image):
             print(shlex.join(command))
         return
     if options.image:
-        image.check_file(board, options.image)
+        image.check_file(made_for.board, options.image)
     tree = build.build(made_for)
     port = find_port(options.port)
     if options.image:
-        write_image(board, port, options.image)
+        write_image(made_for.board, port, options.image)
     with opened(port, FIRST_START_S if options.image else 0) as device:
-        found = image.running(device.evaluate(image.RUNNING))
-        image.check_running(board, found)
-        say.print(f"{port}: MicroPython {found.version} for {found.build or found.machine}, bytecode {found.mpy}", highlight=False)
-        files = {**firmware_files(tree), **config_files(options.config)}
-        say.print(f"{port}: {copy(device, files, tree)}", highlight=False)
+        check_board(device, made_for.board, say)
+        say.print(f"{port}: {copy(device, {**firmware_files(tree), **settings}, tree)}", highlight=False)
         device.reset()
+    if made_for.config and made_for.text is None:
+        say.print("It has no configuration yet: its serial is not known. `make provision` gives it one.", highlight=False)
 
 
 ERRORS = (TargetError, build.BuildError, fold.FoldError, archive.ArchiveError, image.ImageError, DeviceError, FlashError)

@@ -55,7 +55,8 @@ def remedy(board: Board) -> str:
     image = _of(board)
     digest = f", SHA-256 {image.sha256}" if image.sha256 else ""
     folder = image.name.split("-")[0]
-    return f"get {image.file}{digest} (MicroPython {image.version}, bytecode {image.mpy_version}) at {WHERE}{folder}/ and name it: IMAGE="
+    what = f"{image.file}{digest} (MicroPython {image.version}, bytecode {image.mpy_version})"
+    return f"get {what} at {WHERE}{folder}/ and name it: IMAGE="
 
 
 def _of(board: Board) -> Image:
@@ -149,4 +150,5 @@ def check_running(board: Board, found: Running) -> None:
     if _numbers(found.version) < _numbers(board.image.min_version):
         raise ImageError(f"The board runs MicroPython {found.version}: at least {board.image.min_version} is wanted: {remedy(board)}")
     if found.mpy != board.image.mpy_version:
-        raise ImageError(f"The board's MicroPython loads bytecode {found.mpy}, and these files are {board.image.mpy_version}: {remedy(board)}")
+        wanted = board.image.mpy_version
+        raise ImageError(f"The board's MicroPython loads bytecode {found.mpy}, and these files are {wanted}: {remedy(board)}")

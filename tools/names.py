@@ -33,7 +33,8 @@ SlotFace id order level consume refilled new_part undo_new_part run_out confiden
 OrderView state event_instance_id since next_try deadline attempts cancels reason
 Link url challenge finish
 CodeLink begin user_code verification_uri poll poll_at over
-Sensor read
+Sensor read used Scaled raw raw_unit below points DEFAULTS add
+calibration parts keep
 VERSION
 """
 # ... for `make link`, `make selftest` and `make provision`, which talk to a device by statements

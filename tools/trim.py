@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.boards import Board
+from tools.security import NVS
 
 Config = dict[str, Any]
 
@@ -62,6 +63,7 @@ PARTS = (
         ("discovery",),
         lambda config, board: bool((config.get("mqtt") or {}).get("discovery")),
     ),
+    Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == "nvs"),
     Part("parts that age", ("core/part",), lambda config, board: any(slot.get("life_days") for slot in config["slots"])),
     Part("state on a file system", ("store/recordfiles",), lambda config, board: not _on_partition(config, board)),
     Part("state on a raw partition", ("store/flashlog", "store/flashscan"), _on_partition),
@@ -70,6 +72,8 @@ PARTS = (
         ("experimental_link", "services/experimental_cbl"),
         lambda config, board: _drs(config, board) and _profile(config) != "product",
     ),
+    Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == NVS),
+    Part("a product's closed serial line", ("io/lock",), lambda config, board: _profile(config) == "product"),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
 SENSORS = "sensors/"  # a driver is wanted when a slot names it, or another driver imports it

@@ -27,7 +27,7 @@ _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
 # Modules that a call has the room of. Texts, because a tuple of so many would take three times the memory.
-_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view"
+_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view core.countdown core.spans"
 # ... and that only a call needs
 _FOR_CALLS = (
     "manual calls access asking following ordering settling services.registration services.drs services.drs_answers services.gateway "
@@ -41,7 +41,7 @@ _FOR_MESSAGES = (
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
 _FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
-_WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
+_WAKE_CALLS = const(24)  # calls of one wake, and pauses in which sensors settle: so many and three for each slot
 
 
 def forget(name):
@@ -106,6 +106,8 @@ class Agent:
     time: "Timekeeper"
     uplink: "Uplink | None"  # to the maker's cloud, if the configuration has one
     tls_sockets: int  # connections at a time
+    anchors_end: int  # the day, from 1970-01-01, on which the first of the trust anchors ends; 0: nobody knows
+    anchors_told: int  # the day on which that was told
     updates: "dict | None"  # the section `update` of the configuration
     update_at: "int | None"  # when its URL is asked next; 0: to be planned; None: there is none
 
@@ -320,19 +322,28 @@ class Agent:
         """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
         deep-sleep (real ones).
 
-        Each call takes at most its deadline; there are at most 8 and three for each slot.
+        Each call takes at most its deadline; there are at most 24 and three for each slot, and pauses of 0.4 s for sensors to settle.
         """
         left = 0
         try:
             for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
                 left = self._work(False)
-                if left or self._console.wait(0, None):
+                settle_ms = max([slot.settle_ms for slot in self.slots])
+                if left and not settle_ms or self._console.wait(settle_ms, None):
                     break
+                if settle_ms:
+                    self._look_again()
             self.stop("wake over", False)
         except MemoryError:
             self.break_off()
             raise
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
+
+    def _look_again(self):
+        """The sensors that settled are due. In a wake they are waited for: after a sleep they would have to settle again."""
+        for slot in self.slots:
+            if slot.settle_ms:
+                slot.sample_at = 0
 
     def start(self):
         """Run beside the appliance's program, in a thread of its own."""
@@ -353,7 +364,10 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self.try_save(self.ledger.save_level, slot, self.time.now)
+                self.keep_level(slot, self.time.now)
+        for sensor in self.sensors.values():
+            if hasattr(sensor, "keep"):
+                sensor.keep()
         dropped = sum(self.dropped.values())
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak), ("dropped", dropped))
 
@@ -605,7 +619,15 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self.try_save(self.ledger.save_level, slot, now)
+            self.keep_level(slot, now)
+
+    def keep_level(self, slot, now):
+        """Make a slot's level durable, and tell a sensor that counts: it forgets what is in it. Returns whether it is."""
+        saved = self.try_save(self.ledger.save_level, slot, now)
+        sensor = self.sensors.get(slot.id)
+        if saved and hasattr(sensor, "saved"):
+            sensor.saved()
+        return saved
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)
@@ -647,10 +669,12 @@ class Agent:
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
             self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
-        if wait != slot.told_wait:
-            slot.told_wait = wait
-            if wait and wait != load_policy().BY_STATE:  # the order's own reason says that
-                self.tell("wait", slot, ("reason", wait))
+        told = wait, load_policy().due_at(slot, now), slot.order.state
+        if told != slot.told_wait:
+            slot.told_wait = told
+            from .core.countdown import told_pairs
+
+            self.tell("wait", slot, *told_pairs(slot, self.device, now, wait))
 
 
 def _settle_heap():

@@ -127,7 +127,7 @@ def settings(path):
             if slot["sensor"]:
                 sensor = slot["sensor"] = _filled(slot["sensor"], values["sensor"])
                 for one in [sensor] + sensor.get("sensors", []):
-                    if one["driver"] == "file":
+                    if one["driver"] in ("file", "raw_file"):
                         one["path"] = _beside(folder, one["path"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))

@@ -39,6 +39,12 @@ class SlotFace:
         is in. Raises ValueError."""
         self._agent.told(self._slot, self._slot.refill_by_person, level)
 
+    def calibration(self):
+        """What the sensor's raw numbers mean: see calibration.py. Raises ValueError where nothing is calibrated."""
+        from .calibration import Calibration
+
+        return Calibration(self._agent, self._slot)
+
     def new_part(self):
         """A person's word: a new part is in, which ages from now on. The same as `refilled()`. Raises ValueError for a slot without
         `life_days`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -15,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from host_tests.board import chip
+from replenish.services.call import Request
+
 from host_tests.fakes.board import START
 from host_tests.fakes.service import Service
 from host_tests.unix_port import translate
-from replenish.services.call import Request
-from tools import configuration, fold
+from tools import fold
 from tools.build import FIRMWARE
 from tools.emulator import Emulator
 
@@ -67,21 +68,20 @@ class Clock:
 
 
 class Line:
-    """Answers what the appliance asks. `service` is the fakes' one; `levels` and `notices` reach it when it asks next.
+    """Answers what the appliance asks. `service` is the fakes' one; `levels` reach the appliance when it asks next.
 
-    slow: how long the service takes over an answer, in real seconds, each time it is asked.
+    slow: how long the service takes over an answer, in real seconds, each time it is called.
     """
 
-    def __init__(self, board: Emulator, slow: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, board: Emulator, slots: tuple[str, ...], slow: Callable[[], float] = lambda: 0.0) -> None:
         self.board = board
+        self.slots = slots
         self.clock = Clock()
         self.service = Service(self.clock)
-        self.levels: dict[str, str] = {}
-        self.notices: list[str] = []
-        self.cold = False
+        self.levels = dict.fromkeys(slots, CAPACITY)
+        self.step_s = 0  # by which time moves on whenever the appliance asks what happened
         self.events: list[dict[str, str]] = []  # of this start
         self.asked: list[list[Any]] = []  # ... what it asked for
-        self.unread = 0  # answers of the service that a power cut kept from the appliance
         self._slow = slow
         self._port = os.open(board.port, os.O_RDWR | os.O_NOCTTY)
         self._rest = b""
@@ -105,7 +105,7 @@ class Line:
         self.events, self.asked = [], []
         self.board.restart()
 
-    def attend(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+    def attend(self, seconds: float, until: Callable[[], object] = lambda: False) -> bool:
         """Answer for so long, or until something is so; returns whether it was."""
         deadline = time.monotonic() + seconds
         while not until():
@@ -132,20 +132,19 @@ class Line:
             answer = getattr(self, f"_{word}")(*given)
             self._answer = time.monotonic() + delay_s, json.dumps(answer).encode() + b"\n"
         elif line.startswith("t="):
-            self.events.append(dict(pair.split("=", 1) for pair in line.split() if "=" in pair))
+            self.events.append(dict(pair.split("=", 1) for pair in shlex.split(line)))
         elif "Traceback" in line:
             raise AssertionError(self.board.transcript[-3000:].decode(errors="replace"))
 
     def _begin(self, figures: dict[str, int]) -> dict[str, Any]:
-        return {"time": self.clock.seconds, "cold": self.cold}
+        return {"time": self.clock.seconds, "levels": self.levels}
 
     def _loaded(self, figures: dict[str, int]) -> None:
         return None
 
     def _idle(self, heap_peak: int) -> dict[str, Any]:
-        news = {"time": self.clock.seconds, "levels": self.levels, "notices": self.notices}
-        self.levels, self.notices = {}, []
-        return news
+        self.clock.seconds += self.step_s
+        return {"time": self.clock.seconds, "levels": self.levels}
 
     def _call(self, method: str, url: str, headers: dict[str, str], body: str) -> list[Any]:
         answer = self.service.call(Request(method, url, headers, body.encode()))
@@ -156,8 +155,12 @@ class Line:
 
     def states(self, slot: str) -> list[str]:
         """The states of a slot's order since this start."""
-        return [event["state"] for event in self.events if event["event"] == "order" and event["slot"] == slot]
+        return [event["state"] for event in self.said("order") if event["slot"] == slot]
 
     def figures(self, word: str) -> dict[str, int]:
         """What the appliance told of itself at `begin` or when it was `loaded`."""
         return next(given[0] for name, *given in self.asked if name == word)
+
+    def said(self, kind: str) -> list[dict[str, str]]:
+        """The agent's events of this kind since this start."""
+        return [event for event in self.events if event["event"] == kind]

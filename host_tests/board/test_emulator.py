@@ -144,3 +144,18 @@ os.kill(os.getpid(), signal.SIGKILL)
     deadline = time.monotonic() + 10
     while runs(int(done.stdout)):
         assert time.monotonic() < deadline
+
+
+def test_the_power_fails_in_the_middle_of_the_operation_that_was_asked_for(board: Emulator) -> None:
+    mpremote(board, "resume", "exec", "from machine import flash\nflash.writeblocks(500, b'\\0' * 4096, 0)")
+    board.cut_after(2)
+    program = "from machine import flash\nflash.ioctl(6, 500)\nflash.writeblocks(500, b'\\xaa' * 200, 0)"
+    mpremote(board, "resume", "exec", "--no-follow", program)
+    while not board.gauge.is_cut:
+        pass
+    board.kill()
+    assert board.gauge.busy == "program"
+    assert emulator.read_flash(board.flash)[500 * 4096 :][:200] == b"\xaa" * 100 + b"\xff" * 100
+    board.start()
+    board.wait_for(">>> ", start=len(board.transcript))
+    assert board.gauge.busy == "" and not board.gauge.is_cut

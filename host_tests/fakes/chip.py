@@ -5,8 +5,10 @@ bite end the program by an exception that is no Exception, as nothing that a pro
 """
 
 import sys
+import time as real_time
 
-from replenish.io import clock, wifi
+from replenish import app, life
+from replenish.io import clock, ntp, wifi
 
 from host_tests.fakes.replaced import Replaced
 
@@ -27,9 +29,7 @@ class Reset(End):
 
 
 class Asleep(End):
-    def __init__(self, ms):
-        End.__init__(self, ms)
-        self.ms = ms
+    """For so many milliseconds: `args[0]`."""
 
 
 class Bitten(End):
@@ -61,9 +61,7 @@ class Time:
         return (self._chip.dawn * 1000 + self._chip.ms) * 1000000
 
     def gmtime(self, seconds):
-        import time
-
-        return time.gmtime(seconds)
+        return real_time.gmtime(seconds)
 
 
 class Pin:
@@ -252,6 +250,7 @@ class Chip:
         self.air = {}
         self.radio_fails = 0
         self.registers = {}
+        self.servers = None  # in the place of `socket`: see timeservers.py
         self.events = []  # (ms, function): what happens while time passes
         self.start("PWRON_RESET")
 
@@ -287,26 +286,35 @@ class Chip:
             at, function = self.events.pop(0)
             self._pass_to(max(at, self.ms))
             function()
-        self._pass_to(end)
+        self._pass_to(max(end, self.ms))
+
+    def jump(self, ms):
+        """So long passes in which nothing happens: a test of days takes none. Not with a watchdog."""
+        self.ms += ms
 
     def _pass_to(self, ms):
-        self.ms = ms
         if self.dog_ms and ms - self.fed_at > self.dog_ms:
+            self.ms = self.fed_at + self.dog_ms
             self.dog_ms = 0
             raise Bitten()
+        self.ms = ms
 
     def __enter__(self):
+        if self.servers:
+            self.modules["socket"] = self.servers
         self._kept = {name: sys.modules.get(name) for name in self.modules}
         for name, module in self.modules.items():
-            sys.modules[name] = module
+            sys.modules[name] = module  # type: ignore[assignment]  # an object is module enough for an import
         self._replaced = [Replaced(module, time=self.time) for module in self._timed()]
+        if self.servers:
+            self._replaced.append(Replaced(ntp, socket=self.servers))
         for replaced in self._replaced:
             replaced.__enter__()
         return self
 
     def _timed(self):
         """The modules of the firmware that are loaded and have the real time."""
-        return [clock, wifi]
+        return [app, life, clock, wifi, ntp]
 
     def __exit__(self, *error):
         for replaced in self._replaced:

@@ -1,6 +1,7 @@
 """What is wrong with a board or an appliance: the files of bad_boards/, each with the sentences it must earn in its first lines.
 
-A sentence is what follows the file's name. {boards} and {bases} stand for the boards there are, and those that can be a base.
+A sentence is what follows the file's name. {boards} and {bases} stand for the boards there are and those that can be a base, {keys} for
+the keys of an appliance file, {drivers} for the sensors there are, {without} for those without pins.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tools import boards
+from host_tests.tools.appliances import put_files
+from tools import appliance, boards, configuration
+from tools.drivers import DRIVERS
 
 HERE = Path(__file__).parent
-BAD = sorted(file.name for file in (HERE / "bad_boards").glob("board_*.toml"))
+BOARDS = sorted(file.name for file in (HERE / "bad_boards").glob("board_*.toml"))
+# A driver that is known but has no file yet is refused for that alone.
+ABSENT = [f'"{name}"' for name in DRIVERS if name not in configuration.drivers()]
+APPLIANCES = sorted(
+    file.name for file in (HERE / "bad_boards").glob("appliance_*.toml") if not any(name in file.read_text() for name in ABSENT)
+)
 # A person learns which key, what it is, and what it may be.
 SENTENCE = re.compile(r"[^:]+: .*\S.*allowed: .+")
 
@@ -23,14 +31,20 @@ def expected(file: Path) -> list[str]:
     """The sentences of a file: its comment lines up to the first empty one."""
     lines = file.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     bases = [name for name in boards.names() if "\nbase = " not in (boards.FOLDER / name / "board.toml").read_text(encoding="utf-8")]
-    known = {"{boards}": ", ".join(boards.names()), "{bases}": ", ".join(bases)}
+    known = {
+        "boards": boards.names(),
+        "bases": bases,
+        "keys": sorted(appliance.TOP_KEYS),
+        "drivers": configuration.drivers(),
+        "without": sorted(name for name, driver in DRIVERS.items() if not driver.pins),
+    }
     sentences = [line.removeprefix("# ") for line in lines]
     for word, names in known.items():
-        sentences = [sentence.replace(word, names) for sentence in sentences]
+        sentences = [sentence.replace(f"{{{word}}}", ", ".join(names)) for sentence in sentences]
     return sentences
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", BOARDS)
 def test_a_bad_board_is_told_what_is_wrong(name: str, tmp_path: Path) -> None:
     file = tmp_path / "ours" / "board.toml"
     file.parent.mkdir()
@@ -40,9 +54,21 @@ def test_a_bad_board_is_told_what_is_wrong(name: str, tmp_path: Path) -> None:
     assert [fault.removeprefix(f"{file}: ") for fault in caught.value.faults] == expected(HERE / "bad_boards" / name)
 
 
+@pytest.mark.parametrize("name", APPLIANCES)
+def test_a_bad_appliance_is_told_what_is_wrong(name: str, tmp_path: Path) -> None:
+    put_files(tmp_path)
+    file = tmp_path / "appliance.toml"
+    shutil.copy(HERE / "bad_boards" / name, file)
+    with pytest.raises(appliance.ApplianceError) as caught:
+        appliance.load(file)
+    found = [fault.removeprefix(f"{file}: ").replace(f"{tmp_path}/", "") for fault in caught.value.faults]
+    assert found == expected(HERE / "bad_boards" / name)
+
+
 def test_there_are_many_and_all_say_which_what_and_what_instead() -> None:
-    sentences = [sentence for name in BAD for sentence in expected(HERE / "bad_boards" / name)]
-    assert len(BAD) >= 50 and len(sentences) >= len(BAD)
+    bad = [*BOARDS, *APPLIANCES]
+    sentences = [sentence for name in bad for sentence in expected(HERE / "bad_boards" / name)]
+    assert len(BOARDS) >= 50 and len(APPLIANCES) >= (30 if ABSENT else 50) and len(sentences) >= len(bad)
     assert [sentence for sentence in sentences if not SENTENCE.fullmatch(sentence)] == []
 
 

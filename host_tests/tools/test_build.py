@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tools import boards, build, fold, size, slot
+from tools import boards, build, fold, slot
 from tools.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -77,7 +77,7 @@ def test_the_mark_of_a_whole_version_is_over_all_of_its_files(source: Source) ->
     assert inside.pop(slot.NAME) == slot.whole((1, 2, 3), inside)
 
 
-@pytest.mark.parametrize("board", [name for name in boards.names() if name != "unix"])
+@pytest.mark.parametrize("board", [name for name in boards.names() if boards.load(name).image])
 def test_a_board_s_libraries_are_in_its_image(board: str) -> None:
     assert build.library(boards.load(board), fetch=False) is None
 
@@ -184,18 +184,3 @@ def test_a_dry_run_prints_the_commands_and_makes_nothing(source: Source, capsys:
 def test_an_unknown_board_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--board", "esp32_generik"]) == 1
     assert capsys.readouterr().err.startswith("BOARD=esp32_generik: unknown board; did you mean esp32_generic?")
-
-
-def test_the_size_table_counts_the_agent_and_shows_libraries_apart(source: Source) -> None:
-    source.build()
-    own, libraries = size.sizes(source.tree / "files.json")
-    assert set(own) == {"replenish/__init__", "replenish/core/slot", "replenish/version"}
-    assert set(libraries) == {"umqtt/simple"}
-    assert f"{sum(own.values()):,}  0% of the budget of 40,960" in size.table(own, libraries)
-
-
-def test_only_one_medium_of_the_store_counts() -> None:
-    own = {"replenish/app": 1000, "replenish/store/recordfiles": 20, "replenish/store/flashlog": 300, "replenish/io/flash": 4}
-    assert size.totals(own) == {"a file system": 1020, "a raw partition": 1304}
-    modules = {module for medium in size.MEDIA.values() for module in medium}
-    assert all((build.FIRMWARE / f"{module}.py").exists() for module in modules)

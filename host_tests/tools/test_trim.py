@@ -48,6 +48,8 @@ DOORS = {
     ("app", "cloud"): "agent.uplink, for which `mqtt` is configured",
     ("startup", "core/uplink"): "config['mqtt']",
     ("store/recovery", "store/outbox"): "agent.uplink",
+    ("config", "io/vault"): "`secrets` is nvs",
+    ("erase", "io/vault"): "`secrets` is nvs",
     ("startup", "core/part"): "life_days",
     ("startup", "store/flashlog"): "whether `state` is a partition's label",
     ("startup", "store/recordfiles"): "whether `state` is a partition's label",
@@ -103,7 +105,11 @@ def test_every_module_of_the_table_is_there() -> None:
 
 
 def test_what_a_configuration_uses_stays() -> None:
-    assert trim.left_out(FULL, None, SOURCES).keys() == {"the maker's gateway", "state on a raw partition"}
+    gone = trim.left_out(FULL, None, SOURCES)
+    named = {"the maker's gateway", "state on a raw partition", "secrets in NVS", "other sensors", "a product's closed serial line"}
+    assert gone.keys() == named
+    assert "secrets in NVS" not in trim.left_out({**FULL, "secrets": "nvs"}, None, SOURCES)
+    assert "sensors/file" not in gone["other sensors"]
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)
@@ -118,4 +124,5 @@ def test_the_state_s_medium_is_told_by_the_board_s_partitions() -> None:
 def test_the_drivers_inside_of_others_count_and_what_they_import() -> None:
     sources = {f"sensors/{name}": "" for name in ("a", "b", "c", "base", "unused")} | {"sensors/a": "from .base import Sensor"}
     sensor = {"driver": "c", "sensors": [{"driver": "a"}, {"driver": "b"}]}
-    assert trim.left_out({**DRS, "slots": [{"sensor": sensor}, {"sensor": None}]}, None, sources) == {"other sensors": ["sensors/unused"]}
+    config = {**DRS, "slots": [{"sensor": sensor}, {"sensor": None}]}
+    assert trim.left_out(config, None, sources) == {"other sensors": ["sensors/unused"]}

@@ -10,6 +10,7 @@ enum { CAUSE_POWER_ON = 1, CAUSE_HARD = 2, CAUSE_WATCHDOG = 3, CAUSE_DEEP_SLEEP 
 #define RTC_MEMORY_BYTES (2048) // as an ESP32's
 
 void board_start(void);
+void board_start_flash(void);
 void board_soft_reset(void);
 void board_reset(uint32_t cause) __attribute__((noreturn));
 uint32_t board_cause(void);

@@ -29,6 +29,10 @@ typedef struct {
 #define GAUGE ((volatile gauge_t *)(FLASH + 15 * 1024 * 1024))
 enum { BUSY_PROGRAM = 1, BUSY_ERASE = 2, CUT = 4 };
 
+void board_start_flash(void) {
+    GAUGE->busy = 0;
+}
+
 // The middle of an operation, which takes its time here. When the power fails in it, the board stands still until it is killed.
 static void be_busy(uint32_t us) {
     if (GAUGE->cut_in && --GAUGE->cut_in == 0) {

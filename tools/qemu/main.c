@@ -35,6 +35,7 @@ static void run_programs(void) {
 
 int main(int argc, char **argv) {
     board_start();
+    board_start_flash();
     mp_stack_ctrl_init();
     mp_stack_set_limit(STACK_BYTES);
     for (;;) {

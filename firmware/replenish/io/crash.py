@@ -10,7 +10,6 @@ from io import IOBase
 
 from micropython import const
 
-NAME = "/crash"
 PLACES = const(6)  # of the traceback, from the last call backwards
 _LIMIT_BYTES = const(512)
 _TEXT = const(48)
@@ -53,43 +52,45 @@ def places(error):
     return taken.found
 
 
-def keep(error, now, version):
-    """Write an error down, whole or not at all. Returns which one in a row it is. Raises nothing: there is nobody to tell."""
+def keep(name, error, now, version):
+    """Write an error down in the file `name`, whole or not at all. Returns which one in a row it is. Raises nothing: there is nobody to
+    tell."""
     number = 1
     try:
-        last = read()
+        last = read(name)
         number = min(last["number"] + 1, 9999) if last else 1
         record = {"what": type(error).__name__[:_TEXT], "where": places(error), "t": now, "version": version, "number": number}
         data = json.dumps(record).encode()
-        with open(NAME, "wb") as file:
+        with open(name, "wb") as file:
             file.write(data)
     except (OSError, MemoryError):
         pass
     return number
 
 
-def read():
+def read(name):
     """The last record: `what`, `where`, `t`, `version` and `number` (of crashes since a start that was well); None when there is none.
 
     One that is damaged tells that.
     """
     try:
-        with open(NAME, "rb") as file:
+        with open(name, "rb") as file:
             data = file.read(_LIMIT_BYTES + 1)
     except OSError:
         return None
     try:
         record = json.loads(data)
-        if len(data) > _LIMIT_BYTES or not isinstance(record["number"], int) or not isinstance(record["where"], list):
+        is_whole = len(data) <= _LIMIT_BYTES and data[-1:] == b"}"  # MicroPython 1.25 takes an object that was cut off for a whole one
+        if not is_whole or not isinstance(record["number"], int) or not isinstance(record["where"], list):
             raise ValueError("not a crash record")
-        return {name: record[name] for name in ("what", "where", "t", "version", "number")}
+        return {key: record[key] for key in ("what", "where", "t", "version", "number")}
     except (ValueError, KeyError, TypeError):
         return {"what": "unreadable", "where": [], "t": 0, "version": None, "number": 1}
 
 
-def forget_last():
+def forget_last(name):
     """The program is well: what was kept was shown."""
     try:
-        os.remove(NAME)
+        os.remove(name)
     except OSError:
         pass

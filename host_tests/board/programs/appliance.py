@@ -6,10 +6,10 @@ Runs on the board only, translated into the firmware's short names (host_tests/b
 
 import gc
 import json
-import machine
 import sys
 import time
 
+import machine
 from replenish import Agent
 from replenish.services.call import Answer
 
@@ -37,13 +37,15 @@ def set_clock(seconds):
 
 
 def happen(news):
-    """What the PC answers between two steps: the time, levels that changed, notices."""
+    """What the PC answers: the time, and what the slots' sensors are to show."""
     set_clock(news["time"])
     for slot, level in news["levels"].items():
-        with open(slot + ".level", "w") as file:
-            file.write(level)
-    for notice in news["notices"]:
-        print("notice", agent.notice(notice))
+        shown = slot + ".level"
+        with open(shown) as file:
+            if file.read() == str(level):
+                continue
+        with open(shown, "w") as file:
+            file.write(str(level))
 
 
 def figures():
@@ -51,9 +53,8 @@ def figures():
     return {"free": gc.mem_free(), "used": gc.mem_alloc(), "ms": time.ticks_ms()}
 
 
-given = ask("begin", figures())
-set_clock(given["time"])
-agent = Agent.load("config.json", cold=given["cold"])
+happen(ask("begin", figures()))
+agent = Agent.load("config.json")
 agent.client = Client()
 ask("loaded", figures())
 while True:
