@@ -6,7 +6,8 @@ The .mpy files are the same for every board: bytecode without native code, small
 constants folded in (see fold.py), and source names relative to firmware/, so that two builds of the same source are the
 same bytes anywhere. With a configuration, what that never imports is left out (see trim.py).
 build/<board>/files.json lists every file with its SHA-256 and what it was made from; it decides what is compiled again.
-lib/replenish/whole, made last, is what the loader knows a whole version by (see slot.py).
+lib/replenish/whole, made last, is what the loader knows a whole version by (see slot.py). package.json is for `mip`: put the folder onto
+a web server, then `mpremote mip install http://.../package.json`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ FLAGS = ("-O3", "-msmall-int-bits=30")
 # MicroPython runs these by name from source; they stay small.
 STARTERS = ("boot.py", "main.py")
 WHOLE = f"lib/{slot.NAME}"
+PACKAGE = "package.json"
 LOADER = "loader"  # imported by boot.py, outside of the package; its names stay
 
 
@@ -137,6 +139,14 @@ class Tree:
         content = slot.whole(version, {str(place.relative_to(lib)): (self.folder / place).read_bytes() for place in inside})
         self._replace(WHOLE, content)
 
+    def write_package(self, version: slot.Version, items: list[Item]) -> None:
+        """What `mip` installs of it below its target, /lib: the agent as a library, the mark last. Not boot.py and main.py, which are
+        the board's own there."""
+        lib = "lib/"
+        inside = [item.place for item in items if item.place.startswith(lib)] + [WHOLE]
+        urls = [[place.removeprefix(lib), place] for place in inside]
+        self._replace(PACKAGE, (json.dumps({"version": ".".join(map(str, version)), "urls": urls}, indent=1) + "\n").encode())
+
     def _replace(self, place: str, content: bytes) -> None:
         fresh = self.folder / f"{place}.new"
         fresh.write_bytes(content)
@@ -180,7 +190,9 @@ def build_tree(made_for: target.Target, firmware: Path, folder: Path, mpy_cross:
     for item in due:
         tree.make(item)
     tree.remove_stale(items)
-    tree.write_whole(slot.firmware_version(firmware), items)
+    version = slot.firmware_version(firmware)
+    tree.write_whole(version, items)
+    tree.write_package(version, items)
     files = tree.write_list(made_for.board.name, items, left_out)
     size = sum(record["bytes"] for place, record in files.items() if place.endswith(".mpy"))
     return Result(len(items) + 1, len(due), size, left_out)

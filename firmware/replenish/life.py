@@ -441,8 +441,9 @@ class Life:
         agent = self.agent
         for slot in agent.slots:
             state, reason = slot.order.names()
+            waits = in_words(slot, agent.device, agent.time.now)
             pairs = ("level", slot.level.value), ("capacity", slot.capacity), ("fault", slot.fault())
-            agent.tell("status", slot, *(pairs + (("state", state), ("reason", reason), ("waits", in_words(slot, agent.device, agent.time.now)))))
+            agent.tell("status", slot, *(pairs + (("state", state), ("reason", reason), ("waits", waits))))
         online = int(bool(self._wifi and self._wifi.is_joined))
         self.tell("status", ("shows", self._device_state()), ("fault", agent.fault), ("held", agent.device.held), ("online", online))
 

@@ -118,7 +118,10 @@ def by_hand(agent, source):
     if isinstance(source, str):
         from .io.pieces import File
 
-        source = File(source)
+        try:
+            source = File(source)
+        except OSError as error:
+            return _told(agent, "failed", str(error))
     return _take(agent, source, True)
 
 
@@ -163,7 +166,7 @@ def poll(agent, now):
     """Ask `update.url` for an update if that is due, and install one that there is."""
     settings = agent.updates
     every_s = settings["every_h"] * 3600
-    if not agent.trust:
+    if not agent.trust and not agent.client:
         agent.update_at = None  # a board without a network
         return
     if not agent.update_at:  # the first time since the start
@@ -181,7 +184,7 @@ def poll(agent, now):
     from .io.http import Client
     from .io.pieces import Pieces
 
-    _take(agent, Pieces(Client(agent.trust), settings["url"]), False)
+    _take(agent, Pieces(agent.client or Client(agent.trust), settings["url"]), False)
 
 
 def _planned(store):

@@ -57,6 +57,7 @@ def test_the_tree_is_what_a_board_needs(source: Source) -> None:
         "lib/replenish/whole",
         "lib/umqtt/simple.mpy",
         "main.py",
+        "package.json",
     ]
     assert (made.files, made.made) == (6, 5)
     assert made.mpy_bytes == sum(len(content) for name, content in tree.items() if name.endswith(".mpy"))
@@ -67,6 +68,7 @@ def test_the_list_has_the_hash_of_every_file(source: Source) -> None:
     source.build()
     tree = source.files()
     record = json.loads(tree.pop("files.json"))
+    del tree["package.json"]
     listed = {**record["files"], record["whole"]["place"]: record["whole"]}
     assert {name: of["sha256"] for name, of in listed.items()} == {name: build.sha256(source.tree / name) for name in tree}
 
@@ -75,6 +77,35 @@ def test_the_mark_of_a_whole_version_is_over_all_of_its_files(source: Source) ->
     source.build()
     inside = {name.removeprefix("lib/"): data for name, data in source.files().items() if name.startswith("lib/replenish/")}
     assert inside.pop(slot.NAME) == slot.whole((1, 2, 3), inside)
+
+
+def test_mip_is_given_all_of_the_library_and_the_mark_last(source: Source) -> None:
+    source.build()
+    package = json.loads(source.files()["package.json"])
+    targets = [target for target, _ in package["urls"]]
+    assert package["version"] == "1.2.3" and targets[-1] == slot.NAME
+    assert [place for _, place in package["urls"]] == [f"lib/{target}" for target in targets]
+    assert set(targets) == {str(file.relative_to(source.tree / "lib")) for file in (source.tree / "lib").rglob("*") if file.is_file()}
+
+
+def test_the_manifest_freezes_the_tree_that_was_built(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MicroPython's tools/manifestfile.py reads it: its words are functions, folders count from the manifest's own."""
+    source.put("loader.py", "")
+    source.build()
+    frozen: set[str] = set()
+    manifest = build.FIRMWARE / "manifest.py"
+
+    def freeze_mpy(folder: str, file: str | None = None) -> None:
+        place = manifest.parent / folder
+        found = [place / file] if file else [found for found in place.rglob("*.mpy")]
+        frozen.update(str(found.relative_to(place)) for found in found)
+
+    monkeypatch.setenv("REPLENISH_BOARD", str(source.tree))  # an absolute path stands for itself
+    source_text = manifest.read_text().replace('"../build/" + ', "")
+    words = {"include": str, "require": str, "freeze_mpy": freeze_mpy, "module": frozen.add}
+    exec(compile(source_text, str(manifest), "exec"), words)
+    built = {name.removeprefix("lib/") for name in source.files() if name.endswith((".mpy", ".py"))} | {"boot.py"}
+    assert frozen == built
 
 
 @pytest.mark.parametrize("board", [name for name in boards.names() if boards.load(name).image])

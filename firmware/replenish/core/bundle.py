@@ -133,8 +133,12 @@ class Manifest:
 
 
 def is_place(place):
-    """Whether a file of the agent may stand there: compiled, below `replenish`, by names of a-z, 0-9 and "_" only."""
-    if not place.startswith("replenish/") or not place.endswith(".mpy") or len(place) > _PLACE_LIMIT:
+    """Whether a file of the agent may stand there: compiled, below `replenish`, or a trust anchor, in `anchors` there; by names of
+    a-z, 0-9 and "_" only."""
+    kind = place[-4:]
+    if kind not in (".mpy", ".der") or len(place) > _PLACE_LIMIT:
+        return False
+    if not place.startswith("replenish/anchors/" if kind == ".der" else "replenish/"):
         return False
     for part in place[:-4].split("/"):
         if not part or part.strip("abcdefghijklmnopqrstuvwxyz0123456789_"):
