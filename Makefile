@@ -26,6 +26,11 @@ test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix M
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
+.PHONY: doctor
+doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and the remedy: CONFIG=, APPLIANCE= (SERIAL=), or PORT= of a board
+	@$(PY) -m tools.doctor $(if $(CONFIG),--config "$(CONFIG)") $(if $(APPLIANCE),--appliance "$(APPLIANCE)") $(if $(PORT),--port "$(PORT)") \
+	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
+
 .PHONY: calibrate
 calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
 	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
@@ -98,7 +103,7 @@ faults: venv-all unix micropython32 ## Memory and the medium failing at every po
 	@$(PY) -m host_tests.faults $(ARGS)
 
 .PHONY: bench
-bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|uplink JSON=file
+bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|update|uplink JSON=file
 	@$(PY) -m host_tests.bench $(if $(PART),--part $(PART)) $(if $(JSON),--json "$(JSON)")
 
 .PHONY: diagram
@@ -147,9 +152,9 @@ keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: 
 	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
 
 .PHONY: bundle
-bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT=
+bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT= ANCHORS=
 	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
-	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)")
+	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)") $(if $(ANCHORS),--anchors $(ANCHORS))
 
 .PHONY: update
 update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up

@@ -162,6 +162,11 @@ PLACES = (
     "replenish/" + "a" * 51 + ".mpy",
     "image",
     "",
+    "replenish/a.der",
+    "replenish/core/a.der",
+    "anchors/a.der",
+    "replenish/anchors/../a.der",
+    "replenish/anchors/.der",
 )
 TWICE = ("replenish/a.mpy", b"x"), ("replenish/a.mpy", b"y")
 
@@ -185,6 +190,7 @@ def test_what_a_list_may_not_be_even_signed():
         ],
     )
     assert bundle.is_place("replenish/" + "a" * 50 + ".mpy")
+    assert bundle.is_place("replenish/anchors/0123456789abcdef.der")
 
 
 def test_what_is_too_large_is_refused_before_it_is_read():

@@ -2,8 +2,9 @@
 
 from replenish.core.late import postpone
 
+from host_tests.expect import raises
 from host_tests.fakes.appliance import Appliance
-from host_tests.fakes.board import DAY
+from host_tests.fakes.board import DAY, PowerCut
 
 HOUR = 3600
 
@@ -93,6 +94,32 @@ def test_an_attempt_of_unknown_outcome_is_not_made_younger():
     postpone(agent)
     assert order.asked_at == now + 60 + 5 * HOUR
     assert order.unknown_at == now + 60
+
+
+def test_a_call_that_a_power_cut_lost_is_not_made_younger_by_the_time_without_power():
+    """At the start the clock is ahead of all that is durable: that is no late clock, the board was off."""
+    appliance = Appliance(trusted=False, intent_fresh_s=600)
+    appliance.live(HOUR)
+    appliance.sensors["A"].value = 2
+    service, call = appliance.service, appliance.service.call
+
+    def last_call(request):
+        answer = call(request)
+        if service.count("replenish"):
+            service.call = call
+            raise PowerCut()
+        return answer
+
+    service.call = last_call
+    raises(PowerCut, appliance.live, DAY)
+    assert service.open_order("A")
+    service.end("A", "Closed")
+    appliance.clock.pass_s(1200)
+    appliance.clock.ticks_s = 0  # they stand still without power
+    appliance.start()
+    appliance.live(DAY)
+    assert service.count("replenish") == 1
+    assert appliance.state() == "in_doubt"
 
 
 def test_a_trusted_clock_moves_nothing():

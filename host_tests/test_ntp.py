@@ -59,8 +59,8 @@ def test_what_is_no_answer():
     )
 
 
-def check_agreed(answers, floor, agreed):
-    assert ntp.agreed(answers, floor, BUILT) == agreed
+def check_agreed(answers, is_last, floor, agreed):
+    assert ntp.agreed(answers, is_last, floor, BUILT) == agreed
 
 
 def test_two_must_agree_and_be_possible():
@@ -68,17 +68,20 @@ def test_two_must_agree_and_be_possible():
     cases(
         check_agreed,
         [
-            ([NOW], 0, 0),
-            ([NOW, NOW], 0, NOW),
-            ([NOW, NOW + 2], 0, NOW + 2),
-            ([NOW, NOW - 3], 0, 0),
-            ([NOW, NOW + 86400, NOW + 1], 0, NOW + 1),
-            ([BUILT - 1, BUILT - 1], 0, 0),  # before this program was made
-            ([BUILT, BUILT], 0, BUILT),
-            ([NOW, NOW], NOW + 1, 0),  # before the last known time
-            ([NOW, NOW], NOW, NOW),
-            ([later, later], 0, 0),
-            ([later - 1, later - 1], 0, later - 1),
+            ([(0, NOW)], True, 0, 0),
+            ([(0, NOW), (1, NOW)], False, 0, NOW),
+            ([(0, NOW), (1, NOW + 2)], False, 0, NOW + 2),
+            ([(0, NOW), (1, NOW - 3)], False, 0, 0),
+            ([(0, NOW), (1, NOW + 86400), (2, NOW + 1)], False, 0, NOW + 1),
+            ([(0, NOW), (0, NOW)], False, 0, 0),  # others may answer yet
+            ([(0, NOW), (0, NOW)], True, 0, NOW),
+            ([(0, NOW), (1, NOW + 86400), (0, NOW)], True, 0, 0),  # one of the two lies
+            ([(0, BUILT - 1), (1, BUILT - 1)], True, 0, 0),  # before this program was made
+            ([(0, BUILT), (1, BUILT)], True, 0, BUILT),
+            ([(0, NOW), (1, NOW)], True, NOW + 1, 0),  # before the last known time
+            ([(0, NOW), (1, NOW)], True, NOW, NOW),
+            ([(0, later), (1, later)], True, 0, 0),
+            ([(0, later - 1), (1, later - 1)], True, 0, later - 1),
         ],
     )
 
@@ -109,9 +112,14 @@ def test_one_server_alone_is_asked_twice():
     assert asked(("a",), a=NOW)[:2] == (0, ["a", "a"])
 
 
-def test_silence_and_rubbish_end_after_four_questions():
-    assert asked(("a", "b"), a=None, b=None) == (None, ["a", "b", "a", "b"], 8000)
-    assert asked(("a", "none", "b"), a=b"rubbish", b=answer(nonce=bytes(8)))[:2] == (None, ["a", "none", "b", "a"])
+def test_one_that_answers_alone_is_believed_when_it_said_the_same_again():
+    assert asked(("a", "b"), a=NOW, b=None)[:2] == (0, ["a", "b", "a", "b", "a"])
+    assert asked(("a", "b"), a=NOW + 4000, b=NOW)[:2] == (None, ["a", "b", "a", "b", "a"])
+
+
+def test_silence_and_rubbish_end_after_five_questions():
+    assert asked(("a", "b"), a=None, b=None) == (None, ["a", "b", "a", "b", "a"], 10000)
+    assert asked(("a", "none", "b"), a=b"rubbish", b=answer(nonce=bytes(8)))[:2] == (None, ["a", "none", "b", "a", "none"])
 
 
 def test_the_known_time_is_a_floor():

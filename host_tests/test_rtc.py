@@ -50,6 +50,16 @@ def test_what_stands_behind_them_stays():
         assert chip.rtc_memory[72:] == b"the appliance's own" and rtc.of_board().number(NETWORK) == 2
 
 
+def test_two_that_know_nothing_of_each_other_keep_what_the_other_kept():
+    with Chip():
+        one, other = rtc.of_board(), rtc.of_board()
+        one.keep(NETWORK, 1)
+        other.keep(LAST_PULSE, 5)
+        one.keep(SET_AT, 9)
+        both = rtc.of_board()
+        assert (both.number(NETWORK), both.number(LAST_PULSE), both.number(SET_AT)) == (1, 5, 9)
+
+
 def test_nothing_is_written_that_does_not_change():
     with Chip() as chip:
         memory = rtc.of_board()

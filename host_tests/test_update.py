@@ -8,9 +8,11 @@ import sys
 import loader
 from replenish import update
 from replenish.core import bundle
+from replenish.services.call import Answer
 from replenish.version import VERSION
 
 from host_tests.expect import cases, raises, tmp
+from host_tests.fakes.appliance import Appliance
 from host_tests.fakes.signer import SIZE, Bundle, Signer, Source
 from host_tests.fakes.slots import Slots
 
@@ -243,3 +245,74 @@ def test_a_key_is_a_modulus():
     cases(check_key, [(key, True), (key[:-1], False), (key + b"1", False), (b"\1" + key[1:], False), (key[:-1] + b"\2", False)])
     raises(OSError, update.read_keys, ["/there/is/none"])
     assert len(key) == SIZE
+
+
+class Both:
+    """The service, and beside it the server of updates, which hands out `data` and notes when it was asked for its beginning."""
+
+    def __init__(self, service):
+        self._service = service
+        self.data = b""
+        self.times = []
+
+    def __getattr__(self, name):
+        return getattr(self._service, name)
+
+    def call(self, request):
+        if request.url != "https://updates.test/a":
+            return self._service.call(request)
+        first, last = [int(number) for number in request.headers["Range"][6:].split("-")]
+        if not first:
+            self.times.append(self._service.clock.seconds)
+        body = self.data[first : last + 1]
+        return Answer(206, {"content-range": "bytes %d-%d/%d" % (first, first + len(body) - 1, len(self.data))}, body)
+
+
+def asking(board):
+    """An appliance that asks a URL."""
+    path = board.root + "/update.pub"
+    with open(path, "wb") as file:
+        file.write(KEYS[0])
+    appliance = Appliance()
+    appliance.config["update"] = {"keys": [path], "url": "https://updates.test/a", "every_h": 24, "board": "bench"}
+    appliance.service = Both(appliance.service)
+    appliance.start()
+    return appliance
+
+
+def test_the_url_is_asked_once_a_day_and_through_restarts():
+    board = Board()
+    appliance = asking(board)
+    server = appliance.service
+    server.data = made(version=RUNS).data()
+    day = 86400
+    begun = appliance.clock.seconds
+    for _ in range(8):
+        appliance.live(day // 2)
+        appliance.restart(600)
+    times = server.times
+    assert times[0] - begun <= day + 1200 and 3 <= len(times) <= 4, times
+    gaps = [times[i + 1] - times[i] for i in range(len(times) - 1)]
+    assert min(gaps) >= day and max(gaps) < day + 7200, gaps
+    assert not appliance.store.must_restart
+    server.data = made().data()
+    appliance.live(day + 3600, lambda: appliance.store.must_restart)
+    assert appliance.store.must_restart and board.start() == ("trial", "b")
+
+
+def test_the_library_installs_what_it_is_given_and_says_why_not():
+    board = Board()
+    appliance = asking(board)
+    path = board.root + "/update.bundle"
+    with open(path, "wb") as file:
+        file.write(made(version=RUNS).data())
+    calls = []
+    agent = appliance.agent
+    agent.progress = lambda: calls.append(1)
+    assert agent.update(path) == "not_newer"
+    assert agent.update(board.root + "/none") == "failed" and not appliance.store.must_restart
+    assert agent.update(Source(made().data())) is None and calls
+    assert appliance.store.must_restart and board.start() == ("trial", "b")
+    appliance.config["update"] = None
+    appliance.start()
+    raises(ValueError, appliance.agent.update, path)

@@ -29,7 +29,7 @@ def test_one_part_that_hangs_is_seen_however_busy_the_others_are():
             speak(chip, dog, PARTS, 100)
             others = [part for part in PARTS if part != silent]
             raises(Bitten, speak, chip, dog, others, 600)
-            assert chip.ms in (160000, 161000, 162000), "in its time"
+            assert 159000 <= chip.ms <= 160000, "in its time"
 
 
 def test_a_part_that_spoke_before_the_last_feed_must_speak_again():

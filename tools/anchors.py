@@ -2,8 +2,8 @@
 
     python -m tools.anchors ca.der other.pem ...      exit status 1 when one is refused or ends within half a year
 
-The bounds are the device's own (firmware/replenish/io/anchors.py). An updated set goes to devices with a signed update: the files as
-`replenish/anchors/NAME.der` in the bundle; they take the place of the set in the configuration.
+The bounds are the device's own (firmware/replenish/io/anchors.py). An updated set goes to devices with a signed update, by
+`make bundle ANCHORS=`; it takes the place of the set in the configuration until an update without one.
 """
 
 from __future__ import annotations
@@ -96,6 +96,19 @@ def faults_of_set(anchors: Iterable[Anchor]) -> list[str]:
     total = sum(anchor.size for anchor in every)
     found = [f"{len(every)} anchors: allowed: {LIMIT}"] if len(every) > LIMIT else []
     return found + ([f"{total} bytes together: allowed: {TOTAL_BYTES}"] if total > TOTAL_BYTES else [])
+
+
+def for_bundle(paths: Iterable[Path], now: datetime) -> dict[str, bytes]:
+    """The files of a set, by their places in a bundle. Raises ValueError with every fault, for a device that takes it trusts nothing
+    else."""
+    every = [read(path, now) for path in paths]
+    faults = [f"{anchor.file}: {anchor.fault}" for anchor in every if anchor.fault] + faults_of_set(every)
+    if faults:
+        raise ValueError("\n".join(faults))
+    return {
+        f"replenish/anchors/{anchor.sha256[:16]}.der": read_certificate(read_file(Path(anchor.file))).public_bytes(Encoding.DER)
+        for anchor in every
+    }
 
 
 def lines(anchors: Iterable[Anchor]) -> list[str]:

@@ -231,17 +231,20 @@ def judge_board(reading: _Reading, board: Board, config: dict[str, Any]) -> None
 
 
 def judge_pins(reading: _Reading, board: Board) -> None:
-    faults, exempt = reading.faults, exemptions(reading, board)
+    exempt = exemptions(reading, board)
     if board.pinout is None:
-        without = ", ".join(sorted(name for name, driver in DRIVERS.items() if not driver.pins))
-        for use in reading.uses:
-            why = f"{board.name} has no pins; allowed: a sensor without: {without}" if use.key.startswith("slots") else (
-                f'{board.name} has no pins; allowed: "{NOTHING}"'
-            )
-            faults.say(fault(use.key, use.given, why))
-        return
-    for problem in pins.faults(board.pinout, reading.uses, exempt, inherited(reading, board)):
-        faults.say(problem)
+        problems = [without_pins(board, use) for use in reading.uses]
+    else:
+        problems = pins.faults(board.pinout, reading.uses, exempt, inherited(reading, board))
+    for problem in problems:
+        reading.faults.say(problem)
+
+
+def without_pins(board: Board, use: Use) -> str:
+    """The fault of using a pin where there are none."""
+    drivers = ", ".join(sorted(name for name, driver in DRIVERS.items() if not driver.pins))
+    allowed = f"a sensor without: {drivers}" if use.key.startswith("slots") else f'"{NOTHING}"'
+    return fault(use.key, use.given, f"{board.name} has no pins; allowed: {allowed}")
 
 
 def exemptions(reading: _Reading, board: Board) -> list[Exemption]:

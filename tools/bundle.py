@@ -20,6 +20,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -34,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tools import boards, build, slot
+from tools import anchors, boards, build, slot
 from tools.device import Device, DeviceError, find_port
 
 HEAD = "<2sBB3H3HBBHI8s24s"
@@ -214,6 +215,8 @@ def make(options: argparse.Namespace) -> None:
     if own and own != bundle.version:
         raise BundleError(f"VERSION={options.version}: firmware/replenish/version.py says {'.'.join(map(str, bundle.version))}.")
     bundle.over = slot.version(options.over)
+    if options.anchors:
+        bundle.files.update(anchors.for_bundle(options.anchors, datetime.now(UTC)))
     data = sign(bundle, load_key(options.key))
     name = f"{board.name}-{KINDS[bundle.kind]}-{'.'.join(map(str, bundle.version))}.bundle"
     out = options.out or build.BUILD / name
@@ -265,6 +268,7 @@ def main(argv: list[str] | None = None) -> int:
     making.add_argument("--version", help="to be sure of the source's, or an image's")
     making.add_argument("--over", default="0.0.0", help="the lowest version that it may be installed over")
     making.add_argument("--image", type=Path, help="a firmware image for the OTA partitions, instead of the agent's files")
+    making.add_argument("--anchors", type=Path, nargs="+", help="certificates: all that the device then trusts, instead of tls.ca")
     making.add_argument("--out", type=Path)
     showing = commands.add_parser("show", help="what a bundle says of itself")
     showing.add_argument("file", type=Path)

@@ -28,7 +28,7 @@ from itertools import product
 
 # For programs and tools outside of the package: firmware/README.md, "As a library" and "Linking"; main.py.
 _LIBRARY = """
-Agent load slot step run start once on notice dropped hold resume cancel_test_orders deregister factory_reset stop fault
+Agent load slot step run start once on update progress notice dropped hold resume cancel_test_orders deregister factory_reset stop fault
 SlotFace id order level consume refilled new_part undo_new_part run_out confidence stock agree cancel
 OrderView state event_instance_id since next_try deadline attempts cancels reason
 Link url challenge finish
@@ -39,7 +39,7 @@ VERSION
 """
 # ... for `make link`, `make selftest` and `make provision`, which talk to a device by statements
 _TOOLS = """
-token given_token
+token given_token at_line
 SelfTest registered subscription_info device_status slot_status cancel_test_order order_placed order_info order_in_progress
 unsubscribed deregister tokens_invalid
 names write

@@ -37,10 +37,10 @@ from tools.rules import Rule
 from tools.sentences import did_you_mean
 
 ROOT = Path(__file__).resolve().parent.parent
-SIMULATOR = ROOT / "build" / "sim" / "env"
+SIMULATOR = ROOT / "build" / "sim"
 
 # The ends of the chains that Amazon's hosts show: its own authority, and the one that its retail hosts have used.
-# Source: amazontrust.com, "Certification Authorities"; what the hosts show on the day is what counts.
+# Source: amazontrust.com, "Certification Authorities"; `make doctor` looks at what the hosts show.
 AMAZON_ROOTS = ("Amazon Root CA 1", "DigiCert Global Root G2")
 # Let's Encrypt's, and AWS Certificate Manager's: most gateways have one of them.
 GATEWAY_ROOTS = ("ISRG Root X1", "Amazon Root CA 1")
@@ -103,8 +103,8 @@ class Answers:
 
 
 def ways_for(board: Board) -> tuple[Way, ...]:
-    """The ways that there is a driver for, and that the board has pins for."""
-    return tuple(way for way in WAYS if way.driver in configuration.drivers() and (board.chip_facts or not DRIVERS[way.driver].pins))
+    """The ways that the board has pins for."""
+    return tuple(way for way in WAYS if board.chip_facts or not DRIVERS[way.driver].pins)
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:
@@ -197,17 +197,22 @@ def appliance_text(answers: Answers, where: Path, certificates: list[str], simul
 def next_commands(answers: Answers) -> list[tuple[str, str]]:
     """(what it does, the command) of what comes next."""
     file, board = f"{answers.name}/appliance.toml", answers.board
-    listed = [("look at the configuration", f"build/venv/bin/python -m tools.appliance {file}")]
+    listed = [
+        ("look at the configuration", f"build/venv/bin/python -m tools.appliance {file}"),
+        ("see what would keep it from ordering", f"make doctor APPLIANCE={file}"),
+    ]
     if board.port == "unix":
         config = f"{answers.name}/config.json"
         listed.append(("make a device of it", f"build/venv/bin/python -m tools.appliance {file} --serial SN0001 > {config}"))
         listed += [("link it to its customer", f"make link CONFIG={config}")] if answers.orders != "gateway" else []
-        return [*listed, ("let it run", f"build/unix/agent {config}")]
+        listed += [("let it run", f"build/unix/agent {config}")]
+        low = ("turn the tap, in another terminal", f"echo 2 > {answers.name}/level.txt")
+        return [*listed, low] if answers.way.driver == "file" else listed
     image = f" IMAGE={board.image.file}" if board.image else ""
     listed.append(("MicroPython and the agent, which erases the board", f"make flash{image} APPLIANCE={file}"))
     listed.append(("Wi-Fi, serial and secrets", f"make provision APPLIANCE={file}"))
     if answers.way.driver in ("hx711", "vl53l0x", "adc"):
-        listed.append(("teach it empty and full", "make calibrate"))
+        listed.append(("teach it empty and full", f"make calibrate SLOT={shlex.quote(answers.slot)}"))
     return [*listed, ("watch it", "make monitor")]
 
 
@@ -244,7 +249,7 @@ def make(answers: Answers, where: Path) -> Path:
     folder = where / answers.name
     if folder.exists():
         raise NewError(f"--name {answers.name}: {folder} exists; allowed: the name of a new folder.")
-    simulator = simulator_facts() if answers.orders == "simulator" else {}
+    simulator = simulator_facts(answers.board) if answers.orders == "simulator" else {}
     certificates = certificates_for(answers, simulator)
     beside = Path(tempfile.mkdtemp(prefix=f".{answers.name}-", dir=where))
     try:
@@ -269,12 +274,16 @@ def make(answers: Answers, where: Path) -> Path:
     return folder
 
 
-def simulator_facts() -> dict[str, str]:
-    """Where the simulator that runs now is. Raises NewError."""
+def simulator_facts(board: Board) -> dict[str, str]:
+    """Where the simulator is that ran last: for a board the one on this machine's network. Raises NewError."""
+    by_radio = "wifi" in board.features
+    file = SIMULATOR / "lan" / "env" if by_radio else SIMULATOR / "env"
     try:
-        lines = SIMULATOR.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
-        raise NewError("--orders simulator: none has run here yet; start one in another terminal, `make sim`, and try again.") from None
+        command = "make sim LAN=1" if by_radio else "make sim"
+        said = f"none has run here yet; start one in another terminal, `{command}`, and try again"
+        raise NewError(f"--orders simulator: {said}.") from None
     return dict(shlex.split(line)[0].partition("=")[::2] for line in lines if "=" in line)
 
 

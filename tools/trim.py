@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tools.boards import Board
+from tools.drivers import DRIVERS
 
 Config = dict[str, Any]
+_CALIBRATED = {driver.name for driver in DRIVERS.values() if driver.calibrated}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ PARTS = (
     ),
     Part("secrets in NVS", ("io/vault",), lambda config, board: config.get("secrets") == "nvs"),
     Part("parts that age", ("core/part",), lambda config, board: any(slot.get("life_days") for slot in config["slots"])),
+    Part("calibration of sensors", ("calibration", "store/calibration"), lambda config, board: bool(drivers(config) & _CALIBRATED)),
     Part("state on a file system", ("store/recordfiles",), lambda config, board: not _on_partition(config, board)),
     Part("state on a raw partition", ("store/flashlog", "store/flashscan"), _on_partition),
     Part(
@@ -71,6 +74,7 @@ PARTS = (
         ("experimental_link", "services/experimental_cbl"),
         lambda config, board: _drs(config, board) and _profile(config) != "product",
     ),
+    Part("a product's closed serial line", ("io/lock",), lambda config, board: _profile(config) == "product"),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
 SENSORS = "sensors/"  # a driver is wanted when a slot names it, or another driver imports it

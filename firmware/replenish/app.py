@@ -364,7 +364,7 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self._save_level(slot, self.time.now)
+                self.keep_level(slot, self.time.now)
         for sensor in self.sensors.values():
             if hasattr(sensor, "keep"):
                 sensor.keep()
@@ -619,13 +619,15 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self._save_level(slot, now)
+            self.keep_level(slot, now)
 
-    def _save_level(self, slot, now):
-        if self.try_save(self.ledger.save_level, slot, now):
-            sensor = self.sensors.get(slot.id)
-            if hasattr(sensor, "saved"):
-                sensor.saved()
+    def keep_level(self, slot, now):
+        """Make a slot's level durable, and tell a sensor that counts: it forgets what is in it. Returns whether it is."""
+        saved = self.try_save(self.ledger.save_level, slot, now)
+        sensor = self.sensors.get(slot.id)
+        if saved and hasattr(sensor, "saved"):
+            sensor.saved()
+        return saved
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)

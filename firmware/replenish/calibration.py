@@ -13,13 +13,10 @@ _ETIMEDOUT = const(110)
 class Calibration:
     """Of one slot. A sensor has one part, a composite up to four, each with points of its own: `part` is its number, from 0."""
 
-    def __init__(self, agent, slot):
-        """Raises ValueError for a slot whose sensor is not calibrated."""
+    def __init__(self, agent, slot, sensors):
         self._agent = agent
         self._slot = slot
-        self._parts = getattr(agent.sensors.get(slot.id), "scaled", ())
-        if not self._parts:
-            raise ValueError("slot %s: its sensor is not calibrated" % slot.id)
+        self._parts = sensors
 
     def parts(self):
         """For each part: what its raw numbers are, its points (raw, level, raw, level) or None, and when a calibration found them, in

@@ -41,9 +41,12 @@ class SlotFace:
 
     def calibration(self):
         """What the sensor's raw numbers mean: see calibration.py. Raises ValueError where nothing is calibrated."""
+        parts = getattr(self._agent.sensors.get(self.id), "scaled", ())
+        if not parts:
+            raise ValueError("slot %s: its sensor is not calibrated" % self.id)
         from .calibration import Calibration
 
-        return Calibration(self._agent, self._slot)
+        return Calibration(self._agent, self._slot, parts)
 
     def new_part(self):
         """A person's word: a new part is in, which ages from now on. The same as `refilled()`. Raises ValueError for a slot without

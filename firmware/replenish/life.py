@@ -13,7 +13,7 @@ from micropython import const
 from . import version
 from .app import Agent, forget
 from .core import button, light
-from .core.errors import ProtocolError
+from .core.errors import ProtocolError, StoreError
 from .io import chip, rtc
 from .io.clock import Clock
 from .io.console import Console
@@ -66,6 +66,7 @@ class Life:
         self._loader = loader
         self.memory = rtc.of_board()
         self.cause = chip.cause(self.memory)
+        self._woke = chip.wake() if self.cause == "wake" else None  # "pin": the first of those that can, the button if there is one
         self.dog = Watchdog(0, _PARTS)
         Console.log = Console.log or Ring()
         self._console = Console(False)
@@ -91,6 +92,8 @@ class Life:
         self._servers = config["clock"]["ntp"]
         self.dog = Watchdog(board["watchdog_s"] and max(_STARTING_S, board["watchdog_s"]), _PARTS)
         self._take_pins(board)
+        if board["profile"] == "product":
+            self._close_line()
         if self.is_safe:
             return self._keep_safe()
         self._take_network(secrets.get("wifi"))
@@ -109,8 +112,8 @@ class Life:
 
     def _tell_start(self):
         pairs = [("cause", self.cause)]
-        if self.cause == "wake":
-            pairs.append(("wake", chip.wake()))
+        if self._woke:
+            pairs.append(("wake", self._woke))
         if self._loader:
             pairs += [("slot", self._loader.slot() or None), ("start", self._loader.what())]
         self.tell("boot", *(pairs + [("safe", int(self.is_safe)), ("version", version.VERSION)]))
@@ -138,6 +141,14 @@ class Life:
         if wanted:
             self._wakers.append((wanted["pin"], wanted["active"] == "high"))
 
+    def _close_line(self):
+        """Nobody may interrupt a product, so from here on a start ends in a reset or in deep sleep only."""
+        from .io.lock import close
+
+        locked = close(bool(self._contact and self._contact.is_down()))
+        forget("io.lock")
+        self.tell("line", ("closed", int(locked)))
+
     def _take_network(self, networks):
         """networks: of the secrets. None, or a chip without a radio: the agent is told of no network, and finds out."""
         self._servers = [self._servers] if isinstance(self._servers, str) else self._servers
@@ -156,10 +167,13 @@ class Life:
         self._unwell = True
         self._dirty = True  # what the light shows may have changed
         self.agent.on(self._heard)
+        self.agent.progress = self.dog.all_spoke
         for slot_id in self.agent.sensors:
-            waker = getattr(self.agent.sensors[slot_id], "wake", None)
-            if waker:
-                self._wakers.append(waker)
+            sensor = self.agent.sensors[slot_id]
+            if getattr(sensor, "wake", None):
+                self._wakers.append(sensor.wake)
+                if self._woke == ("pins" if self._contact else "pin"):
+                    sensor.woken()
         gc.collect()
 
     def end(self, error):
@@ -243,11 +257,25 @@ class Life:
         self._unwell = False
         if self._loader:
             self._loader.healthy()
+            self._well_image()
         if self._crash:
             from .io import crash
 
             crash.forget_last(self._crash_path)
             forget("io.crash")
+
+    def _well_image(self):
+        """The firmware image that runs is well too: on a chip that has several it stays."""
+        from .io.ota import well
+
+        try:
+            found = well(self.agent.ledger.store, self._loader)
+        except (OSError, StoreError) as error:
+            found = str(error)
+        well = None
+        forget("io.ota")
+        if found:
+            self.tell("image", ("state", found))
 
     # Network and time
 
@@ -265,7 +293,7 @@ class Life:
             self._sync()
 
     def _sync(self):
-        """Set the clock by two servers that agree. Eight seconds at the most, the look-ups of their names apart."""
+        """Set the clock by two servers that agree. Ten seconds at the most, the look-ups of their names apart."""
         from .io import ntp
 
         gc.collect()
@@ -316,7 +344,7 @@ class Life:
 
     def _wake(self):
         """One wake, then deep sleep. A finger on the button that woke the board is waited for."""
-        by_finger = self._contact and self.cause == "wake" and chip.wake() == "pin"
+        by_finger = self._contact and self._woke == "pin"
         if by_finger:
             self._finger = button.Button(time.ticks_ms(), True)
             self._keep_person(0)
@@ -351,7 +379,8 @@ class Life:
         """No agent, no network, no order: only light, button and serial line. A press, a day, or `loader.healthy()` ends it."""
         self.tell("safe", ("ends_s", _SAFE_S))
         self._show("safe")
-        for _ in range(_SAFE_S * (_SECOND_MS // _SLICE_MS)):
+        start = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), start) < _SAFE_S * _SECOND_MS:
             if self._look(time.ticks_ms()) == button.PRESSED:
                 break
             self.dog.all_spoke()
@@ -405,13 +434,16 @@ class Life:
                 self.tell("button", ("refilled", slot.id))
 
     def tell_status(self):
-        """A person's press: the last events once more, then how each slot and the device are now."""
+        """A person's press: the last events once more, then how each slot and the device are now, and what they wait for."""
+        from .core.countdown import in_words
+
         show_log()
         agent = self.agent
         for slot in agent.slots:
             state, reason = slot.order.names()
+            waits = in_words(slot, agent.device, agent.time.now)
             pairs = ("level", slot.level.value), ("capacity", slot.capacity), ("fault", slot.fault())
-            agent.tell("status", slot, *(pairs + (("state", state), ("reason", reason))))
+            agent.tell("status", slot, *(pairs + (("state", state), ("reason", reason), ("waits", waits))))
         online = int(bool(self._wifi and self._wifi.is_joined))
         self.tell("status", ("shows", self._device_state()), ("fault", agent.fault), ("held", agent.device.held), ("online", online))
 

@@ -50,7 +50,8 @@ def connect(agent, config):
 
     Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
     """
-    agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot) for slot in config["slots"] if slot["sensor"]}
+    slots = config["slots"]
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot, slots) for slot in slots if slot["sensor"]}
     try:
         agent.trust, agent.anchors_end = _trust(config["tls"])
     except ImportError as error:
@@ -59,7 +60,20 @@ def connect(agent, config):
         agent.uplink = None
         agent.tell("offline", None, ("reason", "no network"))
     forget_all("io.stream io.anchors core.der")
-    _calibrate(agent)
+    calibrate(agent)
+
+
+def calibrate(agent):
+    """Give the sensors that are calibrated what was found."""
+    for slot in agent.slots:
+        parts = getattr(agent.sensors.get(slot.id), "scaled", ())
+        if parts:
+            from .store.calibration import load
+
+            sentence = load(agent.ledger.store, slot.id, parts)
+            if sentence:
+                agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    forget("store.calibration")
 
 
 def _trust(given):
@@ -73,19 +87,7 @@ def _trust(given):
     return trust((anchors.read(place) for place in places), own), end  # one after the other: memory has room for one
 
 
-def _calibrate(agent):
-    """Give the sensors that are calibrated what was found."""
-    from .store.calibration import load
-
-    for slot in agent.slots:
-        sentence = load(agent.ledger.store, slot.id, getattr(agent.sensors.get(slot.id), "scaled", ()))
-        if sentence:
-            agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
-    load = None
-    forget("store.calibration")
-
-
-def _sensor(given, slot):
+def _sensor(given, slot, slots):
     """The sensor that the configuration describes, and those that it is made of."""
     name = "replenish.sensors." + given["driver"]
     __import__(name)
@@ -94,7 +96,13 @@ def _sensor(given, slot):
     options["slot"] = slot["id"]
     options["capacity"] = slot["capacity"]
     if "sensors" in given:
-        options["sensors"] = [_sensor(part, slot) for part in given["sensors"]]
+        options["sensors"] = [_sensor(part, slot, slots) for part in given["sensors"]]
+    if given["driver"] == "pulse":
+        from .io import rtc
+
+        options["memory"] = rtc.of_board()
+        others = [other for other in slots[: slots.index(slot)] if other["sensor"] and other["sensor"]["driver"] == "pulse"]
+        options["word"] = rtc.PULSE + len(others)
     return sys.modules[name].Sensor(options)
 
 

@@ -16,22 +16,21 @@ from .version import VERSION
 _RECORD = "update"  # when the URL is asked next, Unix seconds in four bytes
 
 
-def install(source, keys, board, again=False, progress=None):
-    """Write the update that `source` gives into the slot that does not run, and have it tried at the next start.
+def install(source, keys, board, again=False, progress=None, store=None):
+    """Write the update that `source` gives into the slot that does not run, and have it tried at the next start; or, where `store`,
+    the agent's, is given too, a firmware image into the partition that does not run.
 
     keys: of those who may sign, 384 bytes each; board: this board's name; again: take one that was tried before and given up;
     progress: called now and then, from within. Returns its version, three numbers. Raises Refused, by whose word nothing that can
     run has changed, and OSError when the medium refuses. Minutes at the worst.
     """
-    try:
-        import loader  # beside the package, and only on boards
-    except ImportError:
-        raise Refused("no_loader")
+    loader = _loader()
     manifest = read_manifest(source, keys)
     head = manifest.head
+    if head.kind == bundle.IMAGE and store:
+        return _install_image(loader, manifest, source, board, store, progress)
     floor, failed, _ = loader.floors()
-    bytecode = getattr(sys.implementation, "_mpy", 6) & 255
-    bundle.check_agent(head, numbers(VERSION), board, bytecode, record.VERSION, (floor, None if again else failed))
+    bundle.check_agent(head, numbers(VERSION), board, _bytecode(), record.VERSION, (floor, None if again else failed))
     if loader.what() == "trial":
         raise Refused("on_trial")  # the other slot has the only version that is known to be well
     slot = SlotFiles(loader.other(), progress)
@@ -49,6 +48,29 @@ def install(source, keys, board, again=False, progress=None):
     slot.seal(manifest)
     loader.try_next(head.version)
     return head.version
+
+
+def _install_image(loader, manifest, source, board, store, progress):
+    from .io.ota import write
+
+    bundle.check_image(manifest.head, board, _bytecode(), loader.floors()[2])
+    if loader.what() == "trial":
+        raise Refused("on_trial")  # one thing at a time
+    write(manifest, source, store, progress)
+    return manifest.head.version
+
+
+def _loader():
+    """The loader, which stands beside the package, and only on boards. Raises Refused."""
+    try:
+        import loader
+    except ImportError:
+        raise Refused("no_loader")
+    return loader
+
+
+def _bytecode():
+    return getattr(sys.implementation, "_mpy", 6) & 255
 
 
 def read_manifest(source, keys):
@@ -96,7 +118,10 @@ def by_hand(agent, source):
     if isinstance(source, str):
         from .io.pieces import File
 
-        source = File(source)
+        try:
+            source = File(source)
+        except OSError as error:
+            return _told(agent, "failed", str(error))
     return _take(agent, source, True)
 
 
@@ -120,7 +145,7 @@ def _take(agent, source, again):
     """Install what a source gives, and tell what came of it; returns None, or why not in a word."""
     settings = agent.updates
     try:
-        version = install(source, read_keys(settings["keys"]), settings["board"], again, agent.progress)
+        version = install(source, read_keys(settings["keys"]), settings["board"], again, agent.progress, agent.ledger.store)
     except Refused as error:
         return _told(agent, error.args[0])
     except (OSError, ValueError) as error:
@@ -141,7 +166,7 @@ def poll(agent, now):
     """Ask `update.url` for an update if that is due, and install one that there is."""
     settings = agent.updates
     every_s = settings["every_h"] * 3600
-    if not agent.trust:
+    if not agent.trust and not agent.client:
         agent.update_at = None  # a board without a network
         return
     if not agent.update_at:  # the first time since the start
@@ -159,7 +184,7 @@ def poll(agent, now):
     from .io.http import Client
     from .io.pieces import Pieces
 
-    _take(agent, Pieces(Client(agent.trust), settings["url"]), False)
+    _take(agent, Pieces(agent.client or Client(agent.trust), settings["url"]), False)
 
 
 def _planned(store):

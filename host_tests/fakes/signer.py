@@ -63,7 +63,8 @@ class Signer:
         return by_q + (by_p - by_q) * _inverse(q, p) % p * q
 
     def sign(self, message):
-        digest = bytes([0x30, 0x31, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 32]) + hashlib.sha256(message).digest()
+        digest = bytes([0x30, 0x31, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 32])
+        digest += hashlib.sha256(message).digest()
         padded = b"\0\1" + b"\xff" * (SIZE - 3 - len(digest)) + b"\0" + digest
         return self.power(int.from_bytes(padded, "big")).to_bytes(SIZE, "big")
 

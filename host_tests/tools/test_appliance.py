@@ -29,9 +29,6 @@ XIAO_LED = {"pin": 15, "active": "low"}
 SENSOR = '{driver = "file", path = "level.txt"}'
 
 
-sensors = pytest.mark.skipif("hx711" not in configuration.drivers(), reason="its file is not there yet")
-
-
 def put(folder: Path, text: str) -> Path:
     put_files(folder)
     file = folder / "appliance.toml"
@@ -83,7 +80,6 @@ def test_a_serial_that_amazon_would_refuse_is_refused(tmp_path: Path) -> None:
         made(tmp_path, GOOD, "SN 1")
 
 
-@sensors
 def test_labels_become_numbers(tmp_path: Path) -> None:
     text = with_top('led = {pin = "D10"}', "seeed_xiao_esp32c6").replace(
         SENSOR, '{driver = "hx711", data_pin = "D1", clock_pin = "IO2"}'
@@ -93,7 +89,6 @@ def test_labels_become_numbers(tmp_path: Path) -> None:
     assert config["board"]["led"] == {"pin": 18}
 
 
-@sensors
 def test_a_part_of_a_sensor_has_labels_too(tmp_path: Path) -> None:
     parts = '{driver = "hx711", data_pin = "D0", clock_pin = "D1"}, {driver = "hx711", data_pin = "D2", clock_pin = "D3"}'
     text = with_top("", "seeed_xiao_esp32c6").replace(SENSOR, f'{{driver = "composite", mode = "sum", sensors = [{parts}]}}')
@@ -114,13 +109,11 @@ def test_light_and_button_are_the_boards_unless_said(tmp_path: Path, line: str, 
     assert (board["led"], board["button"]) == (led, button)
 
 
-@sensors
 def test_a_pin_is_free_when_the_board_gives_up_its_light(tmp_path: Path) -> None:
     text = with_top('led = "none"', "um_feathers3").replace(SENSOR, '{driver = "hx711", data_pin = 12, clock_pin = "LED"}')
     assert made(tmp_path, text)["slots"][0]["sensor"]["clock_pin"] == 13
 
 
-@sensors
 def test_an_exemption_lets_a_strapping_pin_through(tmp_path: Path) -> None:
     text = with_top('allow = ["IO12: the load cell\'s input does not pull it"]').replace(
         SENSOR, '{driver = "hx711", data_pin = 18, clock_pin = 12}'
@@ -131,6 +124,13 @@ def test_an_exemption_lets_a_strapping_pin_through(tmp_path: Path) -> None:
 def test_a_board_may_stand_beside_it_and_keep_the_state_raw(tmp_path: Path) -> None:
     config = made(tmp_path, with_top("", "raw/board.toml"))
     assert (config["board"]["name"], config["state"]) == ("raw", "orders")
+
+
+def test_adc2_is_free_without_wifi(tmp_path: Path) -> None:
+    file = put(tmp_path, with_top("", "raw/board.toml").replace(SENSOR, '{driver = "adc", pin = 27}'))
+    with (tmp_path / "raw" / "board.toml").open("a") as board:
+        board.write('features = ["threads"]\n')
+    assert appliance.configuration(file)["slots"][0]["sensor"]["pin"] == 27
 
 
 def test_the_pc_has_neither_pins_nor_watchdog(tmp_path: Path) -> None:
@@ -192,7 +192,6 @@ def test_the_board_of_the_readme_is_good(tmp_path: Path) -> None:
     assert (board.pins["SCALE_DATA"], board.led) == (18, boards.Wire(5, "high"))
 
 
-@sensors
 def test_the_appliance_of_the_readme_is_good(tmp_path: Path) -> None:
     put_files(tmp_path)
     (tmp_path / "amazon-root-ca-1.der").write_bytes((tmp_path / "ca.der").read_bytes())

@@ -121,8 +121,9 @@ def test_the_facts_of_a_chip_are_about_pins_that_it_has(name: str) -> None:
     tables = [chip.input_only, chip.wake, chip.adc, chip.flash, chip.usb_pins, chip.console, chip.strapping, *chip.psram.values()]
     assert len(chip.gpios) > 20 and all(set(table) <= chip.gpios for table in tables)
     assert chip.flash and chip.strapping and chip.console
-    used = [*chip.flash, *chip.usb_pins, *chip.console, *(gpio for table in chip.psram.values() for gpio in table)]
-    assert len(used) == len(set(used)), "a pin with two owners"
+    for kind, table in chip.psram.items():
+        used = [*chip.flash, *chip.usb_pins, *chip.console, *table]
+        assert len(used) == len(set(used)), f"a pin with two owners, PSRAM: {kind}"
 
 
 @pytest.mark.parametrize("name", sorted(chips.chips()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 from replenish.core import bundle as device
 
 from tools import boards, build, bundle, slot
@@ -75,6 +76,20 @@ def test_the_firmware_takes_what_the_tool_makes(keys: Path, built: Path, tmp_pat
     assert (head.bytecode, head.kind, head.state) == (6, 0, bundle.state_format())
     assert [place for place, _, _ in manifest.files()] == sorted(FILES)
     assert data.endswith(b"".join(FILES[place] for place in sorted(FILES)))
+
+
+def test_a_set_of_trust_anchors_goes_along(keys: Path, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    roots = [trustme.CA().cert_pem.bytes() for _ in range(2)]
+    files = [tmp_path / f"{number}.pem" for number in range(2)]
+    for file, root in zip(files, roots, strict=True):
+        file.write_bytes(root)
+    data = made(keys, tmp_path / "a.bundle", "--anchors", *map(str, files))
+    places = [place for place, _, _ in on_device(data, (keys / "update.pub").read_bytes()).files()]
+    assert len([place for place in places if place.startswith("replenish/anchors/")]) == 2 and set(FILES) < set(places)
+    files[1].write_text("no certificate")
+    command = ["make", "--board", "unix", "--key", str(keys / "private.pem"), "--out", str(tmp_path / "b.bundle")]
+    assert bundle.main([*command, "--anchors", *map(str, files)]) == 1
+    assert "1.pem: not a certificate" in capsys.readouterr().err
 
 
 def test_equal_files_make_an_equal_bundle(keys: Path, built: Path, tmp_path: Path) -> None:

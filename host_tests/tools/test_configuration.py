@@ -167,10 +167,11 @@ def test_no_fault_shows_a_secret() -> None:
 @pytest.mark.parametrize("key", RANGES)
 def test_a_range_begins_and_ends_where_the_contract_says(folder: Path, key: str) -> None:
     low, high = RANGES[key]
-    slots = {}
+    slots: dict[str, Any] = {}
     driver, _, option = key.partition(".")
     if driver in DRIVERS:
-        slots = {"slots": [copy.deepcopy(next(slot for slot in SENSORS if slot["sensor"]["driver"] == driver))]}
+        slot = copy.deepcopy(next(slot for slot in SENSORS if slot["sensor"]["driver"] == driver))
+        slots = {"slots": [slot], "slots[0].sensor.period_s": 5}  # as the profile wants it
         key = f"slots[0].sensor.{option}"
     for value in (low, high):
         assert faults_of(folder, changed({"set": {**slots, key: value}})) == []

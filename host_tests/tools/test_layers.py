@@ -34,7 +34,10 @@ LAYERS = {
     "store": Layer(("core", "store"), CORE | {"os"}),
     "sensors": Layer(("core", "sensors"), frozenset("machine time struct micropython".split())),
     # An adapter hands back what the services read: an Answer; UDP has no other reader than ntp's.
-    "io": Layer(("core", "io", "services.call", "services.ntp"), CORE | NETWORK | frozenset("errno gc hashlib io os sys time vfs".split())),
+    "io": Layer(
+        ("core", "io", "services.call", "services.ntp"),
+        CORE | NETWORK | frozenset("errno gc hashlib io os sys time vfs".split()),
+    ),
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
         ("core", "services", "store", "sensors", "io")

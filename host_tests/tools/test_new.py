@@ -49,21 +49,26 @@ def test_amazons_service_is_trusted_by_its_own_roots(here: Path) -> None:
     assert config["tls"]["ca"] == ["amazon-root-ca-1.der", "digicert-global-root-g2.der"]
 
 
-def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("board", "folder"), [("unix", "sim"), ("esp32_generic", "sim/lan")])
+def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch, board: str, folder: str) -> None:
+    (here / folder).mkdir(parents=True)
     trustme.CA().cert_pem.write_to_path("ca.pem")
-    url = "https://localhost:8443"
+    url = "https://192.168.1.5:8443"
     env = {"DRS_URL": url, "DRS_TOKEN_URL": f"{url}/auth/o2/token", "DRS_CONSENT_URL": f"{url}/ap/oa", "DRS_CA": "ca.pem"}
-    (here / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
-    monkeypatch.setattr(new, "SIMULATOR", here / "env")
-    run("--board", "unix", "--sensor", "file", "--orders", "simulator")
+    (here / folder / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
+    monkeypatch.setattr(new, "SIMULATOR", here / "sim")
+    run("--board", board, "--sensor", "file", "--orders", "simulator")
     config = appliance.configuration(here / "coffee" / "appliance.toml")
     assert (config["drs"]["endpoint"], config["lwa"]["client_id"], config["tls"]["ca"]) == (url, "amzn1.x y", ["simulator.der"])
 
 
-def test_without_a_simulator_it_says_how_to_start_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("board", "command"), [("unix", "make sim"), ("esp32_generic", "make sim LAN=1")])
+def test_without_a_simulator_it_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, board: str, command: str
+) -> None:
     monkeypatch.setattr(new, "SIMULATOR", Path("none"))
-    said = refused(capsys, "--board", "unix", "--slot", "Coffee", "--sensor", "file", "--orders", "simulator")
-    assert "start one in another terminal, `make sim`" in said and not Path("coffee").exists()
+    said = refused(capsys, "--board", board, "--slot", "Coffee", "--sensor", "file", "--orders", "simulator")
+    assert f"start one in another terminal, `{command}`, and" in said and not Path("coffee").exists()
 
 
 def test_secrets_are_their_owners_and_hold_no_placeholder(here: Path) -> None:
@@ -94,6 +99,16 @@ def test_a_board_of_ones_own_is_named_by_its_path(here: Path) -> None:
     made = appliance.load(here / "coffee" / "appliance.toml")
     assert (made.board.name, made.config["board"]["name"]) == ("hardware", "hardware")
     assert tomllib.loads((here / "coffee" / "appliance.toml").read_text())["board"] == "../hardware/board.toml"
+
+
+def test_a_sensor_gets_pins_that_are_free(here: Path) -> None:
+    (here / "ours").mkdir()
+    (here / "ours" / "board.toml").write_text(
+        'base = "esp32_generic_c3"\ntitle = "Ours"\npins = {LIGHT = 3, SDA = 4, KEY = 9, SCL = 5}\nled = {pin = "LIGHT"}\n'
+    )
+    assert list(new.free_pins(boards.load("ours/board.toml"), "output")) == [4, 5]
+    plain = boards.load("esp32_generic")
+    assert {34, 36, 39} <= set(new.free_pins(plain, "adc")) and not {34, 36, 39} & set(new.free_pins(plain, "input"))
 
 
 @pytest.mark.parametrize(

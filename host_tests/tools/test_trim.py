@@ -50,7 +50,10 @@ DOORS = {
     ("store/recovery", "store/outbox"): "agent.uplink",
     ("config", "io/vault"): "`secrets` is nvs",
     ("erase", "io/vault"): "`secrets` is nvs",
+    ("life", "io/lock"): "board.profile is product",
     ("startup", "core/part"): "life_days",
+    ("startup", "store/calibration"): "a sensor that reads raw numbers",
+    ("face", "calibration"): "a sensor that reads raw numbers",
     ("startup", "store/flashlog"): "whether `state` is a partition's label",
     ("startup", "store/recordfiles"): "whether `state` is a partition's label",
 }
@@ -105,10 +108,14 @@ def test_every_module_of_the_table_is_there() -> None:
 
 
 def test_what_a_configuration_uses_stays() -> None:
-    gone = trim.left_out(FULL, None, SOURCES)
-    assert gone.keys() == {"the maker's gateway", "state on a raw partition", "secrets in NVS", "other sensors"}
+    cells = [{"driver": "hx711"}, {"driver": "file"}]
+    full = {**FULL, "slots": [*FULL["slots"], {**SLOT, "sensor": {"driver": "composite", "sensors": cells}}]}
+    gone = trim.left_out(full, None, SOURCES)
+    named = {"the maker's gateway", "state on a raw partition", "secrets in NVS", "other sensors", "a product's closed serial line"}
+    assert gone.keys() == named
     assert "secrets in NVS" not in trim.left_out({**FULL, "secrets": "nvs"}, None, SOURCES)
-    assert "sensors/file" not in gone["other sensors"]
+    assert "sensors/scaled" not in gone["other sensors"]
+    assert "calibration of sensors" in trim.left_out(FULL, None, SOURCES)
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)

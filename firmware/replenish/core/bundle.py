@@ -133,13 +133,27 @@ class Manifest:
 
 
 def is_place(place):
-    """Whether a file of the agent may stand there: compiled, below `replenish`, by names of a-z, 0-9 and "_" only."""
-    if not place.startswith("replenish/") or not place.endswith(".mpy") or len(place) > _PLACE_LIMIT:
+    """Whether a file of the agent may stand there: compiled, below `replenish`, or a trust anchor, in `anchors` there; by names of
+    a-z, 0-9 and "_" only."""
+    kind = place[-4:]
+    if kind not in (".mpy", ".der") or len(place) > _PLACE_LIMIT:
+        return False
+    if not place.startswith("replenish/anchors/" if kind == ".der" else "replenish/"):
         return False
     for part in place[:-4].split("/"):
         if not part or part.strip("abcdefghijklmnopqrstuvwxyz0123456789_"):
             return False
     return True
+
+
+def check_image(head, board, bytecode, floor):
+    """Raises Refused unless a firmware image is for this device. floor: the highest image that was ever confirmed."""
+    if head.board != board.encode():
+        raise Refused("other_board")
+    if head.bytecode != bytecode:
+        raise Refused("other_bytecode")  # the agent's files would not load
+    if head.version <= floor:
+        raise Refused("not_newer")
 
 
 def check_agent(head, running, board, bytecode, state, floors):

@@ -14,25 +14,27 @@ from ..services import ntp
 SERVERS = ("time.cloudflare.com", "time.google.com", "pool.ntp.org")
 _PORT = const(123)
 _ANSWER_MS = const(2000)
-_QUESTIONS = const(4)  # at the most; with one server it is asked again
+_QUESTIONS = const(5)  # at the most; those that there are are asked again
 
 
 def ask(servers, floor, built, feed):
     """The time by two servers that agree: (Unix seconds, ticks at which it was so), or None.
 
-    floor, built: see services/ntp.py; feed(): called after each question. Two seconds for each of four questions at the most, and
+    floor, built: see services/ntp.py; feed(): called after each question. Two seconds for each of five questions at the most, and
     the look-ups of their names, which have no limit of their own.
     """
     started = time.ticks_ms()
     answers = []
     for i in range(_QUESTIONS):
+        number = i % len(servers)
         try:
-            told = _ask_one(servers[i % len(servers)])
-            answers.append(told - (time.ticks_diff(time.ticks_ms(), started) + 500) // 1000)
-            if ntp.agreed(answers, floor, built):
-                return answers[-1], started
+            told = _ask_one(servers[number])
+            answers.append((number, told - (time.ticks_diff(time.ticks_ms(), started) + 500) // 1000))
         except (OSError, ProtocolError):
             pass  # another one may answer
+        believed = answers and ntp.agreed(answers, len(servers) == 1 or i == _QUESTIONS - 1, floor, built)
+        if believed:
+            return believed, started
         feed()
     return None
 

@@ -64,13 +64,13 @@ class Pieces:
             answer = self._client.call(request)
             if answer.status and answer.status != 503:
                 return self._judged(answer)
-        raise Refused("unanswered")
+        raise Refused("no_ranges" if "body over" in answer.error else "unanswered")
 
     def _judged(self, answer):
         if answer.status == 416:
             raise Refused("truncated")  # there is nothing so far behind
         if answer.status != 206:
-            raise Refused("no_ranges" if answer.status == 200 or answer.error else "status_%d" % answer.status)
+            raise Refused("no_ranges" if answer.status == 200 else "status_%d" % answer.status)
         unit, _, rest = answer.headers.get("content-range", "").partition(" ")
         span, _, total = rest.partition("/")
         first, _, last = span.partition("-")

@@ -1,13 +1,13 @@
 """The status light and the button, at their pins."""
 
-from machine import Pin
-
 
 class Lamp:
     """A light at a pin; `show` it lit or dark."""
 
     def __init__(self, pin, active):
         """active: "high" or "low", the level at which it is lit."""
+        from machine import Pin
+
         self._dark = active == "low"
         self._lit = False
         self._pin = Pin(pin, Pin.OUT, value=self._dark)
@@ -23,6 +23,8 @@ class Contact:
 
     def __init__(self, pin, active):
         """active: "high" or "low", the level while it is pressed."""
+        from machine import Pin
+
         self._up = active == "low"
         try:
             self._pin = Pin(pin, Pin.IN, Pin.PULL_UP if self._up else Pin.PULL_DOWN)

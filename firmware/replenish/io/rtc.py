@@ -28,22 +28,32 @@ _SIZE = const(72)
 
 
 class Memory:
-    """The numbers. All are 0 after the power was away, on a board without such a memory, and after damage."""
+    """The numbers. All are 0 after the power was away, on a board without such a memory, and after damage.
+
+    There may be several of them: what another one kept since is left alone.
+    """
 
     def __init__(self, rtc):
         """rtc: `machine.RTC()`; None where there is none."""
         self._rtc = rtc
-        kept = rtc.memory() if rtc else b""
+        self._numbers = bytearray(_SIZE - _HEAD)
+        self.is_fresh = not self._read()  # nothing was found
+
+    def _read(self):
+        """Take what is there, for somebody else may have kept a number. Returns whether it is ours."""
+        kept = self._rtc.memory() if self._rtc else b""
         numbers = kept[_HEAD:_SIZE]
-        is_ours = len(kept) >= _SIZE and kept[:4] == _MAGIC and struct.unpack_from("<I", kept, 4)[0] == crc32(numbers)
-        self.is_fresh = not is_ours  # nothing was found
-        self._numbers = bytearray(numbers if is_ours else _SIZE - _HEAD)
+        if len(kept) < _SIZE or kept[:4] != _MAGIC or struct.unpack_from("<I", kept, 4)[0] != crc32(numbers):
+            return False
+        self._numbers[:] = numbers
+        return True
 
     def number(self, place):
         return struct.unpack_from("<I", self._numbers, 4 * place)[0]
 
     def keep(self, place, number):
         """Make a number outlive this start, if it changed."""
+        self._read()
         if self.number(place) == number:
             return
         struct.pack_into("<I", self._numbers, 4 * place, number & 0xFFFFFFFF)

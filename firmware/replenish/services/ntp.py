@@ -38,15 +38,15 @@ def read(data, nonce):
     return seconds - _TO_UNIX_S + (data[44] >> 7)
 
 
-def agreed(answers, floor, built):
-    """The newest of several times that another one agrees with, or 0. answers: Unix seconds of the same moment, in their order.
+def agreed(answers, is_last, floor, built):
+    """The newest of several answers if it is to be believed, or 0. answers: (number of the server, Unix seconds of the same moment).
 
-    floor: the last known time, which no answer may be before; built: the program's build date.
+    Two servers that agree are believed; when nobody else answered, is_last, one that said the same twice. floor: the last known time,
+    which no answer may be before; built: the program's build date.
     """
-    last = answers[-1]
+    server, last = answers[-1]
     if last < max(floor, built) or last >= built + AHEAD_S:
         return 0
-    for other in answers[:-1]:
-        if abs(other - last) <= AGREE_S:
-            return last
-    return 0
+    others = [other for other, seconds in answers[:-1] if abs(seconds - last) <= AGREE_S]
+    alone = is_last and not [1 for other, _ in answers if other != server]
+    return last if [1 for other in others if other != server] or others and alone else 0

@@ -68,6 +68,8 @@ class Recovery:
         key = ledger.tag(slot.id)
         try:
             self._order(order, "o-" + key, listed)
+            if order.flags & o.IN_FLIGHT:  # lost: dated before the clock is looked at, which may take it for younger (core/late.py)
+                order.unknown_at = order.unknown_at or order.asked_at
             progress = self._get("p-" + key, 1)
             order.progress_id = ledger.unpack_id(progress) if progress else ""
         except StoreError:
