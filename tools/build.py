@@ -6,8 +6,8 @@ The .mpy files are the same for every board: bytecode without native code, small
 constants folded in (see fold.py), and source names relative to firmware/, so that two builds of the same source are the
 same bytes anywhere. With a configuration, what that never imports is left out (see trim.py).
 build/<board>/files.json lists every file with its SHA-256 and what it was made from; it decides what is compiled again.
-lib/replenish/whole, made last, is what the loader knows a whole version by (see slot.py). package.json is for `mip`: put the folder onto
-a web server, then `mpremote mip install http://.../package.json`.
+lib/replenish/whole, made last, is what the loader knows a whole version by (see slot.py). package.json is for `mip`: put the
+folder onto a web server, then `mpremote mip install http://.../package.json`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
 only those that the board has not: each one beside the one that it replaces, verified by its hash on the board. Until all are there
 the old version stays what runs; then they are renamed, within a second or two, and the mark that the loader looks for is written
 last. A copy that was cut is finished by the next one. --config copies the configuration as config.json, with the secrets and
-certificates it names; --appliance does when the unit's serial is known. --dry-run prints commands that come to the same and runs
-none.
+certificates it names; --appliance does when the unit's serial is known, but for the secrets, which are each unit's own (provision.py).
+--dry-run prints commands that come to the same and runs none.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def config_files(made_for: Target) -> dict[str, bytes]:
     if made_for.text is None:
         return {}
     named = {name: (made_for.file.parent / name).read_bytes() for name in named_files(made_for)}
+    if made_for.is_shared:
+        named.pop(json.loads(made_for.text)["secrets"], None)
     return {**named, "config.json": made_for.text}
 
 
@@ -151,7 +153,7 @@ def send(device: Device, files: dict[str, bytes], places: tuple[str, ...]) -> in
     total = sum(len(files[place]) for place in places)
     for folder in folders_of(list(places)):
         device.make_folder(folder)
-    with bar() as progress:
+    with bar(total) as progress:
         task = progress.add_task("", total=total)
         for place in places:
             progress.update(task, description=place)
@@ -165,10 +167,10 @@ def folders_of(names: list[str]) -> list[str]:
     return sorted(str(parent) for parent in parents if str(parent) != ".")
 
 
-def bar() -> Progress:
-    """A bar for the bytes of a copy, on a terminal."""
+def bar(total: int) -> Progress:
+    """A bar for so many bytes of a copy, on a terminal."""
     columns = TextColumn("{task.description:44}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(*columns, transient=True, disable=not sys.stdout.isatty())
+    return Progress(*columns, transient=True, disable=total == 0 or not sys.stdout.isatty())
 
 
 def put_in_place(device: Device, todo: Work, mark: bytes, marked: str | None) -> None:
@@ -225,8 +227,8 @@ def dry_run(made_for: Target, port: str, file: Path | None) -> Iterator[list[str
     tree = build.BUILD / made_for.board.name
     files = {place: str(tree / place) for place in build.places(made_for)}
     if made_for.text is not None:
-        files |= {name: str(made_for.file.parent / name) for name in named_files(made_for)}
-        files["config.json"] = str(made_for.file)  # of an appliance: what tools.appliance prints
+        files |= {name: str(made_for.file.parent / name) for name in config_files(made_for)}
+        files["config.json"] = str(made_for.file)
     yield from ([*mpremote, "fs", "mkdir", f":{folder}"] for folder in folders_of(list(files)))
     yield from ([*mpremote, "fs", "cp", source, f":{place}"] for place, source in files.items())
     yield [*mpremote, "fs", "cp", str(tree / build.WHOLE), f":{build.WHOLE}"]
@@ -254,7 +256,8 @@ def flash(options: argparse.Namespace, say: Console) -> None:
     settings = config_files(made_for)
     if options.dry_run:
         for command in dry_run(made_for, options.port or "PORT", options.image):
-            print(shlex.join(command))
+            note = f"  # what tools.appliance prints of {options.appliance}" if str(options.appliance) in command else ""
+            print(shlex.join(command) + note)
         return
     if options.image:
         image.check_file(made_for.board, options.image)

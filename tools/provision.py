@@ -85,10 +85,13 @@ class Person:
         return getpass.getpass(f"{question} (it is not shown): ").strip()
 
 
-def given_secrets(file: Path | None) -> dict[str, Any]:
-    """The secrets of a file. Raises ProvisionError; no value of it is ever in a message."""
+def given_secrets(file: Path | None, made_for: Target) -> dict[str, Any]:
+    """The secrets of the file that was named, or else of the one beside the configuration. Raises ProvisionError; no value is ever in
+    a message."""
     if file is None:
-        return {}
+        file = made_for.file.parent / (made_for.config or {})["secrets"]
+        if not file.is_file():
+            return {}
     try:
         values = json.loads(file.read_text())
     except OSError as error:
@@ -256,7 +259,7 @@ def main(argv: list[str] | None = None, person: Person | None = None) -> int:
         options.serial = serial_of(options, person)
         made_for = _with_configuration(target.read(options))
         flash.check_target(made_for)
-        given = given_secrets(options.secrets)
+        given = given_secrets(options.secrets, made_for)
         port = find_port(options.port)
         with Device(port) as device:
             provision(device, made_for, given, person, say)

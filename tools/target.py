@@ -28,6 +28,11 @@ class Target:
     text: bytes | None = None
 
     @property
+    def is_shared(self) -> bool:
+        """The file is of many units: what is secret in it is not this one's."""
+        return self.file.suffix == ".toml"
+
+    @property
     def profile(self) -> str:
         """bench, standard or product."""
         return str(((self.config or {}).get("board") or {}).get("profile", "standard"))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tests.tools import images
+from host_tests.tools import appliances, images
+from host_tests.tools.test_appliance import GOOD
 from tools import boards, build, flash, target
 from tools.flash import NEW, Work, work
 
@@ -94,6 +95,20 @@ def test_more_connections_than_the_board_has_memory_for_are_refused(
     file = config(tmp_path, monkeypatch, tls={"ca": ["ca.der"], "sockets": 2})
     said = refused(capsys, "--board", "esp32_generic", "--config", str(file))
     assert said == f"{file}: tls.sockets: 2: allowed: 1, as esp32_generic has memory for no more.\n"
+
+
+def test_of_an_appliance_the_configuration_goes_once_the_serial_is_known_and_never_the_secrets(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    appliances.put_files(tmp_path)
+    file = tmp_path / "appliance.toml"
+    file.write_text(GOOD)
+    copied = []
+    for more in ([], ["--serial", "SN0007"]):
+        assert flash.main(["--appliance", str(file), "--port", "/dev/tty X", "--dry-run", *more]) == 0
+        commands = [shlex.split(line, comments=True) for line in capsys.readouterr().out.splitlines()]
+        copied.append({command[-1] for command in commands if "cp" in command})
+    assert ":config.json" not in copied[0] and copied[1] - copied[0] == {":config.json", ":ca.der"}
 
 
 def test_an_image_is_erased_and_written_first(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ DOORS = {
     ("store/recovery", "store/outbox"): "agent.uplink",
     ("config", "io/vault"): "`secrets` is nvs",
     ("erase", "io/vault"): "`secrets` is nvs",
+    ("life", "io/lock"): "board.profile is product",
     ("startup", "core/part"): "life_days",
     ("startup", "store/calibration"): "a sensor that reads raw numbers",
     ("face", "calibration"): "a sensor that reads raw numbers",
