@@ -414,6 +414,8 @@ class Agent:
             if due and not self._call(due, now):
                 return 0
         self._hang_up()
+        for slot in self.slots:
+            self._tell_wait(slot, now)
         if not now:
             return _NO_TIME_S * 1000
         core = load_policy()
@@ -654,10 +656,9 @@ class Agent:
             slot.told_state = state
 
     def _tell_slot(self, slot, now):
-        """Tell what changed: the order, the level and the faults, and why a slot waits that needs more."""
+        """Tell what changed: the order, the level and the faults."""
         self.tell_order(slot)
         value, fault = slot.level.value, slot.fault()
-        wait = load_policy().order_wait(slot, self.device, now)
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
             slot.told_at = now
@@ -669,6 +670,10 @@ class Agent:
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
             self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
+
+    def _tell_wait(self, slot, now):
+        """Tell what a slot waits for, if that changed. It takes the room of a connection."""
+        wait = load_policy().order_wait(slot, self.device, now)
         told = wait, load_policy().due_at(slot, now), slot.order.state
         if told != slot.told_wait:
             slot.told_wait = told
