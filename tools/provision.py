@@ -13,7 +13,7 @@ import argparse
 import getpass
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,18 +182,34 @@ def write_configuration(device: Device, made_for: Target) -> list[str]:
     return written
 
 
-def tell_protections(device: Device, made_for: Target, say: Console) -> None:
-    """The state of flash encryption, secure boot and NVS encryption, as far as the running board can say."""
+def check_protections(port: str, made_for: Target, say: Console, where: Sequence[str]) -> None:
+    """Tell what protects the board if it is opened, before any secret goes onto it. where: how espefuse reaches the chip.
+
+    Raises ProvisionError for a chip without what `board.require` lists. A chip whose eFuses cannot be read has nothing for sure.
+    """
     chip = made_for.board.chip
+    required = ((made_for.config or {}).get("board") or {}).get("require") or ()
+    if chip is None and required:
+        raise ProvisionError(f"board.require: {', '.join(required)}: {made_for.board.name} has no eFuses that could tell.")
     if chip is None:
         say.print(f"{made_for.board.name} has no protection of its flash to tell of.", highlight=False)
         return
+    fuses: dict[str, Any] = {}
+    told = None
     try:
-        findings = security.judge(chip, {}, security.ask(device.run))
+        with Device(port) as device:
+            told = security.ask(device.run)
+            if told.webrepl:
+                say.print("WebREPL is set up: its password is removed.", highlight=False)
+                device.run(security.REMOVE_WEBREPL)
+        fuses = security.read_fuses(chip, where)
     except security.SecurityError as error:
         say.print(str(error), highlight=False)
-        return
+    findings = security.judge(chip, fuses, told)
     say.print("\n".join(security.lines(findings)), highlight=False)
+    faults = security.refused(findings, required)
+    if faults:
+        raise ProvisionError("\n".join(faults))
 
 
 def provision(device: Device, made_for: Target, given: dict[str, Any], person: Person, say: Console) -> None:
@@ -211,7 +227,6 @@ def provision(device: Device, made_for: Target, given: dict[str, Any], person: P
         vault.write(name, value)
     kept = [name for name in there if name not in secrets]
     say.print(f"Secrets: written {', '.join(secrets) or 'none'}; kept {', '.join(kept) or 'none'}", highlight=False)
-    tell_protections(device, made_for, say)
 
 
 def make_link(port: str, options: argparse.Namespace) -> None:
@@ -261,6 +276,7 @@ def main(argv: list[str] | None = None, person: Person | None = None) -> int:
         flash.check_target(made_for)
         given = given_secrets(options.secrets, made_for)
         port = find_port(options.port)
+        check_protections(port, made_for, say, ["--port", port])
         with Device(port) as device:
             provision(device, made_for, given, person, say)
             linking = wants_link(options, made_for.config or {}, given)

@@ -25,6 +25,8 @@ ESPEFUSE = [sys.executable, "-m", "espefuse"]
 READ_S = 60
 _STOCK = "MicroPython's own images do not have it: build one with firmware/manifest.py and ESP-IDF's "
 
+REMOVE_WEBREPL = "import os\nos.remove('/webrepl_cfg.py')"
+
 
 class SecurityError(Exception):
     """The state of a chip cannot be read; the message is for a person."""
