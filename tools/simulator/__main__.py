@@ -41,7 +41,7 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host-name", action="append", default=[], help="another name for the certificate")
     parser.add_argument("--lan", metavar="ADDRESS", nargs="?", const="", help="for a board on the desk: on this machine's network")
     parser.add_argument("--broker-port", type=int, help="with --lan: of the MQTT broker (default: 8883)")
-    parser.add_argument("--ca-dir", type=Path, help="gets ca.pem, ca.der and env (default: build/sim, or build/sim/lan)")
+    parser.add_argument("--ca-dir", type=Path, help="gets ca.pem, ca.der and env (default: build/sim; of --lan build/sim/lan)")
     parser.add_argument("--scale-from", type=int, help="Unix seconds at which virtual time leaves real time")
     parser.add_argument("--time-scale", type=int, default=1, help="virtual seconds per real one; 0: frozen")
     parser.add_argument("--seed", type=int, default=1, help="for ids and tokens")
@@ -51,7 +51,8 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a setting, see tools/simulator/README.md")
     parser.add_argument("--test-device", action="store_true", help="the device's orders are test orders")
     options = parser.parse_args(argv)
-    options.ca_dir = options.ca_dir or Path("build/sim" if options.lan is None else "build/sim/lan")
+    options.env_dir = options.ca_dir or Path("build/sim")  # where other tools look for a simulator
+    options.ca_dir = options.ca_dir or options.env_dir / ("" if options.lan is None else "lan")
     return options
 
 
@@ -132,7 +133,7 @@ async def _run(options: argparse.Namespace) -> None:
             sim.sns.subscribe(endpoint, options.subscribe_ca)
         variables = facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
         console = Console()
-        _show(console, variables, write_env(options.ca_dir, variables))
+        _show(console, variables, write_env(options.env_dir, variables))
         async with AsyncExitStack() as stack:
             if options.lan:
                 broker = lan.broker(sim, options.ca_dir, options.lan, options.broker_port or lan.BROKER_PORT)

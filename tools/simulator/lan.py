@@ -75,8 +75,8 @@ def show(console: Console, url: str, ca: Path, own: str, broker_port: int, refre
         text,
         "In its secrets, beside the Wi-Fi; instead of the token make link works too:\n",
         secrets,
-        "\nThe board needs the CA file once: it stays the same. Whoever is on this network reaches the simulator and the broker;",
-        "the control stays on this machine. Take the CA off a board before it leaves the desk: who has its key, in that folder,",
+        "\nThe board needs the CA file once: it stays the same. Whoever is on this network reaches the simulator and the broker; "
+        "the control stays on this machine. Take the CA off a board before it leaves the desk: who has its key, in that folder, "
         "can pretend to be any service to it.",
     )
     console.print(Panel(told, title=f"For a board on the desk: {url}", border_style="green", expand=False), soft_wrap=False)
