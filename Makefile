@@ -103,7 +103,7 @@ faults: venv-all unix micropython32 ## Memory and the medium failing at every po
 	@$(PY) -m host_tests.faults $(ARGS)
 
 .PHONY: bench
-bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|update|uplink JSON=file
+bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter board,$(PART)),qemu) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|update|uplink|board JSON=file
 	@$(PY) -m host_tests.bench $(if $(PART),--part $(PART)) $(if $(JSON),--json "$(JSON)")
 
 .PHONY: diagram

@@ -36,16 +36,22 @@ def image(files: dict[str, bytes]) -> bytes:
     return bytes(made.context.buffer)
 
 
-def files(flash: Path) -> dict[str, bytes]:
-    """Every file on the flash in this file, the board running or not. Raises LittleFSError when the file system is broken."""
+def files(flash: Path, under: str = "") -> dict[str, bytes]:
+    """Every file (of a folder) on the flash in this file, {name from the root: content}. Raises LittleFSError when it is broken."""
     found = {}
     mounted = _file_system(emulator.read_flash(flash))
-    for folder, _, names in mounted.walk("/"):
+    for folder, _, names in mounted.walk("/" + under):
         for name in names:
             path = f"{folder.rstrip('/')}/{name}"
             with mounted.open(path, "rb") as file:
                 found[path.lstrip("/")] = file.read()
     return found
+
+
+def names(flash: Path) -> list[str]:
+    """Every file's name on the flash in this file. Raises LittleFSError when it is broken."""
+    walked = _file_system(emulator.read_flash(flash)).walk("/")
+    return sorted(f"{folder.rstrip('/')}/{name}".lstrip("/") for folder, _, found in walked for name in found)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

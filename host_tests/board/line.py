@@ -27,13 +27,14 @@ from tools.emulator import Emulator
 
 _PROGRAM = Path(__file__).with_name("programs") / "appliance.py"
 _CHUNK_BYTES = 4096
+_LOOK_S = 0.01  # how often to look whether something is so, of which the line does not tell
 CAPACITY, LOW = 12, 2
 # Nothing here waits for people: what is low is ordered at once, and an order is asked after every minute.
 POLICY = {"confirm_s": 0, "boot_spread_s": 0, "resolution_grace_s": 60, "poll_interval_s": 60, "max_orders_30_days": 100}
 
 
-def appliance_files(tree: dict[str, bytes], slots: tuple[str, ...]) -> dict[str, bytes]:
-    """What is on the flash of a new appliance: the built tree, the program, the configuration, and full slots."""
+def appliance_files(tree: dict[str, bytes], slots: tuple[str, ...], **policy: int) -> dict[str, bytes]:
+    """What is on the flash of a new appliance: the built tree, program, configuration, full slots; policy: beside POLICY."""
     kept = {name: data for name, data in tree.items() if name.startswith("lib/")}
     config = {
         "device": {"model": "acme-1", "serial": "SN0001"},
@@ -44,7 +45,7 @@ def appliance_files(tree: dict[str, bytes], slots: tuple[str, ...]) -> dict[str,
         "state": "state",
         "secrets": "secrets.json",
         "slots": [_slot(name) for name in slots],
-        "policy": POLICY,
+        "policy": {**POLICY, **policy},
     }
     return {
         **kept,
@@ -94,9 +95,11 @@ class Line:
         os.close(self._port)
 
     def cut_power(self) -> bool:
-        """kill -9, at this instant. Returns whether a call was under way."""
+        """kill -9, at this instant. What had left the board by then is heard all the same. Returns whether a call was under way."""
         self.board.kill()
-        in_call = self._answer is not None
+        while select.select([self._port], [], [], 0)[0]:
+            self._read()
+        in_call = self._answer is not None and self.asked[-1][0] == "call"
         self._rest, self._answer = b"", None
         return in_call
 
@@ -115,7 +118,7 @@ class Line:
                 self._answer = None
             elif time.monotonic() >= deadline:
                 return False
-            elif select.select([self._port], [], [], max(0, left))[0]:
+            elif select.select([self._port], [], [], min(max(0, left), _LOOK_S))[0]:
                 self._read()
         return True
 
@@ -134,7 +137,7 @@ class Line:
         elif line.startswith("t="):
             self.events.append(dict(pair.split("=", 1) for pair in shlex.split(line)))
         elif "Traceback" in line:
-            raise AssertionError(self.board.transcript[-3000:].decode(errors="replace"))
+            raise AssertionError(self.board.wait_for(">>> ", start=self.board.transcript.rindex(b"Traceback")))
 
     def _begin(self, figures: dict[str, int]) -> dict[str, Any]:
         return {"time": self.clock.seconds, "levels": self.levels}

@@ -5,6 +5,10 @@ Runs on the board only, translated into the firmware's short names (host_tests/b
 """
 
 import gc
+
+gc.collect()
+AT_BOOT = gc.mem_free()  # before anything of the agent is there
+
 import json
 import sys
 import time
@@ -48,15 +52,17 @@ def happen(news):
             file.write(str(level))
 
 
-def figures():
+def free():
     gc.collect()
-    return {"free": gc.mem_free(), "used": gc.mem_alloc(), "ms": time.ticks_ms()}
+    return gc.mem_free()
 
 
-happen(ask("begin", figures()))
+happen(ask("begin", {"free": AT_BOOT}))
+begun_at = time.ticks_ms()
 agent = Agent.load("config.json")
+loaded_at = time.ticks_ms()
 agent.client = Client()
-ask("loaded", figures())
+ask("loaded", {"free": free(), "begun_ms": begun_at, "took_ms": time.ticks_diff(loaded_at, begun_at)})
 while True:
     agent.once()  # not step(), whose waits are on ticks: here the clock jumps
     happen(ask("idle", agent.heap_peak))
