@@ -282,7 +282,8 @@ def faults_of_keys(values: dict[str, Any]) -> Iterator[str]:
     port = values.get("port")
     for name in values:
         if name not in KEYS:
-            yield f"{name}: unknown key: allowed: {', '.join(siblings(name))}{did_you_mean(name, KEYS)}"
+            shown = name if name.isprintable() else json.dumps(name)
+            yield f"{shown}: unknown key: allowed: {', '.join(siblings(name))}{did_you_mean(name, KEYS)}"
     for name, key in KEYS.items():
         if name not in values:
             if port in key.must or name == "port":
@@ -304,7 +305,8 @@ def faults_of_rows(rows: list[Any]) -> Iterator[str]:
             yield f"{name}.{key}: unknown key: allowed: {', '.join(PARTITION)}{did_you_mean(key, PARTITION)}"
         for key, check in PARTITION.items():
             if allowed := check(row.get(key)):
-                given = f"{row[key]:#x}" if type(row.get(key)) is int else json.dumps(row[key]) if key in row else "missing"
+                value = json.dumps(row.get(key), default=str) if key in row else "missing"
+                given = f"{row[key]:#x}" if type(row.get(key)) is int else value
                 yield f"{name}.{key}: {given}: allowed: {allowed}"
 
 
@@ -313,7 +315,7 @@ def faults_of_labels(values: dict[str, Any]) -> Iterator[str]:
     for label, gpio in values.get("pins", {}).items():
         if allowed := _LABEL(label):
             yield fault("pins", label, f"allowed: {allowed}")
-        if type(gpio) is not int:
+        elif type(gpio) is not int:
             yield fault(f"pins.{label}", gpio, f"allowed: a GPIO number of the {chip.title}: {chips.spans(chip.gpios)}")
         elif why := chips.refusal(chip, psram_kind(values), gpio, "input", wifi=False):
             yield fault(f"pins.{label}", gpio, why)
@@ -323,7 +325,7 @@ def faults_of_labels(values: dict[str, Any]) -> Iterator[str]:
             yield fault("wired", name, pins.unknown(labels_of(values), name))
         elif gpio not in chip.gpios:
             yield fault("wired", name, f"there is no GPIO{gpio} on the {chip.title}; allowed: {chips.spans(chip.gpios)}")
-        if allowed := _WORDS(what):
+        elif allowed := _WORDS(what):
             yield fault(f"wired.{name}", what, f"allowed: {allowed}")
 
 

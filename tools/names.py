@@ -53,7 +53,7 @@ INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())
 # What the package defines, and MicroPython, its ESP32 port or a library has too: `umqtt.simple` and `requests` ask for some of
 # these, and the others may be asked of a thing that is not ours. host_tests/tools/test_names.py tells which ones are missing.
 _FOREIGN = """
-MARK SOCK_STREAM accept block call_at cancel clear connect content context decode disconnect end expected fill flags
+MARK SOCK_STREAM accept block call_at cancel clear connect content context count decode disconnect end expected fill flags
 floor get getaddrinfo head index info install items join json keys leave measure mode open parse partition pid ping post publish put readline
 release remove scan send setblocking settimeout share simple socket subscribe tell text times topic total unpack update values
 verify verify_mode wait write

@@ -15,4 +15,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def fault(key: str, given: object, why: str) -> str:
-    return f"{key}: {json.dumps(given, ensure_ascii=False)}: {why}"
+    """TOML has dates, which JSON shows as texts."""
+    return f"{key}: {json.dumps(given, ensure_ascii=False, default=str)}: {why}"

@@ -75,3 +75,24 @@ def test_a_bad_board_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert boards.main([str(file), "unix"]) == 1
     shown = capsys.readouterr()
     assert shown.out.startswith("unix") and shown.err.count("\n") == 1
+
+
+ODD = ["-1", "nan", "true", '"x"', "[]", "{a = 1}", "[[1]]", "2026-01-01"]
+
+
+@pytest.mark.parametrize("key", sorted({*boards.KEYS, *appliance.TOP_KEYS}))
+def test_no_value_of_any_key_is_a_traceback(key: str, tmp_path: Path) -> None:
+    put_files(tmp_path)
+    judged = 0
+    for odd in ODD:
+        board, file = tmp_path / "raw" / "board.toml", tmp_path / "appliance.toml"
+        board.write_text(f'base = "esp32_generic"\n{key} = {odd}\n' if key != "base" else f"base = {odd}\n")
+        file.write_text(f'board = "esp32_generic"\n{key} = {odd}\n' if key != "board" else f"board = {odd}\n")
+        try:
+            boards.load(str(board))
+        except boards.BoardError as error:
+            judged += all(len(fault.splitlines()) == 1 for fault in error.faults)
+        with pytest.raises(appliance.ApplianceError) as caught:
+            appliance.load(file)
+        judged += all(len(fault.splitlines()) == 1 for fault in caught.value.faults)
+    assert judged > len(ODD)
