@@ -119,8 +119,9 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
 	@$(PY) -m tools.new $(ARGS)
 
-# What goes onto a board: an appliance file names its board, a configuration may.
-TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),--board $(BOARD) $(if $(CONFIG),--config "$(CONFIG)"))
+# What goes onto a board: an appliance file names its board, a configuration may; the default board is for neither.
+GIVEN_BOARD = $(if $(and $(CONFIG),$(filter file,$(origin BOARD))),,--board $(BOARD))
+TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),$(GIVEN_BOARD) $(if $(CONFIG),--config "$(CONFIG)"))
 
 .PHONY: build
 build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/; with APPLIANCE= or CONFIG= only what that uses: ARGS=--dry-run
@@ -132,8 +133,7 @@ flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= 
 
 .PHONY: provision
 provision: venv-all ## Give the unit at PORT= its serial, Wi-Fi, secrets and link: APPLIANCE= SERIAL=, or CONFIG=; SECRETS=file, else it asks
-	@$(PY) -m tools.provision $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),$(if $(CONFIG),--config "$(CONFIG)")) \
-	    $(if $(PORT),--port "$(PORT)") $(if $(SECRETS),--secrets "$(SECRETS)") $(ARGS)
+	@$(PY) -m tools.provision $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(SECRETS),--secrets "$(SECRETS)") $(ARGS)
 
 .PHONY: monitor
 monitor: venv-all ## What the board at PORT= tells, and what it waits for; Ctrl-C ends it

@@ -255,48 +255,53 @@ def dry_run(options: argparse.Namespace, made_for: Target) -> None:
         print(f"make link PORT={port}")
 
 
+def _with_configuration(made_for: Target) -> Target:
+    if made_for.config is None:
+        raise ProvisionError("APPLIANCE= or CONFIG= is needed: which configuration is the unit to have?")
+    return made_for
+
+
+def run(options: argparse.Namespace, person: Person, say: Console) -> None:
+    """Raises ERRORS."""
+    if options.dry_run:
+        dry_run(options, _with_configuration(target.read(options)))
+        return
+    options.serial = serial_of(options, person)
+    made_for = _with_configuration(target.read(options))
+    flash.check_target(made_for)
+    given = given_secrets(options.secrets, made_for)
+    linking = wants_link(options, made_for.config or {}, given)
+    port = find_port(options.port)
+    check_protections(port, made_for, say, ["--port", port])
+    with Device(port) as device:
+        provision(device, made_for, given, person, say)
+        if not linking:
+            device.reset()
+    if linking:
+        make_link(port, options)
+
+
+ERRORS = (TargetError, flash.FlashError, ImageError, DeviceError, ProvisionError, UsageError, link.LinkError)
+
+
 def main(argv: list[str] | None = None, person: Person | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.provision", description="Give one unit its serial, secrets and link.")
     target.add_options(parser)
     parser.add_argument("--port", help="serial port (default: the only one there is)")
-    parser.add_argument("--secrets", type=Path, help="JSON file with secrets; what it lacks is asked for")
+    parser.add_argument("--secrets", type=Path, help="JSON file (default: beside the configuration); what it lacks is asked for")
     parser.add_argument("--no-link", action="store_true", help="leave out linking")
     parser.add_argument("--no-browser", action="store_true", help="print the consent page's address, open nothing")
     parser.add_argument("--redirect", default=link.REDIRECT, help="one of the client's Allowed Return URLs")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    options = parser.parse_args(argv)
-    person = person or Person()
-    say = Console(soft_wrap=True)
     try:
-        if options.dry_run:
-            dry_run(options, _with_configuration(target.read(options)))
-            return 0
-        options.serial = serial_of(options, person)
-        made_for = _with_configuration(target.read(options))
-        flash.check_target(made_for)
-        given = given_secrets(options.secrets, made_for)
-        port = find_port(options.port)
-        check_protections(port, made_for, say, ["--port", port])
-        with Device(port) as device:
-            provision(device, made_for, given, person, say)
-            linking = wants_link(options, made_for.config or {}, given)
-            if not linking:
-                device.reset()
-        if linking:
-            make_link(port, options)
-    except (TargetError, flash.FlashError, ImageError, DeviceError, ProvisionError, UsageError, link.LinkError) as error:
+        run(parser.parse_args(argv), person or Person(), Console(soft_wrap=True))
+    except ERRORS as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
         print("\nBroken off: run the same command again to go on.", file=sys.stderr)
         return 130
     return 0
-
-
-def _with_configuration(made_for: Target) -> Target:
-    if made_for.config is None:
-        raise ProvisionError("APPLIANCE= or CONFIG= is needed: which configuration is the unit to have?")
-    return made_for
 
 
 if __name__ == "__main__":
