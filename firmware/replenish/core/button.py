@@ -57,7 +57,7 @@ class Button:
 
     def is_busy(self):
         """Whether a finger is on it that still means something."""
-        return self._was_down and not self._void
+        return (self._was_down or self._is_down) and not self._void
 
     def _lasted(self, ticks):
         return ticks_diff(ticks, self._since)
@@ -70,4 +70,4 @@ class Button:
         self._void = self._void and is_down
         if not counts:
             return NOTHING
-        return PRESSED if ms < HOLD_MS else HELD if ms < WARNING_MS else RESET if ARMED_MS <= ms < END_MS else NOTHING
+        return PRESSED if ms < HOLD_MS else HELD if ms < WARNING_MS else RESET if ms >= ARMED_MS else NOTHING
