@@ -83,7 +83,8 @@ def test_what_is_refused_is_never_booted():
         ("no_room", made(IMAGE * 8).data()),
         ("not_a_bundle", b"x" + data[1:]),
     ]
-    for name, value, word in (("board", b"esp32_c3", "other_board"), ("bytecode", 5, "other_bytecode"), ("version", (0, 0, 0), "not_newer")):
+    others = (("board", b"esp32_c3", "other_board"), ("bytecode", 5, "other_bytecode"), ("version", (0, 0, 0), "not_newer"))
+    for name, value, word in others:
         other = made()
         setattr(other, name, value)
         rows.append((word, other.data()))
@@ -106,7 +107,7 @@ def test_a_cut_anywhere_boots_the_old_image():
         with Chip() as chip:
             count = [left]
 
-            def watch(kind, address, content):
+            def watch(kind, address, content, count=count):
                 count[0] -= 1
                 if count[0] < 0:
                     raise KeyboardInterrupt

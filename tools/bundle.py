@@ -5,8 +5,8 @@
     python -m tools.bundle show FILE [--public update.pub]
     python -m tools.bundle install FILE --port PORT
 
-`keys` makes an RSA key of 3,072 bits: `private.pem`, readable by its owner only, and `update.pub`, which goes onto each board beside the
-configuration. It never overwrites one. A password is asked for at the terminal, or read from the environment's UPDATE_PASSWORD.
+`keys` makes an RSA key of 3,072 bits: `private.pem`, readable by its owner only, and `update.pub`, which goes onto each board beside
+the configuration. It never overwrites one. A password is asked for at the terminal, or read from the environment's UPDATE_PASSWORD.
 `make` signs what `make build` has built for the board; equal files, version and key give an equal bundle.
 """
 
@@ -195,7 +195,8 @@ def of_board(board: boards.Board) -> Bundle:
     files = {str(file.relative_to(lib)): file.read_bytes() for file in sorted((lib / "replenish").rglob("*.mpy"))}
     if "replenish/__init__.mpy" not in files:
         raise BundleError(f"{lib}: nothing is built there; `make build BOARD={board.name}` does it.")
-    return Bundle(board.name, slot.firmware_version(build.FIRMWARE), files, bytecode=files["replenish/__init__.mpy"][1], state=state_format())
+    bytecode = files["replenish/__init__.mpy"][1]
+    return Bundle(board.name, slot.firmware_version(build.FIRMWARE), files, bytecode=bytecode, state=state_format())
 
 
 def of_image(board: boards.Board, image: Path, version: slot.Version) -> Bundle:
@@ -281,7 +282,8 @@ def main(argv: list[str] | None = None) -> int:
         match options.command:
             case "keys":
                 make_keys(options.folder, asked_password(options.password))
-                print(f"{options.folder}/private.pem signs: keep it, and a copy, where nobody else reads. {options.folder}/update.pub: boards.")
+                folder = options.folder
+                print(f"{folder}/private.pem signs: keep it, and a copy, where nobody else reads. {folder}/update.pub: boards.")
             case "make":
                 make(options)
             case "show":

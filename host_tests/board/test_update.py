@@ -118,7 +118,7 @@ def test_a_forged_one_changes_nothing(appliance: Emulator, tree: dict[str, bytes
 
 def _install_unread(file: Path, board: Emulator) -> None:
     """As `make update` does, for a bundle that the PC would refuse to read itself."""
-    read, bundle.read = bundle.read, lambda data: bundle.Bundle("qemu", NEXT, {})  # type: ignore[assignment]
+    read, bundle.read = bundle.read, lambda data: bundle.Bundle("qemu", NEXT, {})
     try:
         bundle.install(file, board.port)
     finally:
