@@ -41,7 +41,8 @@ _FOR_MESSAGES = (
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
 _FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
-_WAKE_CALLS = const(24)  # calls of one wake, and pauses in which sensors settle: so many and three for each slot
+_WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
+_WAKE_PAUSES = const(16)  # ... and pauses in which sensors settle
 
 
 def forget(name):
@@ -322,17 +323,22 @@ class Agent:
         """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
         deep-sleep (real ones).
 
-        Each call takes at most its deadline; there are at most 24 and three for each slot, and pauses of 0.4 s for sensors to settle.
+        Each call takes at most its deadline; there are at most 8 and three for each slot, and 16 pauses of 0.4 s for sensors to settle.
         """
         left = 0
+        calls = _WAKE_CALLS + 3 * len(self.slots)
+        pauses = _WAKE_PAUSES
         try:
-            for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
+            while calls and pauses:
                 left = self._work(False)
                 settle_ms = max([slot.settle_ms for slot in self.slots])
                 if left and not settle_ms or self._console.wait(settle_ms, None):
                     break
                 if settle_ms:
+                    pauses -= 1
                     self._look_again()
+                else:
+                    calls -= 1
             self.stop("wake over", False)
         except MemoryError:
             self.break_off()
