@@ -32,6 +32,7 @@ NVS = "nvs"
 _IN_NVS = """
 from replenish.io.vault import load as _read, names as _names, write as _write
 """
+# A unit without a secret has the file all the same: the agent does not start without it.
 _IN_FILE = """
 import json, os
 def _read():
@@ -42,13 +43,17 @@ def _read():
   return {{}}
 def _names():
  return list(_read())
-def _write(name, value):
- values = _read()
- values[name] = value
+def _keep(values):
  text = json.dumps(values)
  with open({file!r} + '.new', 'w') as f:
   f.write(text)
  os.rename({file!r} + '.new', {file!r})
+def _write(name, value):
+ values = _read()
+ values[name] = value
+ _keep(values)
+if not _read():
+ _keep({{}})
 """
 
 

@@ -79,3 +79,13 @@ def test_the_wi_fi_is_asked_for_as_often_as_there_are_networks() -> None:
     person = Typing("home", "first-password", "guests", "", "")
     assert provision.ask_wifi(person, False) == [{"ssid": "home", "password": "first-password"}, {"ssid": "guests"}]
     assert provision.ask_wifi(Typing(""), True) is None
+
+
+def test_a_unit_without_a_secret_has_the_file_all_the_same(flashed: Emulator, tmp_path: Path) -> None:
+    lwa = {"client_id": "amzn1.application-oa2-client.x"}
+    config = unit.write(tmp_path / "unit", backend="drs", drs={}, lwa=lwa, mqtt=None)
+    values = json.loads(config.read_text())
+    del values["mqtt"], values["gateway"]
+    config.write_text(json.dumps(values))
+    assert run(flashed, config, Typing(), "--no-link") == 0
+    assert on_board(flashed, "secrets.json") == {}
