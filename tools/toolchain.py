@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from tools import apt, interpreter32, qemu_firmware
 from tools import mosquitto as broker
@@ -99,36 +100,31 @@ def must_have_32bit() -> bool:
     return must_have_all() or os.environ.get("REQUIRE_32") == "1"
 
 
-def micropython32() -> Path | None:
-    """The 32-bit interpreter, built if needed; None, after one line, where this machine cannot build it."""
-    if interpreter32.is_current():
-        return interpreter32.RESULT
+def _compiled(recipe: ModuleType, what: str, is_required: bool) -> Path | None:
+    """What a recipe compiles, if needed; None, after one line, where this machine cannot compile it."""
+    result: Path = recipe.RESULT
+    if recipe.is_current():
+        return result
     try:
-        interpreter32.build()
+        recipe.build()
     except apt.Unavailable as reason:
-        if must_have_32bit():
-            raise ToolchainError(f"The 32-bit MicroPython is required here: {reason}.") from None
-        print(f"skipped: the 32-bit MicroPython and its tests: {reason}")
+        if is_required:
+            raise ToolchainError(f"{what} is required here: {reason}.") from None
+        print(f"skipped: {what[0].lower()}{what[1:]} and its tests: {reason}")
         return None
     except apt.BuildError as error:
         raise ToolchainError(f"\n{error}") from None
-    return interpreter32.RESULT
+    return result
+
+
+def micropython32() -> Path | None:
+    """The 32-bit interpreter."""
+    return _compiled(interpreter32, "The 32-bit MicroPython", must_have_32bit())
 
 
 def qemu() -> Path | None:
-    """The emulated board's firmware, built if needed; None, after one line, where this machine cannot build it."""
-    if qemu_firmware.is_current():
-        return qemu_firmware.RESULT
-    try:
-        qemu_firmware.build()
-    except apt.Unavailable as reason:
-        if must_have_all():
-            raise ToolchainError(f"The emulated board is required here: {reason}.") from None
-        print(f"skipped: the emulated board and its tests: {reason}")
-        return None
-    except apt.BuildError as error:
-        raise ToolchainError(f"\n{error}") from None
-    return qemu_firmware.RESULT
+    """The emulated board's firmware."""
+    return _compiled(qemu_firmware, "The emulated board", must_have_all())
 
 
 def mosquitto() -> Path | None:
