@@ -26,6 +26,15 @@ test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix M
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
 	@$(PY) -m tools.link $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
 
+.PHONY: doctor
+doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and the remedy: CONFIG=, APPLIANCE= (SERIAL=), or PORT= of a board
+	@$(PY) -m tools.doctor $(if $(CONFIG),--config "$(CONFIG)") $(if $(APPLIANCE),--appliance "$(APPLIANCE)") $(if $(PORT),--port "$(PORT)") \
+	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
+
+.PHONY: calibrate
+calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
+	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
+
 .PHONY: selftest
 selftest: unix $(if $(PORT),venv-all) ## Self-test of a test device, from linking on, at the simulator; CONFIG= or PORT=: of a linked one. ARGS="--report FILE.md"
 	@$(PY) -m tools.selftest $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(ARGS)
@@ -37,8 +46,8 @@ unix: venv-run ## build/unix/agent: the agent under Unix MicroPython (MICROPYTHO
 	@$(PY) -m tools.build --board unix
 
 .PHONY: sim
-sim: venv-run ## The service simulator alone, over TLS: ARGS="--help"
-	@$(PY) -m tools.simulator $(ARGS)
+sim: venv-run ## The service simulator alone, over TLS; LAN=1 or LAN=ADDRESS: for a board on the desk. ARGS="--help"
+	@$(PY) -m tools.simulator $(if $(LAN),--lan $(if $(filter-out 1,$(LAN)),"$(LAN)")) $(ARGS)
 
 .PHONY: relay
 relay: venv-run ## The relay of the service's notifications to MQTT: ARGS="--config relay.toml"
@@ -94,7 +103,7 @@ faults: venv-all unix micropython32 ## Memory and the medium failing at every po
 	@$(PY) -m host_tests.faults $(ARGS)
 
 .PHONY: bench
-bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter board,$(PART)),qemu) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|uplink|board JSON=file
+bench: venv-all $(if $(filter forecast relay gateway,$(PART)),,unix micropython32) $(if $(filter board,$(PART)),qemu) $(if $(filter relay gateway uplink,$(PART)),mosquitto) ## What the store costs the flash, what the forecast is worth, against the budgets: PART=flash|forecast|relay|gateway|update|uplink|board JSON=file
 	@$(PY) -m host_tests.bench $(if $(PART),--part $(PART)) $(if $(JSON),--json "$(JSON)")
 
 .PHONY: diagram
@@ -106,14 +115,50 @@ check: venv-all venv-stubs toolchain ## Lint, types, board facts, drawings, and 
 	@$(PY) -m tools.check
 
 ##@ Boards
+.PHONY: new
+new: venv-run ## The folder of a new appliance, from three questions: ARGS="--help"
+	@$(PY) -m tools.new $(ARGS)
+
+# What goes onto a board: an appliance file names its board, a configuration may; the default board is for neither.
+GIVEN_BOARD = $(if $(and $(CONFIG),$(filter file,$(origin BOARD))),,--board $(BOARD))
+TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$(SERIAL)"),$(GIVEN_BOARD) $(if $(CONFIG),--config "$(CONFIG)"))
+
 .PHONY: build
-build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/: ARGS=--dry-run
-	@$(PY) -m tools.build --board $(BOARD) $(ARGS)
+build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/; with APPLIANCE= or CONFIG= only what that uses: ARGS=--dry-run
+	@$(PY) -m tools.build $(TARGET) $(ARGS)
 
 .PHONY: flash
-flash: venv-all toolchain ## Put it on BOARD= at PORT=, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
-	@$(PY) -m tools.flash --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") \
-	    $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= if there are several, after IMAGE= if named, with CONFIG=: ARGS=--dry-run
+	@$(PY) -m tools.flash $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(IMAGE),--image "$(IMAGE)") $(ARGS)
+
+.PHONY: provision
+provision: venv-all ## Give the unit at PORT= its serial, Wi-Fi, secrets and link: APPLIANCE= SERIAL=, or CONFIG=; SECRETS=file, else it asks
+	@$(PY) -m tools.provision $(TARGET) $(if $(PORT),--port "$(PORT)") $(if $(SECRETS),--secrets "$(SECRETS)") $(ARGS)
+
+.PHONY: monitor
+monitor: venv-all ## What the board at PORT= tells, and what it waits for; Ctrl-C ends it
+	@$(PY) -m tools.monitor $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: backup
+backup: venv-all ## Keep configuration and state of the board at PORT= in TO=folder, or give it BACKUP=folder back: ARGS=--with-secrets
+	@$(PY) -m tools.backup $(if $(PORT),--port "$(PORT)") $(if $(TO),--to "$(TO)") $(if $(BACKUP),--restore "$(BACKUP)") $(ARGS)
+
+.PHONY: factory-reset
+factory-reset: venv-all ## Erase orders, levels, link and Wi-Fi of the board at PORT=, after its serial was typed: ARGS=--yes
+	@$(PY) -m tools.reset $(if $(PORT),--port "$(PORT)") $(ARGS)
+
+.PHONY: keys
+keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
+	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
+
+.PHONY: bundle
+bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT= ANCHORS=
+	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)") $(if $(ANCHORS),--anchors $(ANCHORS))
+
+.PHONY: update
+update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up
+	@$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)")
 
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget

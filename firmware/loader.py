@@ -146,26 +146,32 @@ class _Start:
             self.kept = data
 
 
-def _is_wake():
-    """Whether this start is a wake from deep sleep."""
+def _cause():
+    """What began this start: "wake" from deep sleep, "soft" (a person at the serial line, or a tool), or "" for all else."""
     try:
         import machine
     except ImportError:
-        return False
-    return hasattr(machine, "DEEPSLEEP_RESET") and machine.reset_cause() == machine.DEEPSLEEP_RESET
+        return ""
+    cause = machine.reset_cause() if hasattr(machine, "reset_cause") else None
+    for name, number in (("wake", "DEEPSLEEP_RESET"), ("soft", "SOFT_RESET")):
+        if cause is not None and cause == getattr(machine, number, None):
+            return name
+    return ""
 
 
 def start(wake=None):
     """At boot: decide what runs, count this start, and put the slot first in `sys.path`. Returns nothing, never raises.
 
-    wake: whether this is a wake from deep sleep; None: ask the machine. A wake is not counted, but while a version is on trial.
+    wake: whether this is a wake from deep sleep; None: ask the machine. A wake is not counted, but while a version is on trial; a
+    soft reset never is.
     """
     global _start
     try:
         _start = this = _Start()
         this.decide()
         _set_path(this)
-        if this.on_trial or not (_is_wake() if wake is None else wake):
+        cause = _cause() if wake is None else "wake" if wake else ""
+        if cause == "" or cause == "wake" and this.on_trial:
             this.starts = min(this.starts + 1, UNHEALTHY)
         this.keep()
     except Exception as error:  # whatever it is: the agent starts as well as it can
@@ -224,12 +230,13 @@ def floors():
 def try_next(wanted):
     """Try the version in the other slot at the next start. wanted: its version, three numbers.
 
-    Raises ValueError when that slot has not this version, whole, or when a version is on trial now; OSError when it cannot be kept.
+    Raises ValueError when that slot has not this version, whole, or when what runs is on trial itself; OSError when it cannot be
+    kept.
     """
     this = _start
-    found = this and not this.on_trial and _whole(slot() != "b")
+    found = this and this.what != "trial" and _whole(slot() != "b")
     if not found or found[0] != wanted:
-        raise ValueError("there is nothing whole to try, or one is on trial")
+        raise ValueError("nothing whole to try, or what runs is on trial itself")
     this.confirmed = this.slot
     this.counted = found[1]
     this.starts = 0

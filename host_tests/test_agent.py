@@ -5,7 +5,7 @@ from replenish.core.isotime import text
 
 from host_tests.expect import raises
 from host_tests.fakes.appliance import Appliance
-from host_tests.fakes.board import DAY, PowerCut
+from host_tests.fakes.board import DAY, Console, PowerCut
 from host_tests.fakes.service import PLACED
 
 HOUR = 3600
@@ -838,3 +838,18 @@ def test_law_14_counted_use_writes_no_order():
     assert len(appliance.store.writes) - before <= 2
     slot.stock(5)
     assert appliance.store.writes[-1].startswith("o-")
+
+
+def test_the_start_event_names_the_profile():
+    appliance = Appliance()
+    appliance.config["board"]["profile"] = "bench"
+    said = []
+
+    class Hearing(Console):
+        def show(self, now, kind, pairs):
+            said.append((kind, pairs))
+
+    appliance.console = Hearing()
+    appliance.start()
+    start = [pairs for kind, pairs in said if kind == "start"]
+    assert len(start) == 1 and ("profile", "bench") in start[0]

@@ -1,7 +1,7 @@
 """Levels that earn trust: a real sensor's ways, and counted use beside it. Each story says what is used, what is a refill, and
 what is needed; the sensor is read as the agent reads it, once a minute, and again when a reading jumps."""
 
-from replenish.core.errors import SensorFault
+from replenish.core.errors import SensorFault, Settling
 from replenish.store.ledger import Ledger
 from replenish.store.recovery import Recovery
 
@@ -261,7 +261,7 @@ def check_driver_fault(error, fault):
 
 
 def test_what_a_driver_reports_is_a_fault_and_no_level():
-    cases(check_driver_fault, [(SensorFault("stuck"), "sensor_stuck"), (SensorFault("lifted"), "sensor_lifted")])
+    cases(check_driver_fault, [(SensorFault(word), "sensor_" + word) for word in ("stuck", "lifted", "uncalibrated")])
     cases(check_driver_fault, [(OSError(5), "sensor_silent"), (SensorFault(), "sensor_silent"), (ValueError("x"), "sensor_range")])
     cases(check_driver_fault, [(value, "sensor_range") for value in (float("nan"), -0.1, 120.1)])
 
@@ -532,3 +532,51 @@ def test_a_kept_level_above_the_new_capacity_orders_nothing_and_is_told():
     appliance.sensors["A"].value = 2
     appliance.until_state("accepted")
     assert appliance.agent.slots[0].level.used == 0
+
+
+# A sensor that settles
+
+
+class Slow:
+    """A sensor that has a reading at the n-th time it is asked."""
+
+    def __init__(self, value, asks):
+        self.value = value
+        self.asks = asks
+        self.asked = 0
+
+    def read(self):
+        self.asked += 1
+        if self.asked % self.asks:
+            raise Settling(40)
+        return self.value
+
+
+def test_a_sensor_that_settles_is_asked_again_a_second_later_and_has_no_fault():
+    slot, sensor = new_slot(), Slow(7, 3)
+    slot.sensor_fault = "sensor_stuck"
+    for second in (0, 1):
+        slot.sample(sensor, START + second)
+        assert (slot.sample_at, slot.settle_ms, slot.level.value) == (START + second + 1, 40, None)
+        assert slot.fault() == "sensor_stuck", "nothing is known yet"
+    slot.sample(sensor, START + 2)
+    assert (slot.sample_at, slot.settle_ms, slot.level.value) == (START + 2 + slot.period_s, 0, 7)
+    assert slot.fault() is None
+
+
+def test_a_wake_waits_for_sensors_that_settle():
+    appliance = Appliance(["A", "B", "C"])
+    appliance.sensors.update({"A": Slow(7, 4), "B": Slow(5, 2)})
+    waited = appliance.console.waited = []
+    appliance.agent.once()
+    assert [appliance.agent.slot(name).level() for name in "ABC"] == [7, 5, 10]
+    assert waited == [40, 40, 40]
+    assert (appliance.sensors["A"].asked, appliance.sensors["B"].asked) == (4, 2)
+
+
+def test_a_sensor_that_never_settles_does_not_keep_a_board_awake():
+    appliance = Appliance()
+    appliance.sensors["A"] = Slow(7, 10000)
+    waited = appliance.console.waited = []
+    assert appliance.agent.once() == 1
+    assert 10 < len(waited) < 40

@@ -1,69 +1,24 @@
 """The loader: one record, one table, two slots; whatever stands there, a whole version runs or none."""
 
 import os
-import struct
 import sys
-from binascii import crc32
 
 import loader
 
 from host_tests.expect import cases, raises, tmp
+from host_tests.fakes.slots import START, Slots, closed, content, write
 
 V1, V2, V3 = (0, 1, 0), (0, 2, 0), (1, 0, 65535)
-START = "/start"
 
 
-def closed(data):
-    return data + struct.pack("<I", crc32(data))
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
-
-
-class Board:
-    """A file system below a folder of this test, and its starts."""
+class Board(Slots):
+    """A file system below a folder of this test."""
 
     def __init__(self, a=V1, b=None):
-        self.root = loader.root = tmp()
-        self.path = list(sys.path)
-        self.writes = 0
-        for name in loader.FOLDERS:
-            os.mkdir(self.root + name)
-            os.mkdir(self.root + name + "/replenish")
+        super().__init__(tmp())
+        self.make()
         self.fill("a", a)
         self.fill("b", b)
-
-    def marker(self, slot):
-        return self.root + loader.FOLDERS[slot == "b"] + "/replenish/whole"
-
-    def fill(self, slot, version, build=b"\7"):
-        """Put a version into a slot; None: the slot is not whole."""
-        if version:
-            write(self.marker(slot), closed(struct.pack("<2sB3H32s", b"rW", 1, *(version + (build * 32,)))))
-        elif os.listdir(self.marker(slot)[:-6]):
-            os.remove(self.marker(slot))
-
-    def start(self, wake=False):
-        """Start; returns what the start did and the slot that runs. Each write of the record is counted."""
-        before = self.kept()
-        sys.path[:] = self.path
-        loader.start(wake)
-        self.writes += self.kept() != before
-        ours = [self.root + name for name in loader.FOLDERS]
-        assert [name for name in sys.path if name in ours] == ([ours[loader.slot() == "b"]] if loader.slot() else [])
-        found = loader.what(), loader.slot()
-        sys.path[:] = self.path
-        return found
-
-    def kept(self):
-        return content(self.root + START) if START[1:] in os.listdir(self.root) else b""
 
     def update(self, version):
         """What an update does: the other slot is filled, then tried."""
@@ -249,7 +204,7 @@ def test_what_is_not_there_whole_is_not_tried():
     board.fill("b", V3)
     raises(ValueError, loader.try_next, V2)
     loader.try_next(V3)
-    raises(ValueError, loader.try_next, V3)
+    loader.try_next(V3)
     board.start()
     raises(ValueError, loader.try_next, V1)  # on trial: the only version that is known to be well stays
     board.fill("b", None)

@@ -6,7 +6,8 @@ from replenish.core import notice
 from replenish.core.device import Device
 
 from host_tests.expect import cases
-from host_tests.test_policy import DAY, HOUR, START, blocked, in_doubt, low_slot, new_slot, ordered, state
+from host_tests.fakes.slot_states import DAY, HOUR, START, blocked, low_slot, new_slot, ordered, state
+from host_tests.test_policy import in_doubt
 
 UNKNOWN, STALE, LOST, PLACED, SHIPPED, CANCELLED = 2, 9, 17, 13, 14, 16  # events, as they are folded into the callers
 APPLIED, OLD, NOT_OURS = "applied", "stale", "not_ours"

@@ -72,6 +72,7 @@ def check_fault(reading, fault):
 def test_a_sensor_without_a_level_is_a_fault_until_it_has_one():
     table = [(OSError(19), "sensor_silent"), (ValueError("x"), "sensor_range"), (float("nan"), "sensor_range"), (-1, "sensor_range")]
     table += [(SensorFault("stuck"), "sensor_stuck"), (SensorFault("lifted"), "sensor_lifted")]
+    table += [(SensorFault("uncalibrated"), "sensor_uncalibrated")]
     cases(check_fault, table)
 
 

@@ -7,6 +7,7 @@ Every fault of a file is reported at once, one sentence each, with the file, the
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -152,6 +153,11 @@ def whole(low: int, high: int) -> Check:
     return lambda value: None if type(value) is int and low <= value <= high else allowed
 
 
+def place(low: int, high: int) -> Check:
+    allowed = f"a whole number, {low:#x} to {high:#x}"
+    return lambda value: None if type(value) is int and low <= value <= high else allowed
+
+
 def one_of(names: tuple[str, ...]) -> Check:
     def check(value: Any) -> str | None:
         if isinstance(value, str) and value in names:
@@ -206,9 +212,9 @@ KEYS: dict[str, Key] = {
     "features": Key(some_of(FEATURES), PORTS),
     "mpy_arch": Key(text(r"[a-z0-9]{1,16}", "a value of mpy-cross's -march"), may=("unix", "qemu")),
     "allow": Key(is_a(list, 'a list of "PIN: REASON"'), may=_ESP),
-    "flash.bytes": Key(whole(0x100000, 0x8000000), _ESP, ("qemu",)),
+    "flash.bytes": Key(place(0x100000, 0x8000000), _ESP, ("qemu",)),
     "psram.kind": Key(one_of(chips.PSRAM_KINDS), may=_ESP),
-    "psram.bytes": Key(whole(0x100000, 0x2000000), may=_ESP),
+    "psram.bytes": Key(place(0x100000, 0x2000000), may=_ESP),
     "memory.heap_bytes": Key(whole(16_384, 33_554_432), PORTS),
     "memory.tls_sockets": Key(whole(1, 4), PORTS),
     "pins": Key(is_a(dict, "a table of LABEL = GPIO"), may=_ESP),
@@ -233,8 +239,8 @@ FREE = ("pins", "wired")
 PARTITION: dict[str, Check] = {
     "name": _PARTITION_NAME,
     "kind": text(r"(app|data)/[a-z0-9_]{1,16}", "type/subtype as in ESP-IDF's tables, like app/factory or data/nvs"),
-    "offset": whole(FIRST_PARTITION, 0x8000000),
-    "size": whole(SECTOR_BYTES, 0x8000000),
+    "offset": place(FIRST_PARTITION, 0x8000000),
+    "size": place(SECTOR_BYTES, 0x8000000),
 }
 
 
@@ -250,24 +256,34 @@ def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def inherit(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """A board that begins as another: its own keys win, its own labels and wires are added. Another image has another hash."""
+    """A board that begins as another: its own keys win; labels, wires and exemptions are added. Another image has another hash."""
     merged = {**base, **own}
     if "image.name" in own:
         merged = {key: value for key, value in merged.items() if key in own or key not in ("image.sha256", "image.bytes")}
     for key in FREE:
         if isinstance(own.get(key), dict) and key in base:
             merged[key] = {**base[key], **own[key]}
+    if isinstance(own.get("allow"), list):
+        merged["allow"] = own["allow"] + base.get("allow", [])
     return merged
 
 
 # Faults, of the keys first: what they mean together is judged when each of them can be read.
 
 
+def siblings(name: str) -> list[str]:
+    """The keys that there are in the table of this one."""
+    table, dot, _ = name.rpartition(".")
+    inside = {key.removeprefix(table + dot).partition(".")[0] for key in KEYS if key.startswith(table + dot)}
+    return sorted(inside or {key.partition(".")[0] for key in KEYS})
+
+
 def faults_of_keys(values: dict[str, Any]) -> Iterator[str]:
     port = values.get("port")
     for name in values:
         if name not in KEYS:
-            yield f"{name}: unknown key; allowed: {', '.join(sorted(KEYS))}{did_you_mean(name, KEYS)}"
+            shown = name if name.isprintable() else json.dumps(name)
+            yield f"{shown}: unknown key: allowed: {', '.join(siblings(name))}{did_you_mean(name, KEYS)}"
     for name, key in KEYS.items():
         if name not in values:
             if port in key.must or name == "port":
@@ -285,12 +301,13 @@ def faults_of_rows(rows: list[Any]) -> Iterator[str]:
         if not isinstance(row, dict):
             yield fault(name, row, f"allowed: a table with {', '.join(PARTITION)}")
             continue
-        for key in row.keys() - PARTITION.keys():
-            yield f"{name}.{key}: unknown key; allowed: {', '.join(PARTITION)}{did_you_mean(key, PARTITION)}"
+        for key in [key for key in row if key not in PARTITION]:
+            yield f"{name}.{key}: unknown key: allowed: {', '.join(PARTITION)}{did_you_mean(key, PARTITION)}"
         for key, check in PARTITION.items():
             if allowed := check(row.get(key)):
-                given = fault(f"{name}.{key}", row[key], "") if key in row else f"{name}.{key}: missing: "
-                yield f"{given}allowed: {allowed}"
+                value = json.dumps(row.get(key), default=str) if key in row else "missing"
+                given = f"{row[key]:#x}" if type(row.get(key)) is int else value
+                yield f"{name}.{key}: {given}: allowed: {allowed}"
 
 
 def faults_of_labels(values: dict[str, Any]) -> Iterator[str]:
@@ -298,7 +315,7 @@ def faults_of_labels(values: dict[str, Any]) -> Iterator[str]:
     for label, gpio in values.get("pins", {}).items():
         if allowed := _LABEL(label):
             yield fault("pins", label, f"allowed: {allowed}")
-        if type(gpio) is not int:
+        elif type(gpio) is not int:
             yield fault(f"pins.{label}", gpio, f"allowed: a GPIO number of the {chip.title}: {chips.spans(chip.gpios)}")
         elif why := chips.refusal(chip, psram_kind(values), gpio, "input", wifi=False):
             yield fault(f"pins.{label}", gpio, why)
@@ -308,7 +325,7 @@ def faults_of_labels(values: dict[str, Any]) -> Iterator[str]:
             yield fault("wired", name, pins.unknown(labels_of(values), name))
         elif gpio not in chip.gpios:
             yield fault("wired", name, f"there is no GPIO{gpio} on the {chip.title}; allowed: {chips.spans(chip.gpios)}")
-        if allowed := _WORDS(what):
+        elif allowed := _WORDS(what):
             yield fault(f"wired.{name}", what, f"allowed: {allowed}")
 
 
@@ -330,7 +347,7 @@ def wired_of(values: dict[str, Any]) -> dict[int, str]:
 
 
 def faults_of_pins(values: dict[str, Any], own: dict[str, Any]) -> Iterator[str]:
-    """The board's light and button. An exemption of the base is not this file's to need."""
+    """The board's light and button. That an exemption of its base is idle is no fault of this file."""
     labels = labels_of(values)
     pinout = Pinout(chips.chips()[values["chip"]], psram_kind(values), False, labels, wired_of(values))
     uses = []
@@ -350,7 +367,8 @@ def faults_of_pins(values: dict[str, Any], own: dict[str, Any]) -> Iterator[str]
             yield problem
         elif one:
             exempt.append(one)
-    yield from (problem for problem in pins.faults(pinout, uses, exempt) if "allow" in own or not problem.startswith("allow["))
+    others = tuple(f"allow[{number}]" for number in range(len(own.get("allow", ())), len(values.get("allow", ()))))
+    yield from (problem for problem in pins.faults(pinout, uses, exempt) if not problem.startswith(others))
 
 
 def faults_of_pairs(values: dict[str, Any]) -> Iterator[str]:
@@ -374,17 +392,17 @@ def faults_of_table(rows: list[Partition], flash_bytes: int) -> Iterator[str]:
         if row.name in names[:number]:
             yield fault(f"{name}.name", row.name, "allowed: a name that no other partition has")
         if row.offset % align:
-            yield fault(f"{name}.offset", hex(row.offset), f"allowed: a multiple of {align:#x}, because it is {row.kind}")
+            yield f"{name}.offset: {row.offset:#x}: allowed: a multiple of {align:#x}, because it is {row.kind}"
         if row.size % SECTOR_BYTES:
-            yield fault(f"{name}.size", hex(row.size), f"allowed: a multiple of {SECTOR_BYTES:#x}, the flash's sector")
+            yield f"{name}.size: {row.size:#x}: allowed: a multiple of {SECTOR_BYTES:#x}, the flash's sector"
         if row.end > flash_bytes:
             why = f"{row.name} ends at {row.end:#x}; allowed: up to {flash_bytes:#x}, where the flash ends"
-            yield fault(f"{name}.size", hex(row.size), why)
+            yield f"{name}.size: {row.size:#x}: {why}"
     ordered = sorted(rows, key=lambda row: row.offset)
     for before, after in zip(ordered, ordered[1:], strict=False):
         if after.offset < before.end:
-            what = f"{before.name} goes to {before.end:#x}; allowed: partitions that do not overlap"
-            yield fault(f"partitions[{rows.index(after)}].offset", hex(after.offset), f"{after.name} begins within {what}")
+            why = f"{after.name} begins within {before.name}, which ends at {before.end:#x}; allowed: partitions that do not overlap"
+            yield f"partitions[{rows.index(after)}].offset: {after.offset:#x}: {why}"
 
 
 def faults_of_roles(values: dict[str, Any], rows: list[Partition]) -> Iterator[str]:
@@ -394,7 +412,7 @@ def faults_of_roles(values: dict[str, Any], rows: list[Partition]) -> Iterator[s
         yield "partitions: no app partition: allowed: one of kind app/factory, or app/ota_0 and app/ota_1 with data/ota"
     kinds = {row.kind for row in rows}
     if "ota" in values["features"] and not {"app/ota_0", "app/ota_1", "data/ota"} <= kinds:
-        yield fault("features", "ota", "allowed with partitions of the kinds app/ota_0, app/ota_1 and data/ota")
+        yield fault("features", "ota", "allowed: with partitions of the kinds app/ota_0, app/ota_1 and data/ota")
     label, medium = values["state.label"], values["state.medium"]
     found = next((row for row in rows if row.name == label), None)
     names = ", ".join(row.name for row in rows if not row.is_app)
@@ -448,9 +466,9 @@ def _table(file: Path) -> dict[str, Any]:
     try:
         return flatten(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
-        raise BoardError([f"{file}: {error.strerror}"]) from None
+        raise BoardError([f"{file}: (file): {error.strerror}: allowed: a file that can be read"]) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BoardError([f"{file}: not TOML: {error}"]) from None
+        raise BoardError([f"{file}: (file): not TOML ({error}): allowed: TOML in UTF-8"]) from None
 
 
 def read(file: Path, folder: Path = FOLDER) -> dict[str, Any]:

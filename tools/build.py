@@ -1,11 +1,13 @@
 """Compile the firmware for one board into build/<board>/, the tree that goes onto its file system.
 
-    python -m tools.build --board NAME [--dry-run]
+    python -m tools.build --board NAME [--config CONFIG.json] [--dry-run]
 
 The .mpy files are the same for every board: bytecode without native code, small integers of at most 30 bits, shared
 constants folded in (see fold.py), and source names relative to firmware/, so that two builds of the same source are the
-same bytes anywhere.
+same bytes anywhere. With a configuration, what that never imports is left out (see trim.py).
 build/<board>/files.json lists every file with its SHA-256 and what it was made from; it decides what is compiled again.
+lib/replenish/whole, made last, is what the loader knows a whole version by (see slot.py). package.json is for `mip`: put the
+folder onto a web server, then `mpremote mip install http://.../package.json`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import archive, boards, fold
+from tools import archive, boards, fold, slot, target, trim
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -33,6 +35,8 @@ BUILD = ROOT / "build"
 FLAGS = ("-O3", "-msmall-int-bits=30")
 # MicroPython runs these by name from source; they stay small.
 STARTERS = ("boot.py", "main.py")
+WHOLE = f"lib/{slot.NAME}"
+PACKAGE = "package.json"
 LOADER = "loader"  # imported by boot.py, outside of the package; its names stay
 
 
@@ -53,17 +57,21 @@ class Item:
         return self.source.read_bytes() if self.folded is None else self.folded
 
 
-def plan(firmware: Path, umqtt: Path) -> list[Item]:
-    """Every file of a board's tree, in the tree's order."""
+def plan(firmware: Path, umqtt: Path | None, without: frozenset[str] = frozenset()) -> list[Item]:
+    """Every file of a board's tree, in the tree's order; without: modules, by their places in the package. umqtt: None for a board
+    whose image has it frozen: the file would be loaded instead, into the heap."""
     items = [Item(firmware / name, name, None) for name in STARTERS if (firmware / name).exists()]
     if (firmware / f"{LOADER}.py").exists():
         items.append(Item(firmware / f"{LOADER}.py", f"{LOADER}.mpy", LOADER))
     folder = fold.Folder(firmware)
     for source in sorted((firmware / "replenish").rglob("*.py")):
         name = source.relative_to(firmware)
+        if str(source.relative_to(firmware / "replenish").with_suffix("")) in without:
+            continue
         # A traceback shows the module's name, which is in the interpreter's memory anyway; a file's name would be one more.
         items.append(Item(source, f"lib/{name.with_suffix('.mpy')}", name.stem, folder.fold(source).encode()))
-    items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
+    if umqtt:
+        items.append(Item(umqtt, "lib/umqtt/simple.mpy", "umqtt/simple.py"))
     return sorted(items, key=lambda item: item.place)
 
 
@@ -74,10 +82,11 @@ def sha256(file: Path) -> str:
 class Tree:
     """build/<board>/ and its list of files."""
 
-    def __init__(self, folder: Path, mpy_cross: Path) -> None:
+    def __init__(self, folder: Path, mpy_cross: Path, arch: str | None = None) -> None:
         self.folder = folder
         self.mpy_cross = mpy_cross
-        self.recipe = f"{sha256(mpy_cross)} {' '.join(FLAGS)}"
+        self.flags = (*FLAGS, *([f"-march={arch}"] if arch else []))
+        self.recipe = f"{sha256(mpy_cross)} {' '.join(self.flags)}"
         self.listed = self._read_list()
 
     def _read_list(self) -> dict[str, dict[str, Any]]:
@@ -100,7 +109,7 @@ class Tree:
         """How this file is made."""
         if item.shown is None:
             return ["cp", str(item.source), str(output)]
-        return [str(self.mpy_cross), *FLAGS, "-s", item.shown, "-o", str(output), str(item.source if item.folded is None else "-")]
+        return [str(self.mpy_cross), *self.flags, "-s", item.shown, "-o", str(output), str(item.source if item.folded is None else "-")]
 
     def make(self, item: Item) -> None:
         """Make one file and put it in place in one step, so that a running agent never reads half of one."""
@@ -115,7 +124,7 @@ class Tree:
 
     def remove_stale(self, items: list[Item]) -> None:
         """A module removed from the source must not stay importable."""
-        wanted = {self.folder / item.place for item in items}
+        wanted = {self.folder / item.place for item in items} | {self.folder / WHOLE}
         for file in [*(self.folder / "lib").rglob("*"), *(self.folder / name for name in STARTERS)]:
             if file.is_file() and file not in wanted:
                 file.unlink()
@@ -123,7 +132,27 @@ class Tree:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
-    def write_list(self, board: str, items: list[Item]) -> dict[str, dict[str, Any]]:
+    def write_whole(self, version: slot.Version, items: list[Item]) -> None:
+        """The mark of a whole version, over all of its files."""
+        lib = Path("lib")
+        inside = [Path(item.place) for item in items if item.place.startswith("lib/replenish/")]
+        content = slot.whole(version, {str(place.relative_to(lib)): (self.folder / place).read_bytes() for place in inside})
+        self._replace(WHOLE, content)
+
+    def write_package(self, version: slot.Version, items: list[Item]) -> None:
+        """What `mip` installs of it below its target, /lib: the agent as a library, the mark last. Not boot.py and main.py, which are
+        the board's own there."""
+        lib = "lib/"
+        inside = [item.place for item in items if item.place.startswith(lib)] + [WHOLE]
+        urls = [[place.removeprefix(lib), place] for place in inside]
+        self._replace(PACKAGE, (json.dumps({"version": ".".join(map(str, version)), "urls": urls}, indent=1) + "\n").encode())
+
+    def _replace(self, place: str, content: bytes) -> None:
+        fresh = self.folder / f"{place}.new"
+        fresh.write_bytes(content)
+        fresh.replace(self.folder / place)
+
+    def write_list(self, board: str, items: list[Item], left_out: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
         """Write files.json, without dates or absolute paths: equal builds have equal lists."""
         files = {}
         for item in items:
@@ -134,32 +163,55 @@ class Tree:
                 "source": item.shown or item.place,
                 "source_sha256": hashlib.sha256(item.content()).hexdigest(),
             }
-        text = json.dumps({"board": board, "recipe": self.recipe, "files": files}, indent=1) + "\n"
-        fresh = self.folder / "files.json.new"
-        fresh.write_text(text)
-        fresh.replace(self.folder / "files.json")
+        whole = self.folder / WHOLE
+        record = {"board": board, "left_out": left_out, "recipe": self.recipe, "files": files}
+        record["whole"] = {"place": WHOLE, "bytes": whole.stat().st_size, "sha256": sha256(whole)}
+        self._replace("files.json", (json.dumps(record, indent=1) + "\n").encode())
         return files
 
 
-def build_tree(board: str, firmware: Path, folder: Path, mpy_cross: Path, umqtt: Path) -> tuple[int, int, int]:
-    """Bring a board's tree up to date; returns (files, files made now, bytes of .mpy). Raises BuildError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tree, items = Tree(folder, mpy_cross), plan(firmware, umqtt)
+@dataclass(frozen=True)
+class Result:
+    """What a build came to: files, files made now, bytes of .mpy, what was left out and for what it is."""
+
+    files: int
+    made: int
+    mpy_bytes: int
+    left_out: dict[str, list[str]]
+
+
+def build_tree(made_for: target.Target, firmware: Path, folder: Path, mpy_cross: Path, umqtt: Path | None) -> Result:
+    """Bring a board's tree up to date. Raises BuildError."""
+    (folder / WHOLE).parent.mkdir(parents=True, exist_ok=True)
+    left_out = made_for.left_out(trim.sources_of(firmware / "replenish"))
+    without = frozenset(name for names in left_out.values() for name in names)
+    tree, items = Tree(folder, mpy_cross, made_for.board.mpy_arch), plan(firmware, umqtt, without)
     due = [item for item in items if not tree.is_current(item)]
     for item in due:
         tree.make(item)
     tree.remove_stale(items)
-    files = tree.write_list(board, items)
+    version = slot.firmware_version(firmware)
+    tree.write_whole(version, items)
+    tree.write_package(version, items)
+    files = tree.write_list(made_for.board.name, items, left_out)
     size = sum(record["bytes"] for place, record in files.items() if place.endswith(".mpy"))
-    return len(items), len(due), size
+    return Result(len(items) + 1, len(due), size, left_out)
 
 
-def show_commands(folder: Path, firmware: Path, mpy_cross: Path, umqtt: Path) -> None:
+def show_commands(made_for: target.Target, folder: Path, firmware: Path, mpy_cross: Path, umqtt: Path | None) -> None:
     """Print what a build from nothing would run."""
-    tree = Tree(folder, mpy_cross)
-    for item in plan(firmware, umqtt):
+    tree = Tree(folder, mpy_cross, made_for.board.mpy_arch)
+    left_out = made_for.left_out(trim.sources_of(firmware / "replenish"))
+    for item in plan(firmware, umqtt, frozenset(name for names in left_out.values() for name in names)):
         read = "" if item.folded is None else f"  # reads {item.source}, folded"
         print(shlex.join(tree.command(item, folder / item.place)) + read)
+
+
+def places(made_for: target.Target) -> list[str]:
+    """The files of a board's tree, all but the mark of a whole version, without building them."""
+    left_out = made_for.left_out(trim.sources_of(FIRMWARE / "replenish"))
+    without = frozenset(name for names in left_out.values() for name in names)
+    return [item.place for item in plan(FIRMWARE, library(made_for.board, fetch=False), without)]
 
 
 def write_launcher(place: Path) -> None:
@@ -171,30 +223,40 @@ def write_launcher(place: Path) -> None:
     fresh.replace(place)
 
 
-def build(board: boards.Board) -> None:
-    """Build one board's tree and say its size. Raises BuildError and archive.ArchiveError."""
+def library(board: boards.Board, fetch: bool = True) -> Path | None:
+    """`umqtt.simple`'s source, for a board whose image does not have it. Raises archive.ArchiveError."""
+    if board.image is not None:
+        return None
+    return archive.umqtt_simple() if fetch else archive.CACHE / "umqtt" / "simple.py"
+
+
+def build(made_for: target.Target) -> Path:
+    """Build one board's tree and say its size; returns its folder. Raises BuildError and archive.ArchiveError."""
+    board = made_for.board
     folder = BUILD / board.name
-    count, made, size = build_tree(board.name, FIRMWARE, folder, BUILD / "bin" / "mpy-cross", archive.umqtt_simple())
-    if board.port == "unix":
-        write_launcher(folder / "agent")
-    print(f"{os.path.relpath(folder)}: {count} files, {made} made now, {size:,} bytes of .mpy")
+    with (BUILD / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the work done
+        result = build_tree(made_for, FIRMWARE, folder, BUILD / "bin" / "mpy-cross", library(board))
+        if board.port == "unix":
+            write_launcher(folder / "agent")
+    print(f"{os.path.relpath(folder)}: {result.files} files, {result.made} made now, {result.mpy_bytes:,} bytes of .mpy")
+    if result.left_out:
+        print(f"left out, as this appliance never uses it: {', '.join(result.left_out)}")
+    return folder
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.build", description="Compile the firmware for one board.")
-    parser.add_argument("--board", required=True, help=f"one of {', '.join(boards.names())}")
+    target.add_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the commands, change nothing")
     options = parser.parse_args(argv)
     try:
-        board = boards.load(options.board)
+        made_for = target.read(options)
         if options.dry_run:
-            umqtt = archive.CACHE / "umqtt" / "simple.py"
-            show_commands(BUILD / board.name, FIRMWARE, BUILD / "bin" / "mpy-cross", umqtt)
+            show_commands(made_for, BUILD / made_for.board.name, FIRMWARE, BUILD / "bin" / "mpy-cross", library(made_for.board, False))
             return 0
-        with (BUILD / "build.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds the work done
-            build(board)
-    except (boards.BoardError, BuildError, fold.FoldError, archive.ArchiveError) as error:
+        build(made_for)
+    except (target.TargetError, BuildError, fold.FoldError, archive.ArchiveError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -35,6 +35,7 @@ from tools import profiles
 from tools.boards import did_you_mean
 from tools.drivers import DRIVERS, FOLDER, Driver
 from tools.rules import Rule, amount, list_of, matching, object_of, one_of, one_or_several, or_null, text, whole
+from tools.security import PROTECTIONS
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware" / "replenish"
 
@@ -52,6 +53,7 @@ MISSING = "missing"
 NOT_SHOWN = "(not shown)"
 READABLE = "a file that can be read"
 OWN_KEY = "a file with the private key of tls.certificate, DER or PEM, without a password: RSA of 2048 bits or more or a NIST curve"
+UPDATE_KEY = "a file update.pub of `make keys`"
 CERTIFICATE = "a file with one certificate, DER or PEM, not expired, its key RSA of 2048 bits or more or of a NIST curve"
 
 
@@ -132,7 +134,9 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         "button": or_null(object_of(BUTTON)),
         "sleep": one_of(("none", "deep")),
         "watchdog_s": Rule(lambda v: _WATCHDOG.accepts(v) or (type(v) is int and v == 0), f"0 or {_WATCHDOG.allowed}"),
+        "require": or_null(list_of(one_of(tuple(PROTECTIONS)), len(PROTECTIONS), f"of {', '.join(PROTECTIONS)}")),
     },
+    "update": {"keys": list_of(_PATH, 3, "key files"), "url": or_null(_HTTPS_URL), "every_h": whole(24, 720)},
     "clock": {
         "ntp": or_null(one_or_several(_HOST, 4, "of them")),
         "time_scale": whole(1, 1_000_000),
@@ -526,6 +530,20 @@ def judge_files(data: dict[str, Any], folder: Path, faults: Faults) -> None:
 
     if isinstance(tls, dict):
         judge_own(tls, folder, faults)
+    update = data.get("update")
+    if isinstance(update, dict) and SECTIONS["update"]["keys"].accepts(update.get("keys")):
+        for number, name in enumerate(update["keys"]):
+            if reason := update_key_fault(folder / name):
+                faults.add(f"update.keys[{number}]", f"{shown(name)} ({reason})", UPDATE_KEY)
+
+
+def update_key_fault(path: Path) -> str | None:
+    """Why a file is not who may sign an update, as the device wants it."""
+    try:
+        data = read_file(path)
+    except OSError as error:
+        return str(error.strerror)
+    return None if len(data) == 384 and data[0] >= 128 and data[-1] & 1 else "not a key for updates"
 
 
 def judge_own(tls: dict[str, Any], folder: Path, faults: Faults) -> None:

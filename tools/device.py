@@ -9,13 +9,12 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
-import io
 import os
 import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -27,8 +26,8 @@ from serial.tools import list_ports
 
 # How long a board may say nothing: while it is interrupted, while it runs boot.py, which may join a network, and by default while a
 # statement runs (a call's total deadline on the device is 20 s).
-INTERRUPT_S = 3
-INTERRUPTS = 3
+INTERRUPT_S = 10
+INTERRUPT_EVERY_S = 0.5
 BOOT_S = 45
 SILENCE_S = 20
 # A read returns after so long with what there is: without, mpremote waits for ever for a board on a pty that says nothing.
@@ -40,6 +39,7 @@ _PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 # Sent once, before files are looked at. Nothing of it is in memory any more when the board has been reset.
 _FILES = """
 import os, hashlib, binascii
+_d = binascii.a2b_base64
 def _sum(name):
  h = hashlib.sha256()
  b = bytearray(512)
@@ -150,29 +150,29 @@ class Device:
             raise DeviceError(f"{self.port}: the board stopped answering ({error}): reset it and try again.") from None
 
     def _interrupt(self) -> None:
-        said: bytes | None = b""
-        for _ in range(INTERRUPTS):
-            said = self._enter(False, INTERRUPT_S)
-            if said is None:
-                break
-        if said is not None:
-            raise DeviceError(self._why_silent(said))
-        if self._enter(True, BOOT_S) is not None:
+        """Into the raw REPL, and through a soft reset there. mpremote's own way has no end while a board prints without a pause."""
+        said, end = b"", time.monotonic() + INTERRUPT_S
+        with self._asked():
+            while not said.endswith(_PROMPT):
+                if time.monotonic() > end:
+                    raise DeviceError(self._why_silent(said))
+                self._transport.serial.write(b"\r\x03\x03\r\x01")  # a start that is under way may swallow them
+                said = self._read_until(_PROMPT, INTERRUPT_EVERY_S)
+            self._transport.serial.write(b"\x04")
+            said = self._read_until(b"soft reboot\r\n", INTERRUPT_S) + self._read_until(_PROMPT, BOOT_S)
+        if not said.endswith(_PROMPT):
             raise DeviceError(f"{self.port}: boot.py did not end within {BOOT_S} s: reset the board and try again.")
+        self._transport.in_raw_repl = True
 
-    def _enter(self, restart: bool, limit_s: float) -> bytes | None:
-        """Enter the raw REPL; None when that is done, else what the board said instead."""
-        said = io.StringIO()
-        try:
-            with redirect_stdout(said):  # mpremote prints the bytes that it did not expect
-                self._transport.enter_raw_repl(soft_reset=restart, timeout_overall=limit_s)
-        except TransportError:
-            with suppress(ValueError, SyntaxError):
-                return bytes(ast.literal_eval(said.getvalue().strip()))
-            return b""
-        except OSError:
-            raise DeviceError(f"{self.port}: the board is gone: unplugged, or starting anew.") from None
-        return None
+    def _read_until(self, ending: bytes, limit_s: float) -> bytes:
+        """What the board says up to this, and not a byte more, or within so many seconds."""
+        said, end = bytearray(), time.monotonic() + limit_s
+        while not said.endswith(ending) and time.monotonic() < end:
+            if self._transport.serial.in_waiting:
+                said += self._transport.serial.read(1)
+            else:
+                time.sleep(0.002)
+        return bytes(said)
 
     def _why_silent(self, said: bytes) -> str:
         lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip().isprintable() and line.strip()]
@@ -238,21 +238,28 @@ class Device:
             if str(folder) not in (".", "/"):
                 self.run(f"import os\ntry:\n os.mkdir({str(folder)!r})\nexcept OSError as error:\n if error.errno != 17: raise")
 
-    def put(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
-        """Write a file: beside the one that is there, verified by its hash on the board, then renamed. A cut at any instant leaves
-        the old file or the new one. The folder must be there. progress: called with the bytes that went over since the last call."""
-        beside = name + ".new"
-        self.run(f"from binascii import a2b_base64 as _d\n_f = open({beside!r}, 'wb')\n_w = _f.write")
-        for place in range(0, len(data), _CHUNK):
-            part = data[place : place + _CHUNK]
-            self.run(f"_w(_d({base64.b64encode(part).decode()!r}))")
+    def send(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """Write a file in place, and verify it by its hash on the board. Its folder must be there. progress: called with the bytes
+        that went over since the last call."""
+        self._know_files()
+        parts = [data[place : place + _CHUNK] for place in range(0, len(data), _CHUNK)] or [b""]
+        said = ""
+        for number, part in enumerate(parts):
+            # A file of one part is one statement: each costs the line's latency twice.
+            begin = f"_f = open({name!r}, 'wb')\n" if number == 0 else ""
+            end = f"\n_f.close()\nprint(_sum({name!r}))" if number == len(parts) - 1 else ""
+            said = self.run(f"{begin}_ = _f.write(_d({base64.b64encode(part).decode()!r})){end}")
             if progress:
                 progress(len(part))
-        self.run("_f.close()")
-        if self.hash(beside) != hashlib.sha256(data).hexdigest():
-            self.remove(beside)
+        if said.strip() != hashlib.sha256(data).hexdigest():
+            self.remove(name)
             raise DeviceError(f"{self.port}: {name}: what the board has is not what was sent: try again, with another cable.")
-        self.rename(beside, name)
+
+    def put(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """Write a file beside the one that is there, see `send`, then rename it: a cut at any instant leaves the old file or the new
+        one."""
+        self.send(name + ".new", data, progress)
+        self.rename(name + ".new", name)
 
     def get(self, name: str) -> bytes:
         """A file's bytes, verified by its hash on the board."""

@@ -37,6 +37,7 @@ class Driver:
     pins: Mapping[str, str]
     points: tuple[str, str] | None = None  # two options that say what empty and full read like: both or none, and not the same
     counts: bool = False  # it tells of use, not of a level: a refill cannot be seen
+    calibrated: bool = False  # it reads raw numbers
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -50,10 +51,12 @@ class Driver:
 
 _ALL = (
     Driver("file", {"path": text(255)}, {}),
+    Driver("raw_file", {"path": text(255)}, {}, calibrated=True),
     Driver(
         "hx711",
         {"data_pin": _GPIO, "clock_pin": _GPIO, "gain": number_of((128, 64, 32))},
         {"data_pin": "input", "clock_pin": "output"},
+        calibrated=True,
     ),
     Driver(
         "adc",
@@ -66,18 +69,19 @@ _ALL = (
         },
         {"pin": "adc"},
         points=("empty_mv", "full_mv"),
+        calibrated=True,
     ),
     Driver(
         "vl53l0x",
         {
             "sda_pin": _GPIO,
             "scl_pin": _GPIO,
-            "address": whole(8, 119),
             "empty_mm": or_null(whole(0, 2000)),
             "full_mm": or_null(whole(0, 2000)),
         },
         {"sda_pin": "open_drain", "scl_pin": "open_drain"},
         points=("empty_mm", "full_mm"),
+        calibrated=True,
     ),
     Driver(
         "switch",
@@ -101,6 +105,7 @@ _ALL = (
         "composite",
         {"mode": one_of(("sum", "first", "smallest")), "sensors": list_of(object_of(("driver", "its options")), 4, "sensors")},
         {},
+        calibrated=True,
     ),
 )
 DRIVERS: dict[str, Driver] = {driver.name: driver for driver in _ALL}

@@ -110,6 +110,39 @@ for line in sys.stdin:
         self._process.stdout.close()
 
 
+# A board that was started anew has no network, and no time: its own program, which sees to them, does not run. From
+# MicroPython's own modules, for those of the firmware have other names there.
+JOIN = """
+def _join():
+ try:
+  import network, ntptime, time
+ except ImportError:
+  return
+ from replenish.config import load
+ config, secrets = load('config.json')
+ given = secrets.get('wifi') or []
+ wlan = network.WLAN(network.STA_IF)
+ wlan.active(True)
+ for one in given if isinstance(given, list) else [given]:
+  if not wlan.isconnected():
+   wlan.connect(one['ssid'], one.get('password'))
+   for _ in range(200):
+    if wlan.isconnected():
+     break
+    time.sleep_ms(100)
+ if not wlan.isconnected():
+  raise OSError('none of the networks in the secrets could be joined')
+ hosts = config['clock']['ntp'] or ntptime.host
+ for host in hosts if isinstance(hosts, list) else [hosts]:
+  ntptime.host = host
+  try:
+   return ntptime.settime()
+  except OSError:
+   print('no time from', host)
+_join()
+"""
+
+
 class Board:
     """A board at a serial port, started anew, so that its program does not run beside ours."""
 
@@ -120,6 +153,11 @@ class Board:
         try:
             self._device = device.Device(port)
         except device.DeviceError as error:
+            raise UsageError(str(error)) from None
+        try:
+            self._device.run(JOIN, DEVICE_S)
+        except device.DeviceError as error:
+            self.end()
             raise UsageError(str(error)) from None
 
     def run(self, statement: str) -> list[str]:

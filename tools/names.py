@@ -28,32 +28,35 @@ from itertools import product
 
 # For programs and tools outside of the package: firmware/README.md, "As a library" and "Linking"; main.py.
 _LIBRARY = """
-Agent load slot step run start once on notice dropped hold resume cancel_test_orders deregister factory_reset stop fault
+Agent load slot step run start once on update progress notice dropped hold resume cancel_test_orders deregister factory_reset stop fault
 SlotFace id order level consume refilled new_part undo_new_part run_out confidence stock agree cancel
 OrderView state event_instance_id since next_try deadline attempts cancels reason
 Link url challenge finish
 CodeLink begin user_code verification_uri poll poll_at over
-Sensor read
+Sensor read used Scaled raw raw_unit below points DEFAULTS add
+calibration parts keep
 VERSION
 """
 # ... for `make link`, `make selftest` and `make provision`, which talk to a device by statements
 _TOOLS = """
-token given_token
+token given_token at_line
 SelfTest registered subscription_info device_status slot_status cancel_test_order order_placed order_info order_in_progress
 unsubscribed deregister tokens_invalid
 names write
 """
 # ... of loader.py, which is outside of the package
 _LOADER = "start safe healthy slot other floors try_next what image decide FOLDERS root"
-INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER).split())
+# ... for main.py on a board, and for `make monitor` and `make provision`
+_BOARD = "live show_log"
+INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())
 
 # What the package defines, and MicroPython, its ESP32 port or a library has too: `umqtt.simple` and `requests` ask for some of
 # these, and the others may be asked of a thing that is not ours. host_tests/tools/test_names.py tells which ones are missing.
 _FOREIGN = """
-MARK SOCK_STREAM accept block call_at cancel connect content context decode disconnect end expected fill flags
-floor get getaddrinfo head index info items join json keys leave measure mode open parse partition pid ping post publish put readline
-release remove scan send setblocking settimeout share simple socket subscribe tell text times topic total unpack update values
-verify_mode wait write
+MARK SOCK_STREAM accept block call_at cancel clear connect content context count decode disconnect end expected fill flags
+floor get getaddrinfo head index info install items join json keys leave measure mode open parse partition pid ping post publish put
+readline release remove scan send setblocking settimeout share simple socket subscribe tell text times topic total unpack update values
+verify verify_mode wait write
 """
 FOREIGN = frozenset(_FOREIGN.split())
 

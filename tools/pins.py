@@ -7,7 +7,7 @@ matters, or that the board, the USB or the console has, is used with an exemptio
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tools import chips
@@ -80,10 +80,13 @@ def exemption(labels: Mapping[str, int], key: str, given: object) -> tuple[Exemp
     return Exemption(key, str(given), gpio), None
 
 
-def faults(pinout: Pinout, uses: list[Use], exempt: list[Exemption]) -> list[str]:
-    """Everything wrong with these uses together: pins that cannot, that should not, or that two have; idle exemptions."""
+def faults(pinout: Pinout, uses: list[Use], exempt: list[Exemption], others: Iterable[Use] = ()) -> list[str]:
+    """Everything wrong with these uses together: pins that cannot, that should not, or that two have; idle exemptions.
+
+    `others`: uses that were judged elsewhere, whose pins are taken.
+    """
     found = [problem for use in uses if (problem := _fault_of(pinout, use, exempt))]
-    return found + doubles(uses) + idle(pinout, uses, exempt)
+    return found + doubles(uses, others) + idle(pinout, uses, exempt)
 
 
 def _fault_of(pinout: Pinout, use: Use, exempt: list[Exemption]) -> str | None:
@@ -94,12 +97,14 @@ def _fault_of(pinout: Pinout, use: Use, exempt: list[Exemption]) -> str | None:
     return fault(use.key, use.given, f'{why}; allowed: another pin, or allow = ["IO{use.gpio}: why it does no harm"]')
 
 
-def doubles(uses: list[Use]) -> list[str]:
-    first: dict[int, Use] = {}
+def doubles(uses: list[Use], others: Iterable[Use] = ()) -> list[str]:
+    """Pins with two uses. Two wires of a bus are one when both are called the same: sda_pin and sda_pin."""
+    first = {use.gpio: use for use in others}
     found = []
     for use in uses:
         other = first.setdefault(use.gpio, use)
-        if other is not use:
+        shared = use.role == other.role == "open_drain" and use.key.rpartition(".")[2] == other.key.rpartition(".")[2]
+        if other is not use and not shared:
             found.append(fault(use.key, use.given, f"{other.key} has GPIO{use.gpio} already; allowed: a pin of its own"))
     return found
 
@@ -109,6 +114,8 @@ def idle(pinout: Pinout, uses: list[Use], exempt: list[Exemption]) -> list[str]:
     found = []
     used, seen = {use.gpio for use in uses}, set()
     for given in exempt:
+        if given.gpio in pinout.chip.flash or given.gpio in pinout.chip.psram[pinout.psram]:
+            continue  # whoever uses it was told: an exemption helps nothing there
         if given.gpio not in used:
             found.append(fault(given.key, given.given, f"nothing uses GPIO{given.gpio}; allowed: exemptions that are needed"))
         elif not pinout.caution(given.gpio):

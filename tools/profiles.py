@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tools.security import product_faults
+
 PROFILES = ("bench", "standard", "product")
 
 
@@ -116,7 +118,7 @@ def _no_test_device(config: Mapping[str, Any], folder: Path) -> Iterator[Fault]:
 
 
 # Each is given the configuration, judged, and the folder that its paths count from.
-PRODUCT_CHECKS: tuple[Check, ...] = (_no_bench, _no_test_device)
+PRODUCT_CHECKS: tuple[Check, ...] = (_no_bench, _no_test_device, product_faults)
 
 
 def check_product(path: Path, config: Mapping[str, Any]) -> list[str]:

@@ -7,23 +7,28 @@ SIGTERM, SIGINT or SIGHUP it closes it, the agent sees the end of its input and 
 it, with the same effect. The state folder is locked with a descriptor that the interpreter inherits, so the lock lasts
 as long as either process.
 
+On a terminal the agent's waits are counted down under its events (tools/countdown.py).
+
 Environment: HEAP=96k sets the MicroPython heap, MICROPYTHON=/path another interpreter.
 Exit status: 0 after a clean stop, 2 for wrong usage, a bad configuration or a second agent, else the agent's own.
 
-Started with `python -I`, from any folder: it imports the standard library, and tools/configuration.py by its place.
+Started with `python -I`, from any folder: it imports the standard library, and what it needs of tools/ by its place.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import importlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +63,19 @@ def interpreter(setting: str | None) -> str:
     return str(path)
 
 
-def load_config(path: Path) -> dict[str, Any]:
-    """The configuration as the agent will have it. Raises UsageError with every fault."""
+def ours(name: str) -> types.ModuleType:
+    """A module of tools/, by its place."""
     sys.dont_write_bytecode = True  # a bad configuration writes nothing, anywhere
     sys.path.insert(0, str(ROOT))
     try:
-        from tools import configuration
+        return importlib.import_module("tools." + name)
     finally:
         sys.path.remove(str(ROOT))
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """The configuration as the agent will have it. Raises UsageError with every fault."""
+    configuration = ours("configuration")
     values, faults = configuration.load(path)
     if faults:
         raise UsageError("\n".join(faults))
@@ -93,14 +103,16 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
-def start(command: list[str], lock: int) -> subprocess.Popen[bytes]:
+def start(command: list[str], lock: int, heard: bool) -> subprocess.Popen[bytes]:
     """Start the interpreter in a session of its own: a terminal's Ctrl-C reaches only us, the agent only its input.
 
-    In build/unix, so that the path of modules is short: MicroPython keeps each module's file name in its heap.
+    In build/unix, so that the path of modules is short: MicroPython keeps each module's file name in its heap. heard: its events come
+    through us.
     """
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if heard else None,
         cwd=UNIX,
         env={**os.environ, "MICROPYPATH": "lib:.frozen"},
         pass_fds=(lock,),
@@ -145,6 +157,16 @@ def supervise(child: subprocess.Popen[bytes]) -> int:
     return exit_status(child)
 
 
+def count_down(child: subprocess.Popen[bytes], scale: int) -> threading.Thread:
+    """Show the agent's events, and its waits under them, until it ends. The signals stay blocked in the thread too."""
+    countdown, console = ours("countdown"), importlib.import_module("rich.console").Console()
+    assert child.stdout is not None  # noqa: S101 (start() made it a pipe)
+    lines = (line.decode(errors="replace") for line in child.stdout)
+    thread = threading.Thread(target=countdown.show, args=(lines, console, scale))
+    thread.start()
+    return thread
+
+
 def run(options: argparse.Namespace) -> int:
     """Check everything, then start and supervise the agent; returns the exit status. Raises UsageError."""
     # Blocked, not handled: they wait until supervise() asks for them, and none can fall between two statements.
@@ -154,8 +176,13 @@ def run(options: argparse.Namespace) -> int:
     command += ["main.py", os.path.abspath(options.config)]
     if options.once:
         command.append("--once")
-    lock = lock_state(Path(load_config(Path(options.config))["state"]))
-    return supervise(start(command, lock))
+    config = load_config(Path(options.config))
+    child = start(command, lock_state(Path(config["state"])), sys.stdout.isatty())
+    shown = count_down(child, config["clock"]["time_scale"]) if child.stdout else None
+    status = supervise(child)
+    if shown:
+        shown.join()
+    return status
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -27,7 +27,7 @@ _NO_TIME_S = const(60)  # how often to look again while there is no valid time
 _WAIT_LIMIT_S = const(3600)  # a step is due at least so often, so that ticks and the clock are compared
 _LEVEL_REPORT_S = const(3600)  # a level alone is told at most so often
 # Modules that a call has the room of. Texts, because a tuple of so many would take three times the memory.
-_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view"
+_BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast core.view core.countdown core.spans"
 # ... and that only a call needs
 _FOR_CALLS = (
     "manual calls access asking following ordering settling services.registration services.drs services.drs_answers services.gateway "
@@ -40,7 +40,9 @@ _FOR_MESSAGES = (
     "store.outbox"
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
+_FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
 _WAKE_CALLS = const(8)  # calls of one wake: so many and three for each slot
+_WAKE_PAUSES = const(16)  # ... and pauses in which sensors settle
 
 
 def forget(name):
@@ -105,6 +107,10 @@ class Agent:
     time: "Timekeeper"
     uplink: "Uplink | None"  # to the maker's cloud, if the configuration has one
     tls_sockets: int  # connections at a time
+    anchors_end: int  # the day, from 1970-01-01, on which the first of the trust anchors ends; 0: nobody knows
+    anchors_told: int  # the day on which that was told
+    updates: "dict | None"  # the section `update` of the configuration
+    update_at: "int | None"  # when its URL is asked next; 0: to be planned; None: there is none
 
     @classmethod
     def load(cls, path, cold=True):
@@ -135,6 +141,9 @@ class Agent:
         self.sensors = None  # {slot id: sensor}
         self._console = console
         self._callback = None
+        # A board's: brings the network up, or finds it up, and returns 0; else after how many seconds to ask again.
+        self.reach = None
+        self.progress = None  # called now and then while an update is written, which may take minutes
         self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.due_ticks = self.call_ticks = time.ticks_ms()
@@ -246,6 +255,23 @@ class Agent:
 
         factory_reset(self)
 
+    def update(self, source):
+        """Install a signed update of the agent: `source` is the path of a bundle, or a thing with `read(size)`, which gives 1 to
+        `size` bytes and none at the end, `skip(size)` and `close()`. Not from within a step.
+
+        Returns None when it is written and will be tried at the next start, which `run` then asks for; else why not, in a word (see
+        firmware/README.md), and then what runs is what ran. Seconds on a board, minutes where the source is slow; `progress` is
+        called meanwhile. Raises ValueError without `update` in the configuration.
+        """
+        make_room()
+        from .update import by_hand
+
+        try:
+            return by_hand(self, source)
+        finally:
+            by_hand = None
+            forget_all(_FOR_UPDATE)
+
     # Running
 
     def step(self):
@@ -297,19 +323,33 @@ class Agent:
         """One wake: what the cloud kept for us, sensors, then all calls that are due. Returns how many seconds the board may
         deep-sleep (real ones).
 
-        Each call takes at most its deadline; there are at most 8 and three for each slot.
+        Each call takes at most its deadline; there are at most 8 and three for each slot, and 16 pauses of 0.4 s for sensors to settle.
         """
         left = 0
+        calls = _WAKE_CALLS + 3 * len(self.slots)
+        pauses = _WAKE_PAUSES
         try:
-            for _ in range(_WAKE_CALLS + 3 * len(self.slots)):
+            while calls and pauses:
                 left = self._work(False)
-                if left or self._console.wait(0, None):
+                settle_ms = max([slot.settle_ms for slot in self.slots])
+                if left and not settle_ms or self._console.wait(settle_ms, None):
                     break
+                if settle_ms:
+                    pauses -= 1
+                    self._look_again()
+                else:
+                    calls -= 1
             self.stop("wake over", False)
         except MemoryError:
             self.break_off()
             raise
         return left / 1000 if self.clock.scaled else (left + 999) // 1000
+
+    def _look_again(self):
+        """The sensors that settled are due. In a wake they are waited for: after a sleep they would have to settle again."""
+        for slot in self.slots:
+            if slot.settle_ms:
+                slot.sample_at = 0
 
     def start(self):
         """Run beside the appliance's program, in a thread of its own."""
@@ -330,7 +370,10 @@ class Agent:
         for slot in self.slots:
             level = slot.level
             if last and self.time.now and level.value is not None and level.marks() != level.saved_marks:
-                self.try_save(self.ledger.save_level, slot, self.time.now)
+                self.keep_level(slot, self.time.now)
+        for sensor in self.sensors.values():
+            if hasattr(sensor, "keep"):
+                sensor.keep()
         dropped = sum(self.dropped.values())
         self.tell("stop", None, ("reason", reason), heap_free(), ("heap_peak", self.heap_peak), ("dropped", dropped))
 
@@ -366,19 +409,32 @@ class Agent:
         mute = self.device.store_failed or self.ledger.store.refuses or not (self.trust or self.client)
         due = None if mute else load_policy().next_call(self.slots, self.device, now)
         self._spoiled = False
-        if self.uplink and now and self._talk(due, now, stays):
+        if now and not mute and not due and self.update_at is not None and now >= self.update_at:
+            self._look_for_update(now)
             return 0
-        if due and not self._call(due, now):
-            return 0
+        wants = due or self.uplink and now and (self.uplink.link or self._may_join(now, stays))
+        away_s = wants and self.reach and self.reach() or 0
+        if not away_s:
+            if self.uplink and now and self._talk(due, now, stays):
+                return 0
+            if due and not self._call(due, now):
+                return 0
         self._hang_up()
+        for slot in self.slots:
+            self._tell_wait(slot, now)
         if not now:
             return _NO_TIME_S * 1000
         core = load_policy()
-        at = min(now + (_NO_TIME_S if mute else _WAIT_LIMIT_S), core.call_at(self.slots, self.device, now))
+        at = now + (away_s or (_NO_TIME_S if mute else _WAIT_LIMIT_S))
         for slot in self.slots:
             at = min(at, core.due_at(slot, now), slot.sample_at or at)
-        if self.uplink:
-            at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
+        if not away_s:
+            if not mute:
+                at = min(at, core.call_at(self.slots, self.device, now))
+            if self.uplink:
+                at = min(at, max(self.device.first_call_at, self.uplink.next_at(stays)))
+        if not mute and self.update_at is not None:
+            at = min(at, self.update_at)
         return self.clock.real_ms(max(1, at - now))
 
     def _call(self, due, now):
@@ -398,7 +454,25 @@ class Agent:
         self._spoiled = False
         return stopped
 
+    def _look_for_update(self, now):
+        """Ask for an update, or make the room for that, in a step of its own. No order call is due."""
+        self._hang_up()
+        if self.uplink and self.uplink.link and self.tls_sockets == 1:
+            from .cloud import leave
+
+            leave(self, False)
+            return
+        make_room()
+        from .update import poll
+
+        poll(self, now)
+        poll = None
+        forget_all(_FOR_UPDATE)
+
     # The maker's cloud
+
+    def _may_join(self, now, stays):
+        return now >= self.device.first_call_at and self.uplink.is_wanted(now, stays)
 
     def _talk(self, due, now, stays):
         """The cloud's turn. Returns whether this step is over with it. What it keeps for us is heard before a call is made."""
@@ -415,7 +489,7 @@ class Agent:
                 work(self)
                 return True
             return False
-        if not uplink.link and (now < self.device.first_call_at or not uplink.is_wanted(now, stays)):
+        if not uplink.link and not self._may_join(now, stays):
             return False
         if self.client and self.trust and not uplink.link and self.tls_sockets == 1:
             self._hang_up()
@@ -553,7 +627,15 @@ class Agent:
     def save_level(self, slot, now):
         """Make a slot's level durable, if it is worth it. Before the order: a refill's number comes before what it changes."""
         if now and slot.worth_saving(now):
-            self.try_save(self.ledger.save_level, slot, now)
+            self.keep_level(slot, now)
+
+    def keep_level(self, slot, now):
+        """Make a slot's level durable, and tell a sensor that counts: it forgets what is in it. Returns whether it is."""
+        saved = self.try_save(self.ledger.save_level, slot, now)
+        sensor = self.sensors.get(slot.id)
+        if saved and hasattr(sensor, "saved"):
+            sensor.saved()
+        return saved
 
     def save_device(self):
         self.device.known_time = max(self.device.known_time, self.time.now)
@@ -580,10 +662,9 @@ class Agent:
             slot.told_state = state
 
     def _tell_slot(self, slot, now):
-        """Tell what changed: the order, the level and the faults, and why a slot waits that needs more."""
+        """Tell what changed: the order, the level and the faults."""
         self.tell_order(slot)
         value, fault = slot.level.value, slot.fault()
-        wait = load_policy().order_wait(slot, self.device, now)
         if value is not None and value != slot.told_value and now - slot.told_at >= _LEVEL_REPORT_S:
             slot.told_value = value
             slot.told_at = now
@@ -595,10 +676,16 @@ class Agent:
         if self.fault != self.device.told_fault:
             self.device.told_fault = self.fault
             self.tell("fault", None, ("fault", self.fault), ("detail", self.store_error if self.device.store_failed else None))
-        if wait != slot.told_wait:
-            slot.told_wait = wait
-            if wait and wait != load_policy().BY_STATE:  # the order's own reason says that
-                self.tell("wait", slot, ("reason", wait))
+
+    def _tell_wait(self, slot, now):
+        """Tell what a slot waits for, if that changed. It takes the room of a connection."""
+        wait = load_policy().order_wait(slot, self.device, now)
+        told = wait, load_policy().due_at(slot, now), slot.order.state
+        if told != slot.told_wait:
+            slot.told_wait = told
+            from .core.countdown import told_pairs
+
+            self.tell("wait", slot, *told_pairs(slot, self.device, now, wait))
 
 
 def _settle_heap():

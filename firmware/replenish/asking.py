@@ -78,7 +78,7 @@ def _report(agent, slot, now):
     level.reported_at = now
     # The first after a start is durable before it leaves, so that a board that dies in this call, or one that sleeps between its
     # calls, does not repeat it; what is told later is kept with the next level that is worth a write.
-    if used and not slot.use_told and not agent.try_save(agent.ledger.save_level, slot, now):
+    if used and not slot.use_told and not agent.keep_level(slot, now):
         return None
     slot.use_told |= used
     return calls.request(agent, "slot_status", slot, reports.runs_out(slot, now))

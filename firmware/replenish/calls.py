@@ -6,12 +6,15 @@ What builds a request and reads an answer is let go of while the answer is waite
 import gc
 import time
 
+from micropython import const
+
 from .app import forget, make_room
 from .core import device as d
 from .services import call
 
 # Modules that only make requests and read answers
 _READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.strictjson"
+_WARN_DAYS = const(180)  # before a trust anchor ends: an update has to reach the last device of a fleet
 _ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
 
 
@@ -84,11 +87,21 @@ def send(agent, request):
         from .io.http import Client
 
         agent.client = Client(agent.trust)
+        warn(agent)
     agent.call_ticks = time.ticks_ms()
     answer = agent.client.call(request)
     request = None
     gc.collect()
     return answer, agent.tell_time(answer)
+
+
+def warn(agent):
+    """Tell how many days are left of the trust anchor that ends first: once a day, when they are few. Below 0: it has ended."""
+    day = agent.time.now // 86400
+    left = agent.anchors_end - day
+    if agent.anchors_end and left < _WARN_DAYS and day != agent.anchors_told and not agent.clock.scaled:
+        agent.anchors_told = day
+        agent.tell("anchor", None, ("days", left))
 
 
 def note(agent, name, slot, answer, said):

@@ -178,7 +178,7 @@ def _tell_slot(agent, name, args):
         return str(error)
     # A store that refuses is the device's fault, and told as that: the command has had its effect, and shall not be given again.
     if slot.level.value is not None:
-        agent.try_save(agent.ledger.save_level, slot, agent.time.now)
+        agent.keep_level(slot, agent.time.now)
     return ""
 
 

@@ -14,9 +14,18 @@ def defaults():
     return {
         "drs": {"endpoint": "https://dash-replenishment-service-na.amazon.com", "test_device": False, "include_non_live": False},
         "lwa": {"token_url": "https://api.amazon.com/auth/o2/token", "consent_url": "https://www.amazon.com/ap/oa"},
-        "board": {"name": None, "profile": "standard", "led": None, "button": None, "sleep": "none", "watchdog_s": 120},
+        "board": {
+            "name": None,
+            "profile": "standard",
+            "led": None,
+            "button": None,
+            "sleep": "none",
+            "watchdog_s": 120,
+            "require": None,
+        },
         "led": {"active": "high"},
         "button": {"active": "low", "slot": None},
+        "update": {"url": None, "every_h": 24},
         "clock": {"ntp": None, "time_scale": 1, "scale_from": 0},
         "slot": {
             "unit": "count",
@@ -101,6 +110,10 @@ def settings(path):
         for part in ("led", "button"):
             board[part] = board[part] and _filled(board[part], values[part])
         config["mqtt"] = config.get("mqtt") and _filled(config["mqtt"], values["mqtt"])
+        update = config["update"] = config.get("update") and _filled(config["update"], values["update"])
+        if update:
+            update["keys"] = [_beside(folder, name) for name in update["keys"]]
+            update["board"] = board["name"] or "unix"
         config["state"] = _beside(folder, config["state"])
         if config["secrets"] != IN_NVS:
             config["secrets"] = _beside(folder, config["secrets"])
@@ -114,7 +127,7 @@ def settings(path):
             if slot["sensor"]:
                 sensor = slot["sensor"] = _filled(slot["sensor"], values["sensor"])
                 for one in [sensor] + sensor.get("sensors", []):
-                    if one["driver"] == "file":
+                    if one["driver"] in ("file", "raw_file"):
                         one["path"] = _beside(folder, one["path"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("%s: %s: missing or of the wrong kind" % (path, error))

@@ -1,4 +1,5 @@
-"""The end of a link: deregistration, which keeps the levels, and the factory reset, which keeps nothing. In memory only then.
+"""The end of a link: deregistration, which keeps the levels, and the factory reset, which keeps nothing but
+the calibration of the sensors. In memory only then.
 
 Both begin with a durable mark, and what the power interrupts is finished at the next start (`finish`).
 """
@@ -32,6 +33,15 @@ def factory_reset(agent):
     store = agent.ledger.store
     store.refuses = "factory reset: start again"
     store.must_restart = True
+
+
+def reset_without_agent(config):
+    """The same by a configuration alone, where no agent could be made. Raises OSError."""
+    from .startup import local_adapters
+
+    store = local_adapters(config)[1]
+    store.put("wipe", FACTORY_RESET)
+    finish(store, config["secrets"], FACTORY_RESET)
 
 
 def _deregister(agent):
@@ -85,8 +95,9 @@ def finish(store, path, what):
     if path and _leave_out(wiping, path, names, is_littlefs) and not hasattr(store, "atomic_close"):
         wiping.fill(path[: path.rfind("/") + 1])
     keep = ["wipe"]
-    if what == DEREGISTER:
-        keep += [key for key in store.keys() if key != "token" and key[:2] != "p-"]
+    for key in store.keys():
+        if key[:2] == "c-" or what == DEREGISTER and key != "token" and key[:2] != "p-":
+            keep.append(key)
     store.wipe(keep)
     store.put("wipe", b"")
     forget("store.wiping")

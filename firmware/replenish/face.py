@@ -39,6 +39,15 @@ class SlotFace:
         is in. Raises ValueError."""
         self._agent.told(self._slot, self._slot.refill_by_person, level)
 
+    def calibration(self):
+        """What the sensor's raw numbers mean: see calibration.py. Raises ValueError where nothing is calibrated."""
+        parts = getattr(self._agent.sensors.get(self.id), "scaled", ())
+        if not parts:
+            raise ValueError("slot %s: its sensor is not calibrated" % self.id)
+        from .calibration import Calibration
+
+        return Calibration(self._agent, self._slot, parts)
+
     def new_part(self):
         """A person's word: a new part is in, which ages from now on. The same as `refilled()`. Raises ValueError for a slot without
         `life_days`."""
@@ -84,8 +93,12 @@ class SlotFace:
         return self._answer("cancel")
 
     def _answer(self, verb):
-        from .answering import answer
         from .app import forget, forget_calls
+        from .core import policy
+
+        if not self._slot.order.prefix or not policy.polled(self._slot.order):
+            return "no order that can be answered"
+        from .answering import answer
 
         try:
             return answer(self._agent, self._slot, verb)

@@ -6,10 +6,10 @@ the start is when the heap is fullest.
 
 import gc
 import sys
-from binascii import a2b_base64, crc32
+from binascii import crc32
 
 from . import version
-from .app import forget, heap_free
+from .app import forget, forget_all, heap_free
 from .core import device as d
 from .core import order as o
 from .core.device import Device
@@ -50,39 +50,59 @@ def connect(agent, config):
 
     Raises ValueError for a certificate or a sensor that cannot be used, and OSError.
     """
+    slots = config["slots"]
+    agent.sensors = {slot["id"]: _sensor(slot["sensor"], slot, slots) for slot in slots if slot["sensor"]}
     try:
-        agent.trust = _trust(config["tls"])
+        agent.trust, agent.anchors_end = _trust(config["tls"])
     except ImportError as error:
         if str(error) != "no module named 'socket'":
             raise
         agent.uplink = None
         agent.tell("offline", None, ("reason", "no network"))
-    forget("io.stream")
-    agent.sensors = {slot["id"]: _sensor(slot["sensor"]) for slot in config["slots"] if slot["sensor"]}
+    forget_all("io.stream io.anchors core.der")
+    calibrate(agent)
+
+
+def calibrate(agent):
+    """Give the sensors that are calibrated what was found."""
+    for slot in agent.slots:
+        parts = getattr(agent.sensors.get(slot.id), "scaled", ())
+        if parts:
+            from .store.calibration import load
+
+            sentence = load(agent.ledger.store, slot.id, parts)
+            if sentence:
+                agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
+    forget("store.calibration")
 
 
 def _trust(given):
-    """The TLS context of the certificates in this section of the configuration."""
+    """(TLS context of the certificates in this section of the configuration, the day on which the first of the anchors ends)."""
+    from .io import anchors
     from .io.stream import trust
 
-    certificates = [_certificate(name) for name in given["ca"]]
-    own = given["certificate"] and (_certificate(given["certificate"]), _certificate(given["key"]))
+    places, end = anchors.judge(anchors.places(__file__, given["ca"]), anchors.today(version.BUILD_DATE))
+    own = given["certificate"] and (anchors.read(given["certificate"]), anchors.read(given["key"]))
     gc.collect()
-    return trust(certificates, own)
+    return trust((anchors.read(place) for place in places), own), end  # one after the other: memory has room for one
 
 
-def _certificate(path):
-    """A certificate or a key as DER, whichever way the file holds it; stock firmware reads DER only."""
-    with open(path, "rb") as file:
-        data = file.read()
-    if data.startswith(b"-----BEGIN"):
-        data = a2b_base64(b"".join(data.split(b"-----")[2].split()))
-    return data
-
-
-def _sensor(options):
-    name = "replenish.sensors." + options["driver"]
+def _sensor(given, slot, slots):
+    """The sensor that the configuration describes, and those that it is made of."""
+    name = "replenish.sensors." + given["driver"]
     __import__(name)
+    options = getattr(sys.modules[name], "DEFAULTS", {}).copy()
+    options.update(given)
+    options["slot"] = slot["id"]
+    options["capacity"] = slot["capacity"]
+    if "sensors" in given:
+        options["sensors"] = [_sensor(part, slot, slots) for part in given["sensors"]]
+    if given["driver"] == "pulse":
+        from .io import rtc
+
+        options["memory"] = rtc.of_board()
+        others = [other for other in slots[: slots.index(slot)] if other["sensor"] and other["sensor"]["driver"] == "pulse"]
+        options["word"] = rtc.PULSE + len(others)
     return sys.modules[name].Sensor(options)
 
 
@@ -135,6 +155,9 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.device = Device(config["device"]["serial"])
     agent.slots = make_slots(config)
     agent.tls_sockets = config["tls"]["sockets"]
+    agent.anchors_end = agent.anchors_told = 0
+    agent.updates = config["update"]
+    agent.update_at = 0 if agent.updates and agent.updates["url"] else None
     agent.uplink = None
     if config["mqtt"]:
         from .core.uplink import Uplink
@@ -149,7 +172,8 @@ def begin(agent, config, secrets, clock, store, cold):
     for sentence in damage:
         agent.tell("fault", None, ("fault", "store_damaged"), ("detail", sentence))
     gc.collect()
-    agent.tell("start", None, ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots)), heap_free())
+    told = ("version", version.VERSION), ("serial", agent.device.serial), ("slots", len(agent.slots))
+    agent.tell("start", None, *(told + (("profile", config["board"]["profile"]), heap_free())))
 
 
 def open_state(agent, config, secrets):

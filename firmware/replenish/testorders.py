@@ -2,7 +2,6 @@
 
 from .core import order as o
 from .manual import ask, settle
-from .services import registration
 
 
 def cancel(agent, slot_id):
@@ -13,6 +12,8 @@ def cancel(agent, slot_id):
     if not agent.test_device:
         # For a real order "none in progress" may say no more than that it is no test order.
         raise ValueError("drs.test_device: false: allowed: true, for a device that is registered so")
+    from .services import registration
+
     answer, now = ask(agent, registration.cancel_test_orders, slot_id)
     said = registration.read_test_orders(answer)
     for slot in slots:

@@ -1,11 +1,11 @@
 """`make bench`: the benchmarks in parts. Exit status 1 when a budget is not kept.
 
-    python -m host_tests.bench [--part flash|forecast|relay|gateway|uplink|board] [--json FILE]
+    python -m host_tests.bench [--part flash|forecast|relay|gateway|update|uplink|board] [--json FILE]
 
 - flash: what the store costs the flash, as counted, beside the usual ways. What is assumed stands in `household`. The sections run
   on MicroPython, side by side.
 - forecast: see `forecast`.
-- relay, gateway, uplink, board: see there; only when asked for, because they want the machine for themselves.
+- relay, gateway, uplink, update, board: see there; only when asked for, because they want the machine for themselves.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from host_tests.bench import board, budgets, flips, forecast, gateway, relay, uplink
+from host_tests.bench import board, budgets, flips, forecast, gateway, relay, update, uplink
 from host_tests.bench.tables import table
 from host_tests.unix_port import translate
 from host_tests.unix_port.__main__ import INTERPRETERS, environment
@@ -128,6 +128,7 @@ PARTS = {
     "forecast": (forecast.measure, forecast.tables, budgets.of_forecast),
     "relay": (relay.measure, relay.tables, relay.judged),
     "gateway": (gateway.measure, gateway.tables, gateway.judged),
+    "update": (update.measure, update.tables, update.judged),
     "uplink": (uplink.measure, uplink.tables, uplink.judged),
     "board": (board.measure, board.tables, board.judged),
 }

@@ -12,7 +12,7 @@ from typing import Any
 from host_tests import shim
 from host_tests.bench.budgets import Budget
 from host_tests.bench.tables import table
-from tools import boards, build, emulator
+from tools import boards, build, emulator, target
 
 _SLOTS = ("A", "B", "C")
 _LIMIT_S = 60
@@ -23,7 +23,7 @@ def measure() -> dict[str, Any]:
     shim.install()
     from host_tests.board import chip
 
-    build.build(boards.load("qemu"))
+    build.build(target.Target(boards.load("qemu")))
     tree = chip.tree(build.BUILD / "qemu")
     return {"rows": [_measured(tree, _SLOTS[: count + 1]) for count in range(len(_SLOTS))]}
 

@@ -56,5 +56,5 @@ def names(flash: Path) -> list[str]:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """The files of a built tree (build/<board>/) as they go onto a board."""
-    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "files.json"]
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name not in ("files.json", "package.json")]
     return {str(file.relative_to(folder)): file.read_bytes() for file in found}

@@ -32,7 +32,9 @@ def _config(slots, policy, mqtt, backend):
         "drs": {"endpoint": "https://drs.test", "test_device": True},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
+        "board": values["board"],
         "mqtt": mqtt,
+        "update": None,
         "policy": rules,
         "slots": filled,
     }
@@ -50,7 +52,7 @@ class Appliance:
         self.secrets = {"refresh_token": "Atzr|r"} if secrets is None else secrets
         slots = [{"id": slot} if isinstance(slot, str) else slot for slot in slots]
         self.config = _config(slots, policy, mqtt, backend)
-        self.sensors = {slot["id"]: Sensor(10) for slot in self.config["slots"] if slot["sensor"]}
+        self.sensors: "dict" = {slot["id"]: Sensor(10) for slot in self.config["slots"] if slot["sensor"]}
         self.start()
 
     def _service(self, backend):

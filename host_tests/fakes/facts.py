@@ -13,9 +13,9 @@ hears one schedule. Its outcome must not depend on the schedule, as long as the 
 
 from replenish.core import news, notice, policy
 
-from host_tests import test_policy
+from host_tests.fakes import slot_states
 
-START, HOUR = test_policy.START, test_policy.HOUR
+START, HOUR = slot_states.START, slot_states.HOUR
 PENDING, PLACED, SHIPPED, CLOSED, CANCELLED = 12, 13, 14, 15, 16  # events, as they are folded into the callers
 UNKNOWN, STALE = 2, 9
 SEEN_PLACED = 2
@@ -81,7 +81,7 @@ class Follower:
         self.history = history
         self.heard = set()
         self._words = _WORDS[words]
-        self.slot = test_policy.low_slot({"in_doubt_days": 90}, pack=pack)
+        self.slot = slot_states.low_slot({"in_doubt_days": 90}, pack=pack)
         order = self.slot.order
         order.intend(START, True)
         if answer == "answered":

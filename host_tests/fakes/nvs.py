@@ -59,6 +59,7 @@ class Board:
     def __init__(self, partition=None):
         self.Partition = partition or Partition()
         self.Partition.cut_at = None
+        self.NVS = lambda namespace: _Namespace(self, namespace)  # no method: MicroPython 1.25 imports none from an object
         self.refuse = self.spoil = None
         self.other_types = ()  # keys that hold something else than a blob
         self._free = 0  # the next entry, counted over all pages
@@ -68,9 +69,6 @@ class Board:
 
     def install(self):
         sys.modules["esp32"] = self  # type: ignore[assignment]  # what it has of the module is what is asked for
-
-    def NVS(self, namespace):
-        return _Namespace(self, namespace)
 
     # The medium
 
@@ -154,6 +152,8 @@ class _Namespace:
         assert len(name) <= 15
         self._board = board
         self._name = name
+        if ("", name) not in board._items:
+            board._store(("", name), b"\1")  # the name stands in an entry of its own, as ESP-IDF's does
 
     def _key(self, key):
         if len(key) > 15:

@@ -18,7 +18,7 @@ ALL = tuple(LIVES)
 # There were only files in the first version.
 SHORTER = tuple(name for name in ALL if name not in (*LONG, "upgrade"))
 # One of each kind of thing that the store and the laws meet: where a cut is dear, these stand for the others.
-SOME = ("plain", "answer-lost", "busy", "cancelled", "notices", "token-rotated", "first-start")
+SOME = ("plain", "answer-lost", "busy", "cancelled", "notices", "token-rotated", "first-start", "calibrated")
 
 _STOCK = ("packs", "second-not-refilled")
 _AWAY = ("never-answered", "away", "away-while-asking")

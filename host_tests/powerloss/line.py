@@ -43,7 +43,9 @@ def device_config(life):
         "gateway": {"url": "https://gateway.test"},
         "lwa": {"token_url": "https://lwa.test/auth/o2/token", "client_id": "c"},
         "tls": values["tls"],
+        "board": values["board"],
         "mqtt": None,
+        "update": None,
         "policy": values["policy"],
         "slots": life.slots,
     }

@@ -2,9 +2,9 @@
 
 A script's entries are `(delay, what, arguments...)`, the delay counted from the start; a slot's `fates` are such scripts too, one
 for each real order that the appliance causes, counted from that order. What there is: `level` (use), `refill`, `person` (a word
-to the appliance: hold, resume, refilled, stock), `off` (no power for so long), `fault` (what a service's next calls meet),
-`subscribe`, `notice` (of the slot's latest order), `forget` (getOrderInfo knows no id any more), `foreign` (an order placed by
-another way), `older` (the records become those of the first version), `status`, `ship`, `end`.
+to the appliance: hold, resume, refilled, stock), `calibrate` (a slot's sensor), `off` (no power for so long), `fault` (what a
+service's next calls meet), `subscribe`, `notice` (of the slot's latest order), `forget` (getOrderInfo knows no id any more),
+`foreign` (an order placed by another way), `older` (the records become those of the first version), `status`, `ship`, `end`.
 """
 
 from host_tests.fakes.board import START
@@ -170,6 +170,8 @@ def _lives():
     yield Life("gateway-never-answered", 5, {"A": 1}, stale, {"A": (still,)}, backend="gateway", ends={"A": "placed"})
     yield Life("gateway-notices", 12, {"A": 3}, asked, {"A": (heard, no, still)}, policy=rarely, backend="gateway")
     yield Life("first-start", 1, {"A": 0}, [], {})
+    measured = [(60, "calibrate", "A", 5000), _low(), (2 * HOUR, "calibrate", "A", 7000), (4 * HOUR, "calibrate", "A", -7000)]
+    yield Life("calibrated", 1, {"A": 1}, measured, {"A": ()})
 
 
 LIVES = {}

@@ -11,7 +11,9 @@ import time
 from binascii import b2a_base64
 
 from replenish.core.isotime import parse
+from replenish.sensors.scaled import Scaled
 from replenish.services.call import Answer, Request
+from replenish.store import calibration
 
 from host_tests.fakes import notices
 from host_tests.fakes.board import START, Clock, Sensor
@@ -304,6 +306,12 @@ class World:
         else:
             getattr(agent.slot(arguments[0]), word)(arguments[1])
             self.laws.person(word, arguments[0], arguments[1])
+
+    def _calibrate(self, line, slot, full):
+        """A person calibrates a slot's sensor: empty reads as 0, and 10 as `full`."""
+        cell = Scaled()
+        cell.points, cell.calibrated_at = (0, 0, full, 10), self.now
+        calibration.save(line.store, slot, (cell,))
 
     def _off(self, line, seconds):
         self.agenda.pop(0)

@@ -325,11 +325,12 @@ class Appliance:
             environment.update(HEAP=self._heap, MICROPYTHON=str(self._interpreter.path))
         return self._started(Agent([*program, str(self.config), *options], environment, wrapped=not cpython))
 
-    def start_bare(self) -> Agent:
-        """Start an agent as its wrapper would, on MicroPython: in a fraction of the time that the wrapper takes for itself."""
+    def start_bare(self, tree: Path = run.AGENT.parent) -> Agent:
+        """Start an agent of a built tree as its wrapper would, on MicroPython: in a fraction of the time that the wrapper takes for
+        itself."""
         command = self._interpreter.command(Path("main.py"), str(self.config), heap=self._heap)
         environment = {**os.environ, "MICROPYPATH": "lib:.frozen"}
-        return self._started(Agent(command, environment, wrapped=False, folder=run.AGENT.parent))
+        return self._started(Agent(command, environment, wrapped=False, folder=tree))
 
     def _started(self, agent: Agent) -> Agent:
         self.agents.append(agent)

@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import time
+import traceback
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TICKS_PERIOD = 1 << 30
@@ -38,10 +39,24 @@ def _keep(name):
     """Instead of `app.forget`."""
 
 
+def _sleep_ms(ms):
+    time.sleep(ms / 1000)
+
+
+def _print_exception(error, file):
+    """As MicroPython does it: without the lines themselves."""
+    file.write(b"Traceback (most recent call last):\n")
+    for place in traceback.extract_tb(error.__traceback__):
+        file.write(b'  File "%s", line %d, in %s\n' % (place.filename.encode(), place.lineno or 0, place.name.encode()))
+    file.write(("%s: %s\n" % (type(error).__name__, error)).encode())
+
+
 def install():
     """Make `replenish` importable, with MicroPython's modules and functions beneath it."""
     for name, function in (("ticks_ms", _ticks_ms), ("ticks_add", _ticks_add), ("ticks_diff", _ticks_diff)):
         setattr(time, name, function)
+    setattr(time, "sleep_ms", _sleep_ms)  # noqa: B010  (neither module has it for the type checker)
+    setattr(sys, "print_exception", _print_exception)  # noqa: B010
     root = os.path.dirname(os.path.dirname(_HERE))
     firmware = os.path.join(root, "firmware")
     if firmware not in sys.path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from esptool.targets import CHIP_DEFS
 
-from tools import boards, chips
+from tools import boards, build, chips
 
 BOARDS = ["esp32_generic", "esp32_generic_c3", "esp32_generic_c6", "esp32_generic_ota", "esp32_generic_s3", "seeed_xiao_esp32c6"]
 GOOD = """
@@ -119,5 +121,20 @@ def test_the_facts_of_a_chip_are_about_pins_that_it_has(name: str) -> None:
     tables = [chip.input_only, chip.wake, chip.adc, chip.flash, chip.usb_pins, chip.console, chip.strapping, *chip.psram.values()]
     assert len(chip.gpios) > 20 and all(set(table) <= chip.gpios for table in tables)
     assert chip.flash and chip.strapping and chip.console
-    used = [*chip.flash, *chip.usb_pins, *chip.console, *(gpio for table in chip.psram.values() for gpio in table)]
-    assert len(used) == len(set(used)), "a pin with two owners"
+    for kind, table in chip.psram.items():
+        used = [*chip.flash, *chip.usb_pins, *chip.console, *table]
+        assert len(used) == len(set(used)), f"a pin with two owners, PSRAM: {kind}"
+
+
+@pytest.mark.parametrize("name", sorted(chips.chips()))
+def test_a_chip_is_what_its_tools_take_it_for(name: str, tmp_path: Path) -> None:
+    chip = chips.chips()[name]
+    assert CHIP_DEFS[chip.esptool].BOOTLOADER_FLASH_OFFSET == chip.image_offset
+    (tmp_path / "native.py").write_text("import micropython\n\n\n@micropython.native\ndef f(): pass\n")
+    subprocess.run([build.BUILD / "bin" / "mpy-cross", f"-march={chip.mpy_arch}", tmp_path / "native.py"], check=True)
+
+
+def test_the_boards_load_what_is_compiled() -> None:
+    said = subprocess.run([build.BUILD / "bin" / "mpy-cross", "--version"], capture_output=True, text=True, check=True).stdout
+    images = [board.image for name in boards.names() if (board := boards.load(name)).image]
+    assert images and all(image and f"emitting mpy v{image.mpy_version}" in said for image in images)

@@ -1,108 +1,81 @@
-"""boot.py: the network is joined and the clock set before main.py, and nothing of it can keep main.py from starting."""
+"""boot.py and main.py of a board: the loader decides first, and nothing that the version does can keep it from its next start."""
 
 from __future__ import annotations
 
-import json
 import runpy
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-BOOT = Path(__file__).resolve().parents[2] / "firmware" / "boot.py"
-WIFI = {"wifi": {"ssid": "home", "password": "pw"}}
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 
-class Wlan:
-    """A Wi-Fi station that has joined after so many looks; None: never."""
-
-    def __init__(self, looks: int | None) -> None:
-        self.looks = looks
-        self.told: list[object] = []
-
-    def active(self, on: bool) -> None:
-        self.told.append(on)
-
-    def connect(self, ssid: str, password: str) -> None:
-        self.told.append((ssid, password))
-
-    def isconnected(self) -> bool:
-        if self.looks is None:
-            return False
-        self.looks -= 1
-        return self.looks < 0
+class Reset(BaseException):
+    pass
 
 
 class Board:
-    """A folder with the two files, and MicroPython's modules as boot.py sees them."""
+    """MicroPython's modules, the loader's and the agent's, as the two files see them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.asked: list[str] = []
-        self.waited_ms = 0
-        self.ntp_fails = False
-        self.ntptime = SimpleNamespace(host="pool.ntp.org", settime=self._settime)
-        self._patch = monkeypatch
-        self._folder = folder
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(time, "sleep_ms", self._sleep_ms, raising=False)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[object] = []
+        self.is_safe = False
+        self.error: BaseException | None = None
+        loader = SimpleNamespace(start=lambda: self.done.append("start"), safe=lambda: self.is_safe)
+        life = ModuleType("replenish.life")
+        life.live = self._live  # type: ignore[attr-defined]
+        modules = {"loader": loader, "machine": SimpleNamespace(reset=self._reset), "replenish.life": life}
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(sys, "platform", "esp32")
+        monkeypatch.setattr(time, "sleep", lambda seconds: self.done.append(seconds))
 
-    def _settime(self) -> None:
-        self.asked.append(self.ntptime.host)
-        if self.ntp_fails:
-            raise OSError(110)
+    def _live(self, path: str, loader: object) -> None:
+        self.done.append((path, loader is sys.modules["loader"]))
+        if self.error:
+            raise self.error
 
-    def _sleep_ms(self, ms: int) -> None:
-        self.waited_ms += ms
+    def _reset(self) -> None:
+        raise Reset
 
-    def boot(self, wlan: Wlan, secrets: Any, config: Any) -> None:
-        for name, content in (("secrets.json", secrets), ("config.json", config)):
-            if content is not None:
-                (self._folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
-        self._patch.setitem(sys.modules, "network", SimpleNamespace(STA_IF=0, WLAN=lambda interface: wlan))
-        self._patch.setitem(sys.modules, "ntptime", self.ntptime)
-        self._patch.setitem(sys.modules, "loader", SimpleNamespace(start=lambda: self.asked.append("loader")))
-        runpy.run_path(str(BOOT), run_name="__main__")
+    def run(self, name: str) -> None:
+        runpy.run_path(str(FIRMWARE / name), run_name="__main__")
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Board:
-    return Board(monkeypatch, tmp_path)
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    return Board(monkeypatch)
 
 
-def test_it_joins_the_network_and_sets_the_clock(board: Board) -> None:
-    wlan = Wlan(looks=3)
-    board.boot(wlan, WIFI, {"clock": {"ntp": "time.example.com"}, "secrets": "secrets.json"})
-    assert wlan.told == [True, ("home", "pw")]
-    assert board.asked == ["loader", "time.example.com"]
-    assert board.waited_ms == 200
+def test_boot_leaves_all_to_the_loader(board: Board) -> None:
+    board.run("boot.py")
+    assert board.done == ["start"]
 
 
-def test_a_network_that_never_comes_ends_after_twenty_seconds(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
-    board.boot(Wlan(looks=None), WIFI, {})
-    assert board.waited_ms == 20000
-    assert board.asked == ["loader"]
-    assert "no network" in capsys.readouterr().out
+def test_main_lives(board: Board) -> None:
+    board.run("main.py")
+    assert board.done == [("config.json", True)]
 
 
-@pytest.mark.parametrize("secrets", [None, "{", "[]", {}, {"wifi": None}])
-def test_no_wifi_named_is_no_reason_to_stop(board: Board, secrets: Any) -> None:
-    wlan = Wlan(looks=0)
-    board.boot(wlan, secrets, None)
-    assert wlan.told == []
+def test_a_version_that_cannot_be_loaded_is_started_anew(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
+    board.error = MemoryError("Atzr|hunter2")
+    with pytest.raises(Reset):
+        board.run("main.py")
+    assert board.done[1:] == [10]
+    assert capsys.readouterr().out == "main: MemoryError\n", "what an error says may be a secret"
 
 
-def test_no_answer_from_the_time_server_is_said(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
-    board.ntp_fails = True
-    board.boot(Wlan(looks=0), WIFI, {"clock": {"ntp": None}})
-    assert board.asked == ["loader", "pool.ntp.org"]
-    assert "no time from pool.ntp.org" in capsys.readouterr().out
+def test_in_safe_mode_the_serial_line_is_left_to_a_person(board: Board) -> None:
+    board.is_safe = True
+    board.error = ImportError("no module")
+    board.run("main.py")
+    assert board.done == [("config.json", True)]
 
 
-def test_the_unix_board_is_left_alone(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "network", None)  # an import of it fails
-    monkeypatch.setitem(sys.modules, "loader", SimpleNamespace(start=lambda: board.asked.append("loader")))
-    runpy.run_path(str(BOOT), run_name="__main__")
-    assert board.asked == ["loader"]
+def test_an_interrupt_gets_through(board: Board) -> None:
+    board.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        board.run("main.py")

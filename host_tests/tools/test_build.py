@@ -6,10 +6,12 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tools import build, fold, size
+from tools import boards, build, fold, slot
+from tools.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MPY_CROSS = ROOT / "build" / "bin" / "mpy-cross"
@@ -23,6 +25,7 @@ class Source:
         self.umqtt.write_text("class MQTTClient:\n    pass\n")
         self.put("main.py", "from replenish.core import slot\nprint(slot.LIMIT)\n")
         self.put("replenish/__init__.py", "")
+        self.put("replenish/version.py", 'VERSION = "1.2.3"\n')
         self.put("replenish/core/slot.py", "LIMIT = 1073741823\ndef fail():\n    raise ValueError\n")
 
     def put(self, name: str, text: str) -> None:
@@ -30,8 +33,9 @@ class Source:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def build(self) -> tuple[int, int, int]:
-        return build.build_tree("test", self.firmware, self.tree, MPY_CROSS, self.umqtt)
+    def build(self, config: dict[str, Any] | None = None) -> build.Result:
+        made_for = Target(boards.load("unix"), config)
+        return build.build_tree(made_for, self.firmware, self.tree, MPY_CROSS, self.umqtt)
 
     def files(self) -> dict[str, bytes]:
         return {str(f.relative_to(self.tree)): f.read_bytes() for f in sorted(self.tree.rglob("*")) if f.is_file()}
@@ -43,28 +47,83 @@ def source(tmp_path: Path) -> Source:
 
 
 def test_the_tree_is_what_a_board_needs(source: Source) -> None:
-    files, made, size_bytes = source.build()
+    made = source.build()
     tree = source.files()
     assert sorted(tree) == [
         "files.json",
         "lib/replenish/__init__.mpy",
         "lib/replenish/core/slot.mpy",
+        "lib/replenish/version.mpy",
+        "lib/replenish/whole",
         "lib/umqtt/simple.mpy",
         "main.py",
+        "package.json",
     ]
-    assert (files, made) == (4, 4)
-    assert size_bytes == sum(len(content) for name, content in tree.items() if name.endswith(".mpy"))
+    assert (made.files, made.made) == (6, 5)
+    assert made.mpy_bytes == sum(len(content) for name, content in tree.items() if name.endswith(".mpy"))
     assert tree["main.py"] == (source.firmware / "main.py").read_bytes()
 
 
 def test_the_list_has_the_hash_of_every_file(source: Source) -> None:
     source.build()
     tree = source.files()
-    listed = json.loads(tree.pop("files.json"))["files"]
-    assert {name: record["sha256"] for name, record in listed.items()} == {
-        name: build.sha256(source.tree / name) for name in tree
-    }
+    record = json.loads(tree.pop("files.json"))
+    del tree["package.json"]
+    listed = {**record["files"], record["whole"]["place"]: record["whole"]}
+    assert {name: of["sha256"] for name, of in listed.items()} == {name: build.sha256(source.tree / name) for name in tree}
 
+
+def test_the_mark_of_a_whole_version_is_over_all_of_its_files(source: Source) -> None:
+    source.build()
+    inside = {name.removeprefix("lib/"): data for name, data in source.files().items() if name.startswith("lib/replenish/")}
+    assert inside.pop(slot.NAME) == slot.whole((1, 2, 3), inside)
+
+
+def test_mip_is_given_all_of_the_library_and_the_mark_last(source: Source) -> None:
+    source.build()
+    package = json.loads(source.files()["package.json"])
+    targets = [target for target, _ in package["urls"]]
+    assert package["version"] == "1.2.3" and targets[-1] == slot.NAME
+    assert [place for _, place in package["urls"]] == [f"lib/{target}" for target in targets]
+    assert set(targets) == {str(file.relative_to(source.tree / "lib")) for file in (source.tree / "lib").rglob("*") if file.is_file()}
+
+
+def test_the_manifest_freezes_the_tree_that_was_built(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MicroPython's tools/manifestfile.py reads it: its words are functions, folders count from the manifest's own."""
+    source.put("loader.py", "")
+    source.build()
+    frozen: set[str] = set()
+    manifest = build.FIRMWARE / "manifest.py"
+
+    def freeze_mpy(folder: str, file: str | None = None) -> None:
+        place = manifest.parent / folder
+        found = [place / file] if file else [found for found in place.rglob("*.mpy")]
+        frozen.update(str(found.relative_to(place)) for found in found)
+
+    monkeypatch.setenv("REPLENISH_BOARD", str(source.tree))  # an absolute path stands for itself
+    source_text = manifest.read_text().replace('"../build/" + ', "")
+    words = {"include": str, "require": str, "freeze_mpy": freeze_mpy, "module": frozen.add}
+    exec(compile(source_text, str(manifest), "exec"), words)
+    built = {name.removeprefix("lib/") for name in source.files() if name.endswith((".mpy", ".py"))} | {"boot.py"}
+    assert frozen == built
+
+
+@pytest.mark.parametrize("board", [name for name in boards.names() if boards.load(name).image])
+def test_a_board_s_libraries_are_in_its_image(board: str) -> None:
+    assert build.library(boards.load(board), fetch=False) is None
+
+
+def test_with_a_configuration_what_it_never_uses_is_left_out(source: Source) -> None:
+    for name in ("services/drs", "services/gateway", "sensors/file", "sensors/hx711"):
+        source.put(f"replenish/{name}.py", "")
+    whole = source.build()
+    config = {"backend": "drs", "state": "state", "slots": [{"sensor": {"driver": "file"}}]}
+    trimmed = source.build(config)
+    assert trimmed.left_out == {"the maker's gateway": ["services/gateway"], "other sensors": ["sensors/hx711"]}
+    there = {name for name in source.files() if "services" in name or "sensors" in name}
+    assert there == {"lib/replenish/services/drs.mpy", "lib/replenish/sensors/file.mpy"}
+    assert (trimmed.files, trimmed.made) == (whole.files - 2, 0)
+    assert source.build().made == 2
 
 def test_the_files_run_on_every_interpreter_with_short_names_in_tracebacks(source: Source) -> None:
     source.build()
@@ -91,17 +150,17 @@ def test_two_builds_in_different_places_are_the_same_bytes(source: Source, tmp_p
 
 def test_only_what_changed_is_made_again(source: Source) -> None:
     source.build()
-    assert source.build()[1] == 0
+    assert source.build().made == 0
     source.put("replenish/core/slot.py", "LIMIT = 2\n")
-    assert source.build()[1] == 1
-    assert source.build()[1] == 0
+    assert source.build().made == 1
+    assert source.build().made == 0
 
 
 def test_a_damaged_output_is_made_again(source: Source) -> None:
     source.build()
     before = source.files()
     (source.tree / "lib/replenish/core/slot.mpy").write_bytes(b"M")
-    assert source.build()[1] == 1
+    assert source.build().made == 1
     assert source.files() == before
 
 
@@ -109,7 +168,7 @@ def test_a_damaged_list_makes_everything_again(source: Source) -> None:
     source.build()
     before = source.files()
     (source.tree / "files.json").write_text("{")
-    assert source.build()[1] == 4
+    assert source.build().made == 5
     assert source.files() == before
 
 
@@ -118,7 +177,8 @@ def test_another_compiler_makes_everything_again(source: Source, tmp_path: Path)
     other = tmp_path / "mpy-cross"
     other.write_text(f'#!/bin/sh\nexec "{MPY_CROSS}" "$@"\n')
     other.chmod(0o755)
-    assert build.build_tree("test", source.firmware, source.tree, other, source.umqtt)[1] == 4
+    unix = Target(boards.load("unix"))
+    assert build.build_tree(unix, source.firmware, source.tree, other, source.umqtt).made == 5
 
 
 def test_what_has_no_source_any_more_is_removed(source: Source) -> None:
@@ -144,10 +204,10 @@ def test_a_module_that_does_not_compile_is_named_and_the_old_file_stays(source: 
 
 
 def test_a_dry_run_prints_the_commands_and_makes_nothing(source: Source, capsys: pytest.CaptureFixture[str]) -> None:
-    build.show_commands(source.tree, source.firmware, MPY_CROSS, source.umqtt)
+    build.show_commands(Target(boards.load("unix")), source.tree, source.firmware, MPY_CROSS, source.umqtt)
     lines = capsys.readouterr().out.splitlines()
-    slot = f"{source.tree}/lib/replenish/core/slot.mpy -  # reads {source.firmware}/replenish/core/slot.py, folded"
-    assert f"{MPY_CROSS} -O3 -msmall-int-bits=30 -s slot -o {slot}" in lines
+    made = f"{source.tree}/lib/replenish/core/slot.mpy -  # reads {source.firmware}/replenish/core/slot.py, folded"
+    assert f"{MPY_CROSS} -O3 -msmall-int-bits=30 -s slot -o {made}" in lines
     assert f"cp {source.firmware}/main.py {source.tree}/main.py" in lines
     assert not source.tree.exists()
 
@@ -155,18 +215,3 @@ def test_a_dry_run_prints_the_commands_and_makes_nothing(source: Source, capsys:
 def test_an_unknown_board_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--board", "esp32_generik"]) == 1
     assert capsys.readouterr().err.startswith("BOARD=esp32_generik: unknown board; did you mean esp32_generic?")
-
-
-def test_the_size_table_counts_the_agent_and_shows_libraries_apart(source: Source) -> None:
-    source.build()
-    own, libraries = size.sizes(source.tree / "files.json")
-    assert set(own) == {"replenish/__init__", "replenish/core/slot"}
-    assert set(libraries) == {"umqtt/simple"}
-    assert f"{sum(own.values()):,}  0% of the budget of 40,960" in size.table(own, libraries)
-
-
-def test_only_one_medium_of_the_store_counts() -> None:
-    own = {"replenish/app": 1000, "replenish/store/recordfiles": 20, "replenish/store/flashlog": 300, "replenish/io/flash": 4}
-    assert size.totals(own) == {"a file system": 1020, "a raw partition": 1304}
-    modules = {module for medium in size.MEDIA.values() for module in medium}
-    assert all((build.FIRMWARE / f"{module}.py").exists() for module in modules)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tools import build, flash
+from host_tests.tools import appliances, images
+from host_tests.tools.test_appliance import GOOD
+from tools import boards, build, flash, target
+from tools.flash import NEW, Work, work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = ROOT / "build" / "venv" / "bin"
@@ -20,22 +23,17 @@ ESPTOOL, MPREMOTE = str(BIN / "esptool"), str(BIN / "mpremote")
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The board's tree, not built: a dry run shows its files all the same."""
     monkeypatch.setattr(build, "BUILD", tmp_path)
-    monkeypatch.setattr(build, "FIRMWARE", tmp_path / "firmware")
-    (tmp_path / "firmware").mkdir()
-    for name in ("boot.py", "main.py"):
-        (tmp_path / "firmware" / name).touch()
+    monkeypatch.setattr(build, "places", lambda made_for: ["boot.py", "lib/replenish/app.mpy", "main.py"])
     return tmp_path / "esp32_generic"
 
 
 def image(folder: Path, name: str = "ESP32_GENERIC-20260101-v1.27.0.bin") -> Path:
-    file = folder / name
-    file.write_bytes(b"\xe9")
-    return file
+    return images.write(folder / name, boards.load("esp32_generic"))
 
 
 def config(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Path:
     """A configuration with its secrets and two certificates; its check has tests of its own."""
-    monkeypatch.setattr(flash, "load_config", lambda path: json.loads(path.read_text()))
+    monkeypatch.setattr(target, "load_config", lambda path: json.loads(path.read_text()))
     values = {"secrets": "secrets.json", "tls": {"ca": ["ca.der", "certs/amazon/root.der"]}, **changes}
     (folder / "certs/amazon").mkdir(parents=True)
     for name in ("secrets.json", "ca.der", "certs/amazon/root.der"):
@@ -57,15 +55,27 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return captured.err
 
 
-def test_the_files_go_with_mpremote_and_the_starters_last(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_names_every_file_and_the_mark_last(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = [MPREMOTE, "connect", "/dev/tty X"]
     assert dry_run(capsys) == [
-        [*board, "fs", "cp", "-r", f"{tree}/lib", ":"],
-        [*board, "fs", "cp", f"{tree}/loader.mpy", ":loader.mpy"],
+        [*board, "fs", "mkdir", ":lib"],
+        [*board, "fs", "mkdir", ":lib/replenish"],
         [*board, "fs", "cp", f"{tree}/boot.py", ":boot.py"],
+        [*board, "fs", "cp", f"{tree}/lib/replenish/app.mpy", ":lib/replenish/app.mpy"],
         [*board, "fs", "cp", f"{tree}/main.py", ":main.py"],
+        [*board, "fs", "cp", f"{tree}/lib/replenish/whole", ":lib/replenish/whole"],
         [*board, "reset"],
     ]
+
+
+def test_only_what_differs_is_sent_and_what_an_earlier_copy_left_is_used() -> None:
+    wanted = {"lib/replenish/same.mpy": "1", "lib/replenish/changed.mpy": "2", "lib/replenish/left.mpy": "3", "main.py": "4"}
+    there = {"lib/replenish/same.mpy": "1", "lib/replenish/changed.mpy": "x", "lib/replenish/left.mpy" + NEW: "3"}
+    there |= {"lib/replenish/old.mpy": "5", "lib/replenish/same.mpy" + NEW: "6", "lib/mine.mpy": "7", build.WHOLE: "8"}
+    due = ("lib/replenish/changed.mpy", "lib/replenish/left.mpy", "main.py")
+    stale = ("lib/replenish/old.mpy", "lib/replenish/same.mpy" + NEW)
+    assert work(wanted, there) == Work(send=("lib/replenish/changed.mpy", "main.py"), rename=due, remove=stale)
+    assert work(wanted, wanted | {build.WHOLE: "8"}) == Work((), (), ())
 
 
 def test_the_device_s_own_certificate_and_key_go_along(
@@ -87,6 +97,20 @@ def test_more_connections_than_the_board_has_memory_for_are_refused(
     assert said == f"{file}: tls.sockets: 2: allowed: 1, as esp32_generic has memory for no more.\n"
 
 
+def test_of_an_appliance_the_configuration_goes_once_the_serial_is_known_and_never_the_secrets(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    appliances.put_files(tmp_path)
+    file = tmp_path / "appliance.toml"
+    file.write_text(GOOD)
+    copied = []
+    for more in ([], ["--serial", "SN0007"]):
+        assert flash.main(["--appliance", str(file), "--port", "/dev/tty X", "--dry-run", *more]) == 0
+        commands = [shlex.split(line, comments=True) for line in capsys.readouterr().out.splitlines()]
+        copied.append({command[-1] for command in commands if "cp" in command})
+    assert ":config.json" not in copied[0] and copied[1] - copied[0] == {":config.json", ":ca.der"}
+
+
 def test_an_image_is_erased_and_written_first(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = image(tmp_path)
     esptool = [ESPTOOL, "--chip", "esp32", "--port", "/dev/tty X", "--baud", "460800"]
@@ -99,27 +123,11 @@ def test_a_configuration_goes_with_its_secrets_and_certificates(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = config(tmp_path, monkeypatch)
-    commands = [command[3:] for command in dry_run(capsys, "--config", str(file))]
-    folders = [command[1] for command in commands if command[0] == "exec"]
-    assert folders == [
-        "import os; 'certs' in os.listdir() or os.mkdir('certs')",
-        "import os; 'amazon' in os.listdir('certs') or os.mkdir('certs/amazon')",
-    ]
-    assert [command[2:] for command in commands[2:6]] == [
-        [f"{tmp_path}/secrets.json", ":secrets.json"],
-        [f"{tmp_path}/ca.der", ":ca.der"],
-        [f"{tmp_path}/certs/amazon/root.der", ":certs/amazon/root.der"],
-        [str(file), ":config.json"],
-    ]
-
-
-def test_making_a_folder_that_is_there_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands = flash.config_commands([], config(tmp_path, monkeypatch))
-    (tmp_path / "board").mkdir()
-    for _ in range(2):
-        for command in [command for command in commands if command[0] == "exec"]:
-            subprocess.run([ROOT / "build/bin/micropython", "-c", command[1]], cwd=tmp_path / "board", check=True)
-    assert (tmp_path / "board/certs/amazon").is_dir()
+    copied = {command[-1]: command[-2] for command in dry_run(capsys, "--config", str(file)) if "cp" in command}
+    assert copied[":secrets.json"] == f"{tmp_path}/secrets.json" and copied[":config.json"] == str(file)
+    assert {":ca.der", ":certs/amazon/root.der"} <= set(copied)
+    folders = [command[-1] for command in dry_run(capsys, "--config", str(file)) if "mkdir" in command]
+    assert folders == [":certs", ":certs/amazon", ":lib", ":lib/replenish"]
 
 
 @pytest.mark.parametrize("name", ["../secrets.json", "/etc/secrets.json"])
@@ -142,23 +150,17 @@ def test_a_missing_secrets_file_is_refused(
 def test_an_image_for_another_board_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = image(tmp_path, "ESP32_GENERIC_C3-20260101-v1.27.0.bin")
     said = refused(capsys, "--board", "esp32_generic", "--image", str(file))
-    assert said == f"IMAGE={file}: for esp32_generic a file named ESP32_GENERIC-[0-9v]*.bin is allowed.\n"
+    assert said.startswith(f"IMAGE={file}: for esp32_generic a file named ESP32_GENERIC-[0-9v]*.bin is allowed; get ")
 
 
 def test_an_image_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--board", "esp32_generic", "--image", "/nonexistent.bin")
-    assert said == "IMAGE=/nonexistent.bin: there is no such file.\n"
+    assert said.startswith("IMAGE=/nonexistent.bin: No such file or directory; get ")
 
 
 def test_the_pc_is_no_board_to_flash(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--board", "unix")
     assert said == "unix is no board to flash: `make unix` builds the agent for this PC.\n"
-
-
-def test_the_first_failing_command_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(flash.FlashError, match="`false` failed"):
-        flash.run([["true"], ["false"], ["echo", "never"]], dry_run=False)
-    assert capsys.readouterr().out == "true\nfalse\n"
 
 
 def help_of(*command: str) -> str:
@@ -167,8 +169,6 @@ def help_of(*command: str) -> str:
 
 
 def test_the_installed_esptool_knows_the_options(tmp_path: Path) -> None:
-    from tools import boards
-
     erase, write = flash.image_commands(boards.load("esp32_generic"), "port", image(tmp_path))
     top = help_of(ESPTOOL, "--help")
     for word in [option for option in erase if option.startswith("--")] + [erase[-1], write[-3]]:
@@ -176,13 +176,9 @@ def test_the_installed_esptool_knows_the_options(tmp_path: Path) -> None:
     assert "<address> <filename>" in help_of(ESPTOOL, write[-3], "--help")
 
 
-def test_the_installed_mpremote_knows_the_commands(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools import boards
-
-    commands = flash.commands_for(boards.load("esp32_generic"), "port", None, config(tmp_path, monkeypatch))
-    used = {command[3] for command in commands}
-    assert used == {"exec", "fs", "reset"}
-    for name in ("connect", "exec", "fs"):
+def test_the_installed_mpremote_knows_the_commands(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    used = {command[3] for command in dry_run(capsys)}
+    assert used == {"fs", "reset"}
+    for name in ("connect", "fs"):
         assert help_of(MPREMOTE, name, "--help").startswith(f"usage: {name} ")
     assert "  reset " in help_of(MPREMOTE, "help")  # a shortcut of mpremote's own, without a --help
-    assert "--recursive, -r" in help_of(MPREMOTE, "fs", "--help")

@@ -29,20 +29,23 @@ class Layer:
 CORE = frozenset("struct binascii json micropython".split())
 LAYERS = {
     # The core has no clock: the calendar and ticks arithmetic are all of `time` that it may use.
-    "core": Layer(("core",), CORE | {"time"}, ("gmtime", "ticks_diff", "ticks_add")),
+    "core": Layer(("core",), CORE | {"time", "hashlib"}, ("gmtime", "ticks_diff", "ticks_add")),
     "services": Layer(("core", "services"), frozenset({"binascii", "hashlib", "json", "micropython"})),
     "store": Layer(("core", "store"), CORE | {"os"}),
-    "sensors": Layer(("core",), frozenset("machine time struct micropython".split())),
-    # An adapter hands back what the services read: an Answer.
-    "io": Layer(("core", "io", "services.call"), CORE | NETWORK | frozenset("errno gc os sys time vfs".split())),
+    "sensors": Layer(("core", "sensors"), frozenset("machine time struct micropython".split())),
+    # An adapter hands back what the services read: an Answer; UDP has no other reader than ntp's.
+    "io": Layer(
+        ("core", "io", "services.call", "services.ntp"),
+        CORE | NETWORK | frozenset("errno gc hashlib io os sys time vfs".split()),
+    ),
     # The composition root: app, startup and what belongs to no layer.
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
-            "access answering app asking calls cloud commands config discovery erase experimental_link face following inbox".split()
-            + "link manual ordering selftest settling startup state testorders version".split()
+            "access answering app asking calibration calls cloud commands config discovery erase experimental_link face".split()
+            + "following inbox life link manual ordering selftest settling startup state testorders update version".split()
         ),
-        CORE | frozenset("gc sys time _thread".split()),
+        CORE | frozenset("gc loader sys time _thread".split()),
     ),
 }
 # Modules that are given by name, so that no import statement shows them: the driver of a sensor, and our copies of libraries.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tools.link import REMEDIES, Listener, main, told
+from tools.link import JOIN, REMEDIES, Listener, main, told
 from tools.unix_agent import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,3 +72,70 @@ def test_a_configuration_or_a_port_is_needed(capsys: pytest.CaptureFixture[str],
     (tmp_path / "config.json").write_text("{}")
     assert main(["--config", str(tmp_path / "config.json")]) == 2
     assert "missing" in capsys.readouterr().err
+
+
+class Radio:
+    """A fake radio, in range of one network; an attempt at another one is never over."""
+
+    def __init__(self, there: str | None) -> None:
+        self.there, self.tried = there, list[str]()
+        self.on = False
+
+    def WLAN(self, mode: int) -> Radio:
+        return self
+
+    def active(self, on: bool) -> None:
+        self.on = on
+
+    def connect(self, ssid: str, password: str | None) -> None:
+        assert self.on
+        self.tried.append(ssid)
+
+    def isconnected(self) -> bool:
+        return bool(self.tried) and self.tried[-1] == self.there
+
+    STA_IF = 0
+
+
+class TimeServers:
+    """A fake ntptime, of which one server answers."""
+
+    host = "pool.ntp.org"
+
+    def __init__(self, answers: str) -> None:
+        self.asked: list[str] = []
+        self._answers = answers
+
+    def settime(self) -> None:
+        self.asked.append(self.host)
+        if self.host != self._answers:
+            raise OSError("ETIMEDOUT")
+
+
+def join(monkeypatch: pytest.MonkeyPatch, radio: Radio, servers: TimeServers, wifi: object, ntp: object) -> None:
+    """Run what a board is told before it is linked, on fakes of its modules."""
+    modules = {
+        "network": radio,
+        "ntptime": servers,
+        "time": SimpleNamespace(sleep_ms=lambda ms: None),
+        "replenish.config": SimpleNamespace(load=lambda path: ({"clock": {"ntp": ntp}}, {"wifi": wifi})),
+        "replenish": SimpleNamespace(),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    exec(JOIN, {})
+
+
+def test_a_board_joins_the_network_that_is_there_and_sets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    radio, servers = Radio("office"), TimeServers("b.example.com")
+    networks = [{"ssid": "home", "password": "canary"}, {"ssid": "office"}, {"ssid": "never"}]
+    join(monkeypatch, radio, servers, networks, ["a.example.com", "b.example.com"])
+    assert radio.tried == ["home", "office"] and servers.asked == ["a.example.com", "b.example.com"]
+    radio, servers = Radio("home"), TimeServers("pool.ntp.org")
+    join(monkeypatch, radio, servers, {"ssid": "home"}, None)
+    assert servers.asked == ["pool.ntp.org"]
+
+
+def test_a_board_without_a_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="none of the networks in the secrets could be joined"):
+        join(monkeypatch, Radio(None), TimeServers(""), [{"ssid": "home"}], None)

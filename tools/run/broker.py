@@ -14,12 +14,12 @@ import asyncio
 import errno
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from tools.ports import free_port
-from tools.simulator.tls import Authority
+from tools.simulator.tls import LOCAL_NAMES, Authority
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 20
@@ -39,7 +39,7 @@ max_segment_size = 1048576
 max_segment_count = 10
 [v4.1]
 name = "v4-1"
-listen = "127.0.0.1:{port}"
+listen = "{bind}:{port}"
 next_connection_delay_ms = 1
 [v4.1.tls]
 certpath = {certificate}
@@ -59,11 +59,21 @@ class BrokerError(Exception):
 
 
 class Broker:
-    """A broker on the loopback, in a process of its own that ends with this one."""
+    """A broker, on the loopback by default, in a process of its own that ends with this one."""
 
-    def __init__(self, folder: Path, users: Mapping[str, str], authority: Authority | None = None) -> None:
-        """folder: for its files; users: names and passwords; authority: who certifies it, None for one of its own in `folder`."""
-        self.port = 0
+    def __init__(
+        self,
+        folder: Path,
+        users: Mapping[str, str],
+        authority: Authority | None = None,
+        bind: str = "127.0.0.1",
+        port: int = 0,
+        names: Iterable[str] = LOCAL_NAMES,
+    ) -> None:
+        """folder: for its files; users: names and passwords; authority: who certifies it, None for one of its own in `folder`;
+        port: 0 for a free one; names: of its certificate."""
+        self.port = port
+        self._bind, self._fixed, self._names = bind, port, tuple(names)
         self._folder = folder.resolve()  # the process runs elsewhere
         self._users = users
         self._authority = authority or Authority(folder)
@@ -73,9 +83,9 @@ class Broker:
     async def __aenter__(self) -> "Broker":
         """Raises BrokerError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        pair = self._authority.write_server(self._folder)
+        pair = self._authority.write_server(self._folder, self._names)
         for _ in range(_ATTEMPTS):
-            self.port = free_port()
+            self.port = self._fixed or free_port()
             if await self._start(self._write_settings(*pair)):
                 return self
             if await self._stop() != errno.EADDRINUSE:
@@ -91,7 +101,8 @@ class Broker:
         users = "\n".join(f"{json.dumps(user)} = {json.dumps(password)}" for user, password in self._users.items())
         paths = {"certificate": json.dumps(str(certificate)), "key": json.dumps(str(key))}
         file.touch(mode=0o600)
-        file.write_text(_SETTINGS.format(port=self.port, users=users, packet_bytes=_PACKET_BYTES, **paths), encoding="utf-8")
+        place = {"bind": self._bind, "port": self.port}
+        file.write_text(_SETTINGS.format(users=users, packet_bytes=_PACKET_BYTES, **place, **paths), encoding="utf-8")
         return file
 
     async def _start(self, settings: Path) -> bool:

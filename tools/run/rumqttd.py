@@ -9,12 +9,12 @@ down from within, and would print each packet as an error, so it is kept apart f
 import errno
 import logging
 import os
+import socket
 import sys
 import threading
 import time
 
 from iotcore import IotCoreBroker
-from iotcore.broker import port_in_use
 
 _POLL_S = 0.005
 
@@ -24,10 +24,15 @@ def _leave_with_parent() -> None:
     os._exit(0)
 
 
-def _tell_when_ready(port: int) -> None:
-    while not port_in_use(port):
+def _tell_when_ready(host: str, port: int) -> None:
+    while not _answers(host, port):
         time.sleep(_POLL_S)
     print("ready", flush=True)
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:  # the package's own port_in_use asks the loopback only
+        return probe.connect_ex((host, port)) == 0
 
 
 def main(settings: str) -> None:
@@ -37,10 +42,10 @@ def main(settings: str) -> None:
         broker.check_ports()
     except OSError:
         sys.exit(errno.EADDRINUSE)
-    port = int(broker.listeners()[0].rpartition(":")[2])
+    host, _, port = broker.listeners()[0].rpartition(":")
     # Not before: a thread that reads would keep us from an orderly end above.
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    threading.Thread(target=_tell_when_ready, args=(port,), daemon=True).start()
+    threading.Thread(target=_tell_when_ready, args=(host, int(port)), daemon=True).start()
     broker.run_forever()
 
 

@@ -188,7 +188,10 @@ class Timeline:
             return Text("the fault is over", "green")
         return Text(f"fault: {name}" + (f" ({detail})" if detail else ""), "bold red")
 
-    def _wait(self, event: Event) -> Text:
+    def _wait(self, event: Event) -> Text | None:
+        """An order's own waits have no reason here: its state was told, and its polls are routine."""
+        if event.fields.get("reason") is None:
+            return None
         return Text.assemble("needs more, and waits: ", (str(event.fields.get("reason")), "italic"))
 
     def _order(self, event: Event) -> Text:

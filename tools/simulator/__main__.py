@@ -4,13 +4,18 @@ import argparse
 import asyncio
 import shlex
 import signal
+import ssl
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from tools.run.broker import BrokerError
+from tools.simulator import lan
 from tools.simulator.buywithprime.catalogue import DEFAULT_SKU
 from tools.simulator.buywithprime.service import GRAPHQL_PATH
 from tools.simulator.buywithprime.token import CLIENT_ID as BWP_CLIENT_ID
@@ -22,6 +27,7 @@ from tools.simulator.lwa import CLIENT_ID, CLIENT_SECRET, TOKEN_PATH
 from tools.simulator.server import Simulator
 from tools.simulator.settings import from_text
 from tools.simulator.sns import TOPIC_ARN
+from tools.simulator.tls import Authority
 from tools.simulator.world import DEFAULT_SERIAL
 
 _SLOTS = {"PaperTowel": True, "Coffee": True}
@@ -33,7 +39,9 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--control-port", type=int, default=0, help="the control interface's port (default: any)")
     parser.add_argument("--bind", default="127.0.0.1", help="the service's address; control stays on the loopback")
     parser.add_argument("--host-name", action="append", default=[], help="another name for the certificate")
-    parser.add_argument("--ca-dir", type=Path, default=Path("build/sim"), help="gets ca.pem, ca.der and env")
+    parser.add_argument("--lan", metavar="ADDRESS", nargs="?", const="", help="for a board on the desk: on this machine's network")
+    parser.add_argument("--broker-port", type=int, help="with --lan: of the MQTT broker (default: 8883)")
+    parser.add_argument("--ca-dir", type=Path, help="gets ca.pem, ca.der and env (default: build/sim; of --lan build/sim/lan)")
     parser.add_argument("--scale-from", type=int, help="Unix seconds at which virtual time leaves real time")
     parser.add_argument("--time-scale", type=int, default=1, help="virtual seconds per real one; 0: frozen")
     parser.add_argument("--seed", type=int, default=1, help="for ids and tokens")
@@ -42,10 +50,16 @@ def _arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--subscribe-ca", metavar="FILE", help="PEM authorities of those addresses (default: the system's)")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a setting, see tools/simulator/README.md")
     parser.add_argument("--test-device", action="store_true", help="the device's orders are test orders")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    options.env_dir = options.ca_dir or Path("build/sim")  # where other tools look for a simulator
+    options.ca_dir = options.ca_dir or options.env_dir / ("" if options.lan is None else "lan")
+    return options
 
 
 def _simulator(options: argparse.Namespace) -> Simulator:
+    if options.lan is not None:
+        options.bind = options.lan = lan.address(options.lan)
+        options.port = options.port or lan.PORT
     scale_from = int(time.time()) if options.scale_from is None else options.scale_from
     return Simulator(
         clock=Clock(scale_from, options.time_scale),
@@ -56,7 +70,13 @@ def _simulator(options: argparse.Namespace) -> Simulator:
         bind=options.bind,
         host_names=options.host_name,
         log=options.log,
+        keep_ca=options.lan is not None,
+        server_context=_lan_context(options) if options.lan else None,
     )
+
+
+def _lan_context(options: argparse.Namespace) -> Callable[[Authority], ssl.SSLContext]:
+    return lambda authority: authority.files_context(options.ca_dir, [*lan.names(options.lan), *options.host_name])
 
 
 def facts(sim: Simulator, refresh_token: str) -> dict[str, str]:
@@ -112,8 +132,14 @@ async def _run(options: argparse.Namespace) -> None:
         for endpoint in options.subscribe:
             sim.sns.subscribe(endpoint, options.subscribe_ca)
         variables = facts(sim, sim.add_device(slots=_SLOTS, test=options.test_device))
-        _show(Console(), variables, write_env(options.ca_dir, variables))
-        await stop.wait()
+        console = Console()
+        _show(console, variables, write_env(options.env_dir, variables))
+        async with AsyncExitStack() as stack:
+            if options.lan:
+                broker = lan.broker(sim, options.ca_dir, options.lan, options.broker_port or lan.BROKER_PORT)
+                await stack.enter_async_context(broker)
+                lan.show(console, sim.url, sim.ca_der.resolve(), options.lan, broker.port, variables["DRS_REFRESH_TOKEN"])
+            await stop.wait()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         asyncio.run(_run(options))
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError, OverflowError, BrokerError) as error:
         print(f"the simulator cannot run: {error}", file=sys.stderr)
         return 2
     return 0

@@ -26,6 +26,7 @@ from tools.simulator.world import Delivery, World
 
 _LOOPBACK = "127.0.0.1"
 _LOOPBACK_6 = "::1"
+_ANYWHERE = "0.0.0.0"
 # Handlers still at work when the simulator stops get this long, in real seconds.
 _STOP_S = 0.2
 # wait_until looks again this often, because time alone may make its condition true.
@@ -131,16 +132,18 @@ class Simulator(World):
         host_names: Sequence[str] = (),
         server_context: Callable[[Authority], ssl.SSLContext | None] | None = None,
         log: Path | None = None,
+        keep_ca: bool = False,
     ) -> None:
         """Ports of 0 are chosen by the system; `bind` concerns the service, control stays on loopback.
 
         `ca_dir` gets ca.pem and ca.der (None: a temporary folder). `host_names` are names beside
         localhost and 127.0.0.1 that the certificate is for. `server_context` makes another TLS context
         out of the authority, for tests of a bad certificate; if it returns None there is no TLS.
-        `log` is a file to which one JSON line per call is appended.
+        `log` is a file to which one JSON line per call is appended. `keep_ca`: the same authority each time, its key in `ca_dir` too.
         """
         super().__init__(clock, seed, timings)
         self._ca_dir = ca_dir
+        self._keep_ca = keep_ca
         self._ports = (port, control_port)
         self._bind = bind
         self._names = (*LOCAL_NAMES, *host_names)
@@ -155,7 +158,8 @@ class Simulator(World):
 
     async def __aenter__(self) -> "Simulator":
         self._temporary = tempfile.TemporaryDirectory(prefix="simulator-") if self._ca_dir is None else None
-        authority = Authority(Path(self._temporary.name) if self._temporary else self._ca_dir or Path())
+        authority = Authority(Path(self._temporary.name) if self._temporary else self._ca_dir or Path(), self._keep_ca)
+        self.authority = authority
         self.ca_pem, self.ca_der = authority.pem, authority.der
         self._log = self._log_path.open("a", encoding="utf-8") if self._log_path else None
         self._changed = asyncio.Event()
@@ -170,7 +174,7 @@ class Simulator(World):
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
-        self.url = f"{'https' if context else 'http'}://localhost:{service}"
+        self.url = f"{'https' if context else 'http'}://{'localhost' if self._bind in (_LOOPBACK, _ANYWHERE) else self._bind}:{service}"
         self.control_url = f"http://localhost:{control_port}"
         self.sns.open(self.url, authority)
         couriers = (Courier(self.sns, self.book.next_due, self.clock), Courier(self.bus, self.store.next_due, self.clock))

@@ -29,7 +29,7 @@ class Signer:
 
     def __init__(self, authority: Authority) -> None:
         self._key = rsa.generate_private_key(_EXPONENT, _KEY_BITS)
-        certificate = authority.certify(SIGNER_NAME, self._key.public_key())
+        certificate = authority.certify([SIGNER_NAME], self._key.public_key())
         self.certificate_pem = certificate.public_bytes(Encoding.PEM)
         # Named after what is in it, so that a receiver that keeps certificates by their address never keeps an old one.
         self.path = f"/SimpleNotificationService-{certificate.fingerprint(hashes.SHA256()).hex()[:32]}.pem"

@@ -10,4 +10,8 @@ class StoreError(Exception):
 
 
 class SensorFault(Exception):
-    """A driver says that what it reads is no level, and why: SensorFault("stuck") or SensorFault("lifted")."""
+    """A driver says that what it reads is no level, and why, as sensors/README.md lists."""
+
+
+class Settling(Exception):
+    """A sensor has no reading yet, and that is no fault: it is to be asked again in so many milliseconds (`args[0]`)."""

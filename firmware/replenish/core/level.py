@@ -6,7 +6,7 @@ Times are Unix seconds; quantities are in the slot's unit. `slot` is a `slot.Slo
 
 from micropython import const
 
-from .errors import SensorFault
+from .errors import SensorFault, Settling
 
 _STEP = 0.05  # of the capacity: a smaller rise is noise, not a refill; a larger step of a sensor is looked at again
 _NOISE_READINGS = const(16)  # a sensor's noise is the mean of its last steps upward, for use makes none
@@ -19,12 +19,16 @@ _SAVE_STEP = 0.05  # of the capacity: a smaller change is not worth a write
 _SAVE_AGE_S = const(21600)  # ... until it is so old: at most 4 writes a day by age, 20 a refill by change
 _SAVE_PAUSE_S = const(600)  # what flickers is written no more often: at most 144 changes a day, and the ends of as many
 _DAY_S = const(86400)
+_FAULTS = ("stuck",), ("lifted",), ("uncalibrated",)  # that a driver may tell, as the arguments of a SensorFault
 
 
 def sample(slot, sensor, now):
     """See `Slot.sample`."""
     pause = slot.period_s
+    slot.settle_ms = 0
     try:
+        if hasattr(sensor, "used"):
+            return _count(slot, sensor.used(), now)
         value = slot.check(sensor.read())
         slot.sensor_fault = None
         value, sure = _judged(slot, value)
@@ -32,13 +36,26 @@ def sample(slot, sensor, now):
             pause = min(pause, _LOOK_AGAIN_S)
         else:
             see(slot, value, now, sure)
+    except Settling as wait:
+        slot.settle_ms = wait.args[0]
+        pause = 1
     except SensorFault as fault:
-        slot.sensor_fault = "sensor_" + (fault.args[0] if fault.args in (("stuck",), ("lifted",)) else "silent")
+        slot.sensor_fault = "sensor_" + (fault.args[0] if fault.args in _FAULTS else "silent")
     except OSError:
         slot.sensor_fault = "sensor_silent"
     except ValueError:
         slot.sensor_fault = "sensor_range"
     slot.sample_at = now + pause
+
+
+def _count(slot, amount, now):
+    """A sensor that counts use told of so much since the last time."""
+    slot.sensor_fault = None
+    slot.sample_at = now + slot.period_s
+    if amount:
+        use(slot, amount, now)
+    else:
+        slot.pass_time(now)
 
 
 def _judged(slot, value):

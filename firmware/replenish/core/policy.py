@@ -17,6 +17,9 @@ NEVER = const(0xFFFFFFFF)
 
 # Why a slot that needs more does not ask for it now, beside a sensor's fault.
 BY_STATE = "by its state"
+NEED = "confirming the need"
+NOT_SUBSCRIBED = "slot not subscribed"
+SPREAD = "spreading first calls after a cold start"
 BACKOFF = "waiting to call again"
 ASK_SUBSCRIPTION = "asking for the subscription first"
 
@@ -156,7 +159,13 @@ def order_wait(slot, device, now):
     if state == o.BLOCKED and now < probe_at(slot) or state not in (o.IDLE, o.ASKING, o.BLOCKED):
         return BY_STATE
     if not slot.lasted(slot.level.low_since, now) or slot.doubt is not None:
-        return "confirming the need"
+        return NEED
+    return gate(slot, device, now)
+
+
+def gate(slot, device, now):
+    """As `order_wait`, once the need is confirmed."""
+    order = slot.order
     if slot.sensor_fault:
         return slot.sensor_fault
     if _is_on_order(slot):
@@ -165,13 +174,14 @@ def order_wait(slot, device, now):
         return "ordering is on hold"
     if not device.linked:
         return "not linked to an account"
-    if state == o.ASKING and order.unknown_at and not device.time_sure:
+    asking = order.state == o.ASKING
+    if asking and order.unknown_at and not device.time_sure:
         return "not sure what time it is"  # the call of unknown outcome may be older than it looks (law 3)
     if order.subscribed == 2:
-        return "slot not subscribed"
+        return NOT_SUBSCRIBED
     if now < device.first_call_at:
-        return "spreading first calls after a cold start"
-    if now < device.next_try or state == o.ASKING and now < order.next_try:
+        return SPREAD
+    if now < device.next_try or asking and now < order.next_try:
         return BACKOFF
     if order.subscribed == 0 or now >= device.subscriptions_at + d.SUBSCRIPTION_AGE_S:
         return ASK_SUBSCRIPTION
@@ -203,7 +213,7 @@ def next_call(slots, device, now):
     """(kind, slot or None) of the call to make now, or None."""
     if not now or not device.linked or now < device.first_call_at or now < device.next_try:
         return None
-    ask = now >= _recheck_at(slots, device)
+    ask = now >= recheck_at(slots, device)
     for slot in slots:
         wait = order_wait(slot, device, now)
         if wait == "":
@@ -224,7 +234,7 @@ def next_call(slots, device, now):
     return None
 
 
-def _recheck_at(slots, device):
+def recheck_at(slots, device):
     """When an unsubscribed slot asks again, at least daily (law 8)."""
     for slot in slots:
         if slot.order.subscribed == 2:
@@ -237,7 +247,7 @@ def call_at(slots, device, now):
     gate = max(device.first_call_at, device.next_try)
     if gate > now:
         return gate  # polls and orders may wait behind it as well
-    due = _recheck_at(slots, device) if device.linked else NEVER
+    due = recheck_at(slots, device) if device.linked else NEVER
     if device.linked and device.backend == d.DRS:
         due = min(due, device.next_report())
     return due if due > now else NEVER

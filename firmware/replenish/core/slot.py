@@ -73,9 +73,11 @@ class Slot:
         self.sensor_fault = None
         self.short_since = 0  # since when the slot itself is low, whatever is at home
         self.sample_at = 0  # when the sensor is read next
+        self.settle_ms = 0  # ... because it has no reading yet: it will have one, or get on with it, in so many real milliseconds
         self.status_sent = False  # slotStatus of this reporting day
         self.use_told = False  # by slotStatus, since this start
-        self.told_value = self.told_fault = self.told_wait = None  # what was told last, and when the level was
+        self.told_value = self.told_fault = None  # what was told last, and when the level was
+        self.told_wait = None, 0xFFFFFFFF, o.IDLE  # why it waits, when time next has something to say (never, in policy.py), its state
         self.told_at = 0
         self.told_state = "idle"
         self.order_by = 0  # when to order by the forecast; 0: nothing is known

@@ -22,6 +22,7 @@ class Timekeeper:
         self.sure = False  # whether a wall clock was believed since the start; until then `now` may be far behind
         self._doubted = 0  # the wall time that waits for a second source
         self._certain = known  # the last time that was not only ticks
+        self._is_first = True  # update: nothing began since the start, so nothing can have begun later than it seemed
         self.late = 0  # how late `now` was, seconds, when the last update found it late ...
         self.late_since = 0  # ... since this time of its own
 
@@ -34,11 +35,13 @@ class Timekeeper:
         if self.now:
             self.now += elapsed_s
         if wall < self._build_date or wall < self.now or wall >= _END:
+            self._is_first = False
             return self.now
         if trusted or not self.now or wall - self.now <= ADVANCE_LIMIT_S:
-            self._believe(wall, trusted)
+            self._believe(wall, trusted or self._is_first)
         else:
             self._doubted = wall
+        self._is_first = False
         return self.now
 
     def _believe(self, wall, trusted):

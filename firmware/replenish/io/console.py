@@ -5,14 +5,23 @@ import select
 import sys
 import time
 
+from micropython import const
+
 from ..core.isotime import text
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from .log import Ring
 
 
 class Console:
     """Events go to the serial line, or on Unix to standard output.
 
+    log: where the lines are kept as well, on a board (log.py), for all consoles.
     unix: the end of standard input is the order to stop (MicroPython has no signals). On a board nothing interrupts a wait.
     """
+
+    log: "Ring | None" = None
 
     def __init__(self, unix):
         self._poll = None
@@ -34,6 +43,8 @@ class Console:
                     value = json.dumps(value)
                     break
             line += " %s=%s" % (name, value)
+        if self.log:
+            self.log.keep_line(line)
         try:
             print(line)
         except OSError:

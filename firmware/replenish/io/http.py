@@ -165,7 +165,8 @@ class Client:
     def _read_headers(self):
         """Keep those that somebody reads; the others are passed over."""
         kept = (
-            "content-length transfer-encoding connection retry-after date x-amzn-errortype x-amzn-requestid x-amzn-type-version"
+            "content-length content-range transfer-encoding connection retry-after date x-amzn-errortype x-amzn-requestid "
+            "x-amzn-type-version"
         ).split()
         self.headers = headers = {}
         line = self._read_line()

@@ -1,0 +1,101 @@
+"""What the chip tells of its last reset, and how it is reset or put to sleep."""
+
+import sys
+
+from micropython import const
+
+from . import rtc
+
+# The register that holds why the chip was reset, in its lowest bits, and what it says of a brown-out: MicroPython tells of one as of
+# any power-on. ESP-IDF's soc/*/reg_base.h and rtc_cntl_reg.h (C6: lp_clkrst_reg.h), esp_rom_get_reset_reason; 15 is
+# RESET_REASON_SYS_BROWN_OUT of each of them.
+_REGISTERS = (
+    ("ESP32C6", 0x600B0410, 0x1F),
+    ("ESP32C3", 0x60008038, 0x3F),
+    ("ESP32S3", 0x60008038, 0x3F),
+    ("ESP32S2", 0x3F408038, 0x3F),
+    ("ESP32", 0x3FF48034, 0x3F),
+)
+_BROWN_OUT = const(15)
+_CAUSES = (
+    ("PWRON_RESET", "power_on"),
+    ("HARD_RESET", "hard"),
+    ("WDT_RESET", "watchdog"),
+    ("DEEPSLEEP_RESET", "wake"),
+    ("SOFT_RESET", "soft"),
+)
+_WAKES = (("TIMER_WAKE", "timer"), ("PIN_WAKE", "pin"), ("EXT0_WAKE", "pin"), ("EXT1_WAKE", "pins"), ("GPIO_WAKE", "pins"))
+SLEEP_LIMIT_MS = const(86400000)
+
+
+def cause(memory):
+    """Why the chip started, in a word: power_on, brown_out, watchdog, wake, soft, restart (our own), hard (any other reset by a
+    program, a panic of the system's, or the reset pin), or unknown with the number that MicroPython has for it."""
+    import machine
+
+    number = machine.reset_cause()
+    is_own = memory.number(rtc.RESTART)
+    memory.keep(rtc.RESTART, 0)
+    word = _word(machine, _CAUSES, number)
+    if word == "power_on" and _is_brown_out(machine):
+        return "brown_out"
+    return "restart" if word == "hard" and is_own else word
+
+
+def wake():
+    """What woke the chip: timer, pin, pins, or unknown with a number."""
+    import machine
+
+    return _word(machine, _WAKES, machine.wake_reason()) if hasattr(machine, "wake_reason") else None
+
+
+def _word(machine, table, number):
+    for name, word in table:
+        if getattr(machine, name, None) == number:
+            return word
+    return "unknown_%d" % number
+
+
+def _is_brown_out(machine):
+    chip = getattr(sys.implementation, "_machine", "").upper().replace("-", "").split()
+    for name, address, mask in _REGISTERS:
+        if name in chip:
+            return machine.mem32[address] & mask == _BROWN_OUT
+    return False
+
+
+def restart(memory):
+    """Reset the chip. What starts next can tell that it was asked for."""
+    import machine
+
+    memory.keep(rtc.RESTART, 1)
+    machine.reset()
+
+
+def sleep_deep(ms, pins):
+    """Deep sleep for so long, or until one of the pins (number, whether it wakes at the high level). The next start is a wake.
+
+    Pins of both levels are more than most chips can wait for: those that cannot be waited for do not wake it.
+    """
+    import machine
+
+    taken = []  # each way of waking is for one pin
+    for number, level in pins:
+        _wake_on(machine.Pin(number), level, taken)
+    machine.deepsleep(max(1, min(ms, SLEEP_LIMIT_MS)))
+
+
+def _wake_on(pin, level, taken):
+    try:
+        import esp32
+    except ImportError:
+        return
+    for name in ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio"):
+        function = getattr(esp32, name, None)
+        if function and name not in taken:
+            try:
+                function(pin if name == "wake_on_ext0" else (pin,), level)
+            except (ValueError, OSError):
+                continue  # not a pin that this way of waking knows
+            taken.append(name)
+            return

@@ -1,0 +1,306 @@
+"""Signed updates on the PC: keys, bundles, and putting one onto a board (firmware/replenish/core/bundle.py has the form).
+
+    python -m tools.bundle keys FOLDER [--password]
+    python -m tools.bundle make --board NAME --key PRIVATE.pem [--version 1.2.3] [--over 1.0.0] [--image FILE.bin] [--out FILE]
+    python -m tools.bundle show FILE [--public update.pub]
+    python -m tools.bundle install FILE --port PORT
+
+`keys` makes an RSA key of 3,072 bits: `private.pem`, readable by its owner only, and `update.pub`, which goes onto each board beside
+the configuration. It never overwrites one. A password is asked for at the terminal, or read from the environment's UPDATE_PASSWORD.
+`make` signs what `make build` has built for the board; equal files, version and key give an equal bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import hashlib
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from tools import anchors, boards, build, slot
+from tools.device import Device, DeviceError, find_port
+
+HEAD = "<2sBB3H3HBBHI8s24s"
+KEY_BITS = 3072
+KEY_BYTES = KEY_BITS // 8
+KINDS = ("agent", "image")
+IMAGE = "image"  # the place of a firmware image in its bundle
+LIST_LIMIT = 8192  # the device holds the list in memory: core/bundle.py
+FILES_LIMIT = 1048576
+ON_BOARD = "update.bundle"
+
+
+class BundleError(Exception):
+    """Nothing was made or installed; the message says why."""
+
+
+@dataclass
+class Bundle:
+    """What an update is made of. files: by place below the slot's folder."""
+
+    board: str
+    version: slot.Version
+    files: dict[str, bytes]
+    over: slot.Version = (0, 0, 0)
+    bytecode: int = 6
+    state: int = 0
+    kind: int = 0
+    key: bytes = b""
+    signature: bytes = field(default=b"", repr=False)
+
+    def listed(self) -> bytes:
+        entries = []
+        for place, content in sorted(self.files.items()):
+            entries.append(struct.pack("<I", len(content)) + hashlib.sha256(content).digest() + bytes([len(place)]) + place.encode())
+        return b"".join(entries)
+
+    def manifest(self) -> bytes:
+        """All that is signed. Raises BundleError for what no device would take."""
+        listed, size = self.listed(), sum(map(len, self.files.values()))
+        if len(listed) > LIST_LIMIT or self.kind == 0 and size > FILES_LIMIT:
+            raise BundleError(f"{len(self.files)} files of {size:,} bytes: too much for one bundle.")
+        if len(self.board.encode()) > 24:
+            raise BundleError(f"{self.board}: a board's name in a bundle has at most 24 bytes.")
+        numbers = (*self.version, *self.over, self.bytecode, self.state, len(self.files), len(listed))
+        return struct.pack(HEAD, b"rU", 1, self.kind, *numbers, self.key, self.board.encode()) + listed
+
+    def data(self) -> bytes:
+        return self.manifest() + self.signature + b"".join(content for _, content in sorted(self.files.items()))
+
+
+def modulus(key: rsa.RSAPublicKey) -> bytes:
+    """A public key as a device has it."""
+    return key.public_numbers().n.to_bytes(KEY_BYTES, "big")
+
+
+def sign(bundle: Bundle, key: rsa.RSAPrivateKey) -> bytes:
+    """The bundle's bytes, signed. PKCS #1 version 1.5 has no random part, so two of the same are equal."""
+    bundle.key = hashlib.sha256(modulus(key.public_key())).digest()[:8]
+    bundle.signature = key.sign(bundle.manifest(), padding.PKCS1v15(), hashes.SHA256())
+    return bundle.data()
+
+
+def read(data: bytes) -> Bundle:
+    """A bundle's parts; its signature is not verified. Raises BundleError."""
+    size = struct.calcsize(HEAD)
+    if len(data) < size or data[:3] != b"rU\x01" or data[3] >= len(KINDS):
+        raise BundleError("this is no bundle of this format.")
+    fields = struct.unpack_from(HEAD, data)
+    bundle = Bundle(fields[14].rstrip(b"\0").decode(), fields[3:6], {}, fields[6:9], fields[9], fields[10], fields[2], fields[13])
+    end = size + fields[12]
+    bundle.signature = data[end : end + KEY_BYTES]
+    at = end + KEY_BYTES
+    for place, length, digest in _entries(data[size:end]):
+        bundle.files[place] = data[at : at + length]
+        if hashlib.sha256(bundle.files[place]).digest() != digest:
+            raise BundleError(f"{place}: not as the list has it; the bundle is damaged.")
+        at += length
+    if at != len(data) or len(bundle.files) != fields[11]:
+        raise BundleError("it is longer than its list; the bundle is damaged.")
+    return bundle
+
+
+def _entries(listed: bytes) -> Iterator[tuple[str, int, bytes]]:
+    at = 0
+    while at < len(listed):
+        if at + 37 > len(listed) or at + 37 + listed[at + 36] > len(listed):
+            raise BundleError("the list ends within a file; the bundle is damaged.")
+        end = at + 37 + listed[at + 36]
+        yield listed[at + 37 : end].decode("ascii", "replace"), struct.unpack_from("<I", listed, at)[0], listed[at + 4 : at + 36]
+        at = end
+
+
+def verify(bundle: Bundle, public: bytes) -> None:
+    """Raises BundleError unless the key `public`, as a device has it, has signed this."""
+    if len(public) != KEY_BYTES:
+        raise BundleError(f"a public key of {len(public)} bytes: {KEY_BYTES} are right, see `make keys`.")
+    key = rsa.RSAPublicNumbers(65537, int.from_bytes(public, "big")).public_key()
+    try:
+        key.verify(bundle.signature, bundle.manifest(), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        raise BundleError("the signature is not by this key.") from None
+
+
+# Keys
+
+
+def asked_password(wanted: bool) -> bytes | None:
+    """From the environment or the terminal; never an argument, which the list of processes would show."""
+    given = os.environ.get("UPDATE_PASSWORD")
+    if given is None and wanted:
+        given = getpass.getpass("password of the private key: ")
+    return given.encode() if given else None
+
+
+def make_keys(folder: Path, password: bytes | None) -> None:
+    """Raises BundleError when there is one already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = rsa.generate_private_key(65537, KEY_BITS)
+    locked: KeySerializationEncryption = BestAvailableEncryption(password) if password else NoEncryption()
+    private = folder / "private.pem"
+    try:
+        descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise BundleError(f"{private}: is there already. Devices trust it: it is not overwritten.") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    (folder / "update.pub").write_bytes(modulus(key.public_key()))
+
+
+def load_key(path: Path) -> rsa.RSAPrivateKey:
+    """Raises BundleError."""
+    try:
+        data = path.read_bytes()
+        locked = b"ENCRYPTED" in data.split(b"\n", 1)[0]
+        key = load_pem_private_key(data, asked_password(True) if locked else None)
+    except OSError as error:
+        raise BundleError(f"KEY={path}: {error.strerror}.") from None
+    except (ValueError, TypeError):
+        raise BundleError(f"KEY={path}: not a private key in PEM, or not its password.") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != KEY_BITS or key.public_key().public_numbers().e != 65537:
+        raise BundleError(f"KEY={path}: not an RSA key of {KEY_BITS} bits with exponent 65537, see `make keys`.")
+    return key
+
+
+# Bundles
+
+
+def state_format() -> int:
+    """The format of the records that this source writes."""
+    text = (build.FIRMWARE / "replenish" / "store" / "record.py").read_text()
+    return next(int(line[len("VERSION = const(") : -1]) for line in text.splitlines() if line.startswith("VERSION = const("))
+
+
+def of_board(board: boards.Board) -> Bundle:
+    """What `make build` has built for a board, with the version of the source. Raises BundleError."""
+    lib = build.BUILD / board.name / "lib"
+    files = {str(file.relative_to(lib)): file.read_bytes() for file in sorted((lib / "replenish").rglob("*.mpy"))}
+    if "replenish/__init__.mpy" not in files:
+        raise BundleError(f"{lib}: nothing is built there; `make build BOARD={board.name}` does it.")
+    bytecode = files["replenish/__init__.mpy"][1]
+    return Bundle(board.name, slot.firmware_version(build.FIRMWARE), files, bytecode=bytecode, state=state_format())
+
+
+def of_image(board: boards.Board, image: Path, version: slot.Version) -> Bundle:
+    """A firmware image for a board's OTA partitions. version: the maker's own count of its images."""
+    content = image.read_bytes()
+    if not content.startswith(b"\xe9"):
+        raise BundleError(f"IMAGE={image}: not an image of an ESP32.")
+    return Bundle(board.name, version, {IMAGE: content}, kind=KINDS.index("image"))
+
+
+def make(options: argparse.Namespace) -> None:
+    board = boards.load(options.board)
+    own = slot.version(options.version) if options.version else None
+    if options.image and own is None:
+        raise BundleError("VERSION= is needed with IMAGE=: your own count of images, such as 1.0.0.")
+    bundle = of_image(board, options.image, own) if options.image and own else of_board(board)
+    if own and own != bundle.version:
+        raise BundleError(f"VERSION={options.version}: firmware/replenish/version.py says {'.'.join(map(str, bundle.version))}.")
+    bundle.over = slot.version(options.over)
+    if options.anchors:
+        bundle.files.update(anchors.for_bundle(options.anchors, datetime.now(UTC)))
+    data = sign(bundle, load_key(options.key))
+    name = f"{board.name}-{KINDS[bundle.kind]}-{'.'.join(map(str, bundle.version))}.bundle"
+    out = options.out or build.BUILD / name
+    out.write_bytes(data)
+    show(out, None)
+
+
+def show(file: Path, public: Path | None) -> None:
+    """Print what a bundle says of itself."""
+    data = file.read_bytes()
+    bundle = read(data)
+    if public:
+        verify(bundle, public.read_bytes())
+    print(f"{file}: {KINDS[bundle.kind]} {'.'.join(map(str, bundle.version))} for {bundle.board}, {len(data):,} bytes")
+    print(f"  over {'.'.join(map(str, bundle.over))} or later; bytecode {bundle.bytecode}; records of format {bundle.state}")
+    print(f"  key {bundle.key.hex()}; {'signed by ' + str(public) if public else 'signature not verified: no public key was given'}")
+    print(f"  SHA-256 {hashlib.sha256(data).hexdigest()}")
+    print(f"  {len(bundle.files)} files, {sum(map(len, bundle.files.values())):,} bytes")
+
+
+# Onto a board
+
+
+def install(file: Path, given: str | None) -> None:
+    """Copy a bundle to a board and have it installed there; the board starts with it. Raises BundleError, DeviceError."""
+    data = file.read_bytes()
+    bundle = read(data)
+    if bundle.kind:
+        raise BundleError(f"{file}: a firmware image: `make flash IMAGE=` writes one over the serial line.")
+    with Device(find_port(given)) as device:
+        device.put(ON_BOARD, data)
+        said = device.run(f"from replenish.update import at_line; at_line('config.json', {ON_BOARD!r})", timeout_s=300)
+        device.run(f"import os; os.remove({ON_BOARD!r})")
+        if said.strip() != "update: ready":
+            raise BundleError(f"the board refuses it: {said.strip().removeprefix('update: ')} (firmware/README.md, Updates).")
+        device.reset()
+    print("written beside the version that runs; the board starts with it now, and goes back if it is not well.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.bundle", description="Signed updates of the agent.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    keys = commands.add_parser("keys", help="make the key that signs, once")
+    keys.add_argument("folder", type=Path, help="outside of the repository")
+    keys.add_argument("--password", action="store_true", help="ask for one, and lock the private key with it")
+    making = commands.add_parser("make", help="a bundle of what is built for a board")
+    making.add_argument("--board", required=True)
+    making.add_argument("--key", type=Path, required=True)
+    making.add_argument("--version", help="to be sure of the source's, or an image's")
+    making.add_argument("--over", default="0.0.0", help="the lowest version that it may be installed over")
+    making.add_argument("--image", type=Path, help="a firmware image for the OTA partitions, instead of the agent's files")
+    making.add_argument("--anchors", type=Path, nargs="+", help="certificates: all that the device then trusts, instead of tls.ca")
+    making.add_argument("--out", type=Path)
+    showing = commands.add_parser("show", help="what a bundle says of itself")
+    showing.add_argument("file", type=Path)
+    showing.add_argument("--public", type=Path, help="verify the signature with this update.pub")
+    installing = commands.add_parser("install", help="put one onto a board at the serial line")
+    installing.add_argument("file", type=Path)
+    installing.add_argument("--port")
+    options = parser.parse_args(argv)
+    try:
+        match options.command:
+            case "keys":
+                make_keys(options.folder, asked_password(options.password))
+                folder = options.folder
+                print(f"{folder}/private.pem signs: keep it, and a copy, where nobody else reads. {folder}/update.pub: boards.")
+            case "make":
+                make(options)
+            case "show":
+                show(options.file, options.public)
+            case "install":
+                install(options.file, options.port)
+    except (BundleError, DeviceError, boards.BoardError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
