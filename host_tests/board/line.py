@@ -104,7 +104,8 @@ class Line:
         return in_call
 
     def start(self) -> None:
-        """Give the power back."""
+        """Give the power back, after a cut if it is on."""
+        self.cut_power()  # else what the board had asked before would be answered now
         self.events, self.asked = [], []
         self.board.restart()
 

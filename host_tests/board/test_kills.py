@@ -183,8 +183,9 @@ class Life:
         line = self._line
         reached = line.attend(LIMIT_S, lambda: line.said("stop") and (line.states(slot)[-1:] or ["idle"])[0] in states)
         if not reached:
-            said = repr(bytes(line.board.transcript[-3000:]))
-            raise AssertionError(f"{slot} is not {' or '.join(states)} but was {line.states(slot)}; {self._slots}: {said}")
+            said = line.board.transcript.decode(errors="replace").splitlines()
+            told = [text for text in said if " event=order " in text or " event=fault " in text]
+            raise AssertionError("\n".join([f"{slot} is not {' or '.join(states)}; {self._slots}", *told[-10:], *said[-20:]]))
 
     def _live_to_the_end(self) -> None:
         line = self._line

@@ -195,6 +195,7 @@ static void on_uart(void) {
 static void start_uart(void) {
     UART_BAUD_DIVISOR = 16; // QEMU asks for one and ignores it
     UART_CONTROL = UART_TX_ENABLE | UART_RX_ENABLE | UART_RX_INTERRUPT_ENABLE;
+    on_uart(); // a byte that came before this made no interrupt, and without its being read none would come any more
     INTERRUPT_ENABLE = 1;
 }
 

@@ -1,4 +1,8 @@
-"""Mount the flash, as an ESP32's image does: a blank one is formatted, one that cannot be read is left alone."""
+"""Mount the flash, as an ESP32's image does: what cannot be mounted is formatted if its first sector is blank, else left alone.
+
+In this order: a power cut between the erase and the writing of the first sector leaves it blank, and the file system whole in the
+second one.
+"""
 
 import sys
 
@@ -14,10 +18,12 @@ def is_blank():
     return all(byte == 0xFF for byte in first)
 
 
-if is_blank():
-    VfsLfs2.mkfs(flash)
 try:
     mount(VfsLfs2(flash), "/")
 except OSError:
-    print("The file system appears to be corrupted.")
+    if is_blank():
+        VfsLfs2.mkfs(flash)
+        mount(VfsLfs2(flash), "/")
+    else:
+        print("The file system appears to be corrupted.")
 sys.path.append("/lib")
