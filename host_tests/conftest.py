@@ -1,6 +1,7 @@
 """What all tests on the PC need: the firmware importable on CPython, and the paths of the interpreters."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from host_tests.mqtt.mosquitto import Mosquitto
 
 shim.install()
+
+
+@pytest.fixture(autouse=True)
+def no_chip_stays() -> Iterator[None]:
+    """A fake `esp32` that a test has put in goes with it: the next test's board is another one."""
+    yield
+    sys.modules.pop("esp32", None)
 
 
 @pytest.fixture

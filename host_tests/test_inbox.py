@@ -124,7 +124,9 @@ def test_law_3_a_call_that_the_power_cut_short_is_answered_by_a_notice():
     appliance.sensors["A"].value = 2
     raises(PowerCut, appliance.live, HOUR)
     appliance.restart(60)
-    assert appliance.state() == "asking" and not appliance.agent.slots[0].order.unknown_at, "in flight, and no step yet"
+    order = appliance.agent.slots[0].order
+    assert appliance.state() == "asking" and order.flags & 1, "in flight, and no step yet"
+    assert order.unknown_at == order.asked_at, "lost, and no younger than it is"
     send = Sender(appliance)
     assert send.subscriptions({"A": False}) == "applied"
     assert appliance.order().reason == "outcome unknown for too long", "unsubscribed says nothing of a call that left"

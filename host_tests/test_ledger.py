@@ -219,7 +219,8 @@ def test_an_order_leaves_out_what_is_0():
     """Above 60 and 92 bytes littlefs programs 32 more."""
 
     def intent(order):
-        order.state = order.reason = order.flags = 1
+        order.state = order.reason = 1
+        order.flags = 2
         order.since = order.asked_at = NOW
         order.fuse_day, order.fuse[3] = 20700, 0x11
 

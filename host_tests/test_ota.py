@@ -15,7 +15,7 @@ from host_tests.fakes.slots import Slots
 
 WHOLE = sys.implementation.name == "cpython"
 KEYS = [Signer().key]
-IMAGE = b"\xe9" + bytes(range(256)) * 18
+IMAGE = b"\xe9" + bytes(range(256)) * 34  # three sectors
 V1, V2 = (1, 0, 0), (1, 1, 0)
 
 
