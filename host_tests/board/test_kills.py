@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import struct
 from collections import Counter
 from functools import partial
@@ -160,9 +161,7 @@ class Life:
         """What the kill left: a file system, whole records, and one order at the most for each need."""
         before = [self._kept[slot].state for slot in SLOTS]
         assert self._given <= set(chip.names(self._line.board.flash))
-        for name, data in chip.files(self._line.board.flash, "state").items():
-            (self._folder / Path(name).name).write_bytes(data)
-        records = payloads(self._folder)
+        records = self._records()
         self._kept = {slot: KeptOrder(records.get(order_key(slot))) for slot in SLOTS}
         self._low_water = {slot: low_water(records.get("l-" + ledger.tag(slot))) for slot in SLOTS}
         self._standstill = self._standstill + 1 if before == [self._kept[slot].state for slot in SLOTS] else 0
@@ -173,6 +172,15 @@ class Life:
             assert self._orders(slot) - self._orders_before[slot] <= 1, f"{slot} was ordered twice"
             if self._slots[slot] == REFILLED and self._kept[slot].state == "idle":
                 self._slots[slot] = FULL
+
+    def _records(self) -> dict[str, bytes]:
+        """Every record. A file of nothing is none: it was opened to be written for the first time, and never closed."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        for name, data in chip.files(self._line.board.flash, "state").items():
+            if data:
+                (self._folder / Path(name).name).write_bytes(data)
+        return payloads(self._folder)
 
     def _is_too_long_unknown(self) -> bool:
         now = self._line.clock.seconds
@@ -230,11 +238,9 @@ def test_each_need_is_ordered_once_however_often_the_power_fails(
     chance = random.Random(f"{SEED} {patient}")
     policy = {} if patient else {"intent_fresh_s": FRESH_S}
     board = make_board(appliance_files(tree, SLOTS, **policy))
-    folder = tmp_path / "state"
-    folder.mkdir()
     with Line(board, SLOTS, lambda: chance.uniform(0, SLOWEST_ANSWER_S)) as line:
         line.step_s = 60
-        life = Life(line, chance, patient, folder)
+        life = Life(line, chance, patient, tmp_path / "state")
         try:
             life.live(KILLS // 2)
             life.check()
