@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 shim.install()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def collected() -> None:
+    """As at the start: what the modules before have left is not looked at each time either."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_chip_stays() -> Iterator[None]:
     """A fake `esp32` that a test has put in goes with it: the next test's board is another one."""

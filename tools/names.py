@@ -61,7 +61,7 @@ verify verify_mode wait write
 FOREIGN = frozenset(_FOREIGN.split())
 
 # What nothing in the package has at once, but a class of the tests does, which stands for several of its classes.
-TOGETHER = (("refresh", "take"), ("damage", "note"))
+TOGETHER = (("refresh", "take"), ("damage", "note"), ("agent", "judge"), ("agent", "show"), ("follow", "judge"))
 
 LOOKING_UP = ("getattr", "setattr", "hasattr", "delattr")
 _FIELDS = "FIELDS"  # what the name of a variable ends with whose texts are names of attributes
