@@ -44,6 +44,8 @@ FILE_LIMIT_BYTES = 65_536
 # Objects and lists within each other; a configuration has four.
 NESTING_LIMIT = 16
 SLOTS_LIMIT = 64
+# The shortest watchdog with `mqtt`.
+WITH_MQTT_S = 120
 # Of mqtt.prefix and device.serial together: 122 bytes less "/" twice and "command".
 TOPIC_LIMIT_BYTES = 113
 # The longest value that a fault shows whole, in characters.
@@ -342,6 +344,7 @@ def judge(data: dict[str, Any], faults: Faults) -> None:
     judge_bench(data, faults)
     if isinstance(data.get("board"), dict):
         judge_board(data["board"], data.get("slots"), faults)
+        judge_watchdog(data["board"], data.get("mqtt"), faults)
     if TOP["slots"].accepts(data.get("slots")):
         judge_slots(data["slots"], faults)
         if backend == "gateway":
@@ -370,6 +373,13 @@ def judge_board(board: dict[str, Any], slots: Any, faults: Faults) -> None:
     wanted = button.get("slot")
     if wanted is not None and BUTTON["slot"].accepts(wanted) and ids and wanted not in ids:
         faults.add_value("board.button.slot", wanted, "null or the id of a slot" + did_you_mean(wanted, ids))
+
+
+def judge_watchdog(board: dict[str, Any], mqtt: Any, faults: Faults) -> None:
+    """A connection to the broker, what was kept there, and what is to be said take 20 and twice 40 s at the most (Agent.step)."""
+    watchdog_s: Any = board.get("watchdog_s")
+    if mqtt is not None and _WATCHDOG.accepts(watchdog_s) and watchdog_s < WITH_MQTT_S:
+        faults.add_value("board.watchdog_s", watchdog_s, f"0 or a whole number from {WITH_MQTT_S} to 3600, because there is mqtt")
 
 
 def judge_intents(slots: list[Any], faults: Faults) -> None:
