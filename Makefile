@@ -32,7 +32,7 @@ doctor: unix $(if $(PORT),venv-all) ## What keeps a device from ordering, and th
 	    $(if $(SERIAL),--serial "$(SERIAL)") $(ARGS)
 
 .PHONY: calibrate
-calibrate: unix $(if $(PORT),venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
+calibrate: unix $(if $(CONFIG),,venv-all) ## Calibrate a slot's sensor, empty and full: PORT= of a board, or CONFIG= on this PC; SLOT=id, ARGS=--show
 	@$(PY) -m tools.calibrate $(if $(CONFIG),--config "$(CONFIG)") $(if $(PORT),--port "$(PORT)") $(if $(SLOT),--slot "$(SLOT)") $(if $(PART),--part "$(PART)") $(ARGS)
 
 .PHONY: selftest
@@ -153,12 +153,12 @@ keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: 
 
 .PHONY: bundle
 bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT= ANCHORS=
-	@$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+	@$(if $(APPLIANCE)$(CONFIG),$(error BOARD= names what is bundled: `make build APPLIANCE=` first))$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
 	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)") $(if $(ANCHORS),--anchors $(ANCHORS))
 
 .PHONY: update
 update: venv-all ## Install BUNDLE= on the board at PORT=, beside what runs; it is tried, and confirms itself or is given up
-	@$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)")
+	@$(if $(BUNDLE),,$(error BUNDLE= names the update))$(PY) -m tools.bundle install "$(BUNDLE)" $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 .PHONY: size
 size: unix ## Bytes of .mpy for each module, against the budget

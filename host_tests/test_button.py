@@ -1,6 +1,6 @@
 """A button: bounces, presses, holds, the window of the reset, and what must never be taken for a press."""
 
-from time import ticks_add
+from time import ticks_add  # type: ignore[attr-defined]  # the shim has it
 
 from replenish.core import button
 

@@ -3,9 +3,9 @@
     python -m tools.backup [--port PORT] [--to FOLDER] [--with-secrets] [--dry-run]
     python -m tools.backup [--port PORT] --restore FOLDER [--dry-run]
 
-A backup is a folder: the configuration, its certificates, and the state's files; with --with-secrets the secrets too, which only the
-owner of the folder may read. A restore refuses a folder whose files are not those that were saved. It refuses a board with a state of
-its own: that knows of newer orders, and an older state might order again.
+A backup is a folder that only its owner may read: the configuration, its certificates, and the state's files, in which the customer's
+link is, a secret; with --with-secrets the secrets' file too. A restore refuses a folder whose files are not those that were saved. It
+refuses a board with a state of its own: that knows of newer orders, and an older state might order again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def configuration(device: Device) -> dict[str, Any]:
 def names_of(device: Device, config: dict[str, Any], with_secrets: bool) -> list[str]:
     """The files on the board that are its own."""
     tls, secrets = config["tls"], config["secrets"]
-    named = [*tls["ca"], *(tls[key] for key in ("certificate", "key") if tls.get(key))]
+    named = [*tls["ca"], *(config.get("update") or {}).get("keys", []), *(tls[key] for key in ("certificate", "key") if tls.get(key))]
     if with_secrets and secrets != NVS:
         named.append(secrets)
     own_key = [] if with_secrets else [tls.get("key")]
@@ -57,17 +57,16 @@ def state_of(device: Device, config: dict[str, Any]) -> list[str]:
     return sorted(device.hashes(config["state"])) if is_there else []
 
 
-def write(file: Path, data: bytes, secret: bool) -> None:
-    """A file that nobody else may read, if it is secret, from its first byte on."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if secret else 0o644), "wb") as out:
+def write(file: Path, data: bytes) -> None:
+    """A file that nobody else may read, from its first byte on."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         out.write(data)
 
 
 def save(device: Device, folder: Path | None, with_secrets: bool) -> Path:
     """Raises BackupError, DeviceError."""
     config = configuration(device)
-    secret = {config["secrets"], config["tls"].get("key"), SECRETS}
     folder = folder or Path(f"backup-{config['device']['serial']}-{datetime.now():%Y%m%d-%H%M%S}")
     if folder.exists():
         raise BackupError(f"{folder}: it is there already: name another folder.")
@@ -76,9 +75,9 @@ def save(device: Device, folder: Path | None, with_secrets: bool) -> Path:
         Vault(device, NVS)
         contents[SECRETS] = json.dumps(device.evaluate("_read()")).encode()
     for name, data in contents.items():
-        write(folder / name, data, name in secret)
+        write(folder / name, data)
     listed = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    write(folder / LIST, json.dumps({"serial": config["device"]["serial"], "files": listed}, indent=1).encode(), False)
+    write(folder / LIST, json.dumps({"serial": config["device"]["serial"], "files": listed}, indent=1).encode())
     return folder
 
 
@@ -144,7 +143,8 @@ def main(argv: list[str] | None = None) -> int:
                 say.print(f"{device.port}: {restore(device, contents)} files restored")
             else:
                 folder = save(device, options.to, options.with_secrets)
-                say.print(f"{folder}/: {len(read(folder))} files; the secrets are {'in it' if options.with_secrets else 'not in it'}")
+                also = "the secrets are" if options.with_secrets else "the secrets' file is not"
+                say.print(f"{folder}/: {len(read(folder))} files, readable by you alone: the customer's link is in it, {also}")
             device.reset()
     except (BackupError, DeviceError) as error:
         print(error, file=sys.stderr)

@@ -185,7 +185,14 @@ def _sort(line: str, said: list[str]) -> None:
 
 @contextmanager
 def open_device(config: Path | None, port: str | None) -> Iterator[tuple[Device, str]]:
-    """The device and the path of its configuration as it knows it. Raises UsageError."""
+    """The device and the path of its configuration as it knows it; without either, the board at the only port. Raises UsageError."""
+    if port is None and config is None:
+        from tools import device  # see Board
+
+        try:
+            port = device.find_port(None)
+        except device.DeviceError as error:
+            raise UsageError(f"CONFIG= names the configuration of an agent on this PC, PORT= a board: {error}") from None
     if port:
         board = Board(port)
         try:
@@ -193,8 +200,7 @@ def open_device(config: Path | None, port: str | None) -> Iterator[tuple[Device,
         finally:
             board.end()
         return
-    if config is None:
-        raise UsageError("CONFIG= names the configuration of an agent on this PC, PORT= a board: one of them is needed.")
+    assert config is not None  # noqa: S101 (else there is a port)
     values = load_config(config)
     lock = lock_state(Path(values["state"]))
     try:

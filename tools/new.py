@@ -104,7 +104,7 @@ class Answers:
 
 def ways_for(board: Board) -> tuple[Way, ...]:
     """The ways that the board has pins for."""
-    return tuple(way for way in WAYS if board.chip_facts or not DRIVERS[way.driver].pins)
+    return tuple(way for way in WAYS if (way.driver != "file" if board.chip_facts else not DRIVERS[way.driver].pins))
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:

@@ -87,7 +87,7 @@ class Person:
         return input(f"{question}: ").strip()
 
     def ask_secret(self, question: str) -> str:
-        return getpass.getpass(f"{question} (it is not shown): ").strip()
+        return getpass.getpass(f"{question} (it is not shown): ")
 
 
 def given_secrets(file: Path | None, made_for: Target) -> dict[str, Any]:
@@ -210,6 +210,8 @@ def check_protections(port: str, made_for: Target, say: Console, where: Sequence
         fuses = security.read_fuses(chip, where)
     except security.SecurityError as error:
         say.print(str(error), highlight=False)
+    finally:
+        security.start_anew(chip, where)
     findings = security.judge(chip, fuses, told)
     say.print("\n".join(security.lines(findings)), highlight=False)
     faults = security.refused(findings, required)
@@ -278,7 +280,7 @@ def run(options: argparse.Namespace, person: Person, say: Console) -> None:
     linking = wants_link(options, made_for.config or {}, given)
     port = find_port(options.port)
     check_protections(port, made_for, say, ["--port", port])
-    with Device(port) as device:
+    with flash.opened(port, flash.FIRST_START_S) as device:
         provision(device, made_for, given, person, say)
         if not linking:
             device.reset()

@@ -11,6 +11,7 @@ firmware/manifest.py freezes the agent into, with ESP-IDF's options for it. That
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import stat
 import subprocess
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ESPEFUSE = [sys.executable, "-m", "espefuse"]
+ESPTOOL = [sys.executable, "-m", "esptool"]
 # espefuse resets the chip and reads some hundred bytes; the ROM answers within a second or not at all.
 READ_S = 60
 _STOCK = "MicroPython's own images do not have it: build one with firmware/manifest.py and ESP-IDF's "
@@ -141,6 +143,15 @@ def read_fuses(chip: str, where: Iterable[str]) -> dict[str, Any]:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no word"]
         raise SecurityError(f"espefuse could not read the eFuses of the {chip}: {last[0].strip()}")
     return parse(done.stdout)
+
+
+def start_anew(chip: str, where: Iterable[str]) -> None:
+    """Start a chip's program: espefuse leaves the chip in its boot loader, and closes the port before it could do that. where: as for
+    `read_fuses`; espefuse's virtual chips have nothing to start."""
+    if "--port" in where:
+        command = [*ESPTOOL, "--chip", chip, *where, "--after", "hard-reset", "read-mac"]
+        with contextlib.suppress(subprocess.TimeoutExpired):  # whoever opens the board next says that it is silent
+            subprocess.run(command, capture_output=True, timeout=READ_S, check=False)
 
 
 def parse(text: str) -> dict[str, Any]:

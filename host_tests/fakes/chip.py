@@ -321,6 +321,6 @@ class Chip:
             replaced.__exit__()
         for name, module in self._kept.items():
             if module is None:
-                del sys.modules[name]
+                sys.modules.pop(name, None)  # the firmware may have let go of it
             else:
                 sys.modules[name] = module

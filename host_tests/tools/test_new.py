@@ -17,6 +17,7 @@ from tools import appliance, boards, new
 
 GATEWAY = ["--orders", "gateway", "--url", "https://gateway.example.com"]
 FILE = ["--board", "unix", "--slot", "A", "--sensor", "file"]
+DRIVER = {"unix": "file", "esp32_generic": "switch"}
 EVERY = [(name, way.driver) for name in boards.names() for way in new.ways_for(boards.load(name))]
 
 
@@ -43,7 +44,7 @@ def test_every_sensor_on_every_board_comes_out_good(here: Path, board: str, sens
 
 
 def test_amazons_service_is_trusted_by_its_own_roots(here: Path) -> None:
-    run("--board", "esp32_generic", "--sensor", "file", "--orders", "drs", "--client", 'amzn1."x"')
+    run("--board", "esp32_generic", "--sensor", "switch", "--orders", "drs", "--client", 'amzn1."x"')
     config = appliance.configuration(here / "coffee" / "appliance.toml")
     assert config["lwa"] == {"client_id": 'amzn1."x"'} and config["drs"]["test_device"] is True
     assert config["tls"]["ca"] == ["amazon-root-ca-1.der", "digicert-global-root-g2.der"]
@@ -57,7 +58,7 @@ def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.Monkey
     env = {"DRS_URL": url, "DRS_TOKEN_URL": f"{url}/auth/o2/token", "DRS_CONSENT_URL": f"{url}/ap/oa", "DRS_CA": "ca.pem"}
     (here / folder / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
     monkeypatch.setattr(new, "SIMULATOR", here / "sim")
-    run("--board", board, "--sensor", "file", "--orders", "simulator")
+    run("--board", board, "--sensor", DRIVER[board], "--orders", "simulator")
     config = appliance.configuration(here / "coffee" / "appliance.toml")
     assert (config["drs"]["endpoint"], config["lwa"]["client_id"], config["tls"]["ca"]) == (url, "amzn1.x y", ["simulator.der"])
 
@@ -67,7 +68,7 @@ def test_without_a_simulator_it_says_how_to_start_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, board: str, command: str
 ) -> None:
     monkeypatch.setattr(new, "SIMULATOR", Path("none"))
-    said = refused(capsys, "--board", board, "--slot", "Coffee", "--sensor", "file", "--orders", "simulator")
+    said = refused(capsys, "--board", board, "--slot", "Coffee", "--sensor", DRIVER[board], "--orders", "simulator")
     assert f"start one in another terminal, `{command}`, and" in said and not Path("coffee").exists()
 
 
@@ -95,7 +96,7 @@ def test_the_folder_is_called_like_the_slot_or_as_said(here: Path) -> None:
 def test_a_board_of_ones_own_is_named_by_its_path(here: Path) -> None:
     (here / "hardware").mkdir()
     (here / "hardware" / "board.toml").write_text('base = "esp32_generic_c3"\ntitle = "Ours"\npins = {DATA = 3, CLOCK = 4}\n')
-    run("--board", "hardware/board.toml", "--sensor", "file", *GATEWAY)
+    run("--board", "hardware/board.toml", "--sensor", "switch", *GATEWAY)
     made = appliance.load(here / "coffee" / "appliance.toml")
     assert (made.board.name, made.config["board"]["name"]) == ("hardware", "hardware")
     assert tomllib.loads((here / "coffee" / "appliance.toml").read_text())["board"] == "../hardware/board.toml"

@@ -100,6 +100,8 @@ def _generated(appliance: Path, serial: str | None, folder: Path) -> Path:
     tls["ca"] = [str(here / name) for name in tls["ca"]]
     for key in ("certificate", "key"):
         tls[key] = tls.get(key) and str(here / tls[key])
+    if values.get("update"):
+        values["update"]["keys"] = [str(here / name) for name in values["update"]["keys"]]
     for key in ("state", "secrets"):
         values[key] = values[key] if values[key] == "nvs" else str(here / values[key])
     path = folder / "config.json"
