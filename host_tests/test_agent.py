@@ -853,3 +853,12 @@ def test_the_start_event_names_the_profile():
     appliance.start()
     start = [pairs for kind, pairs in said if kind == "start"]
     assert len(start) == 1 and ("profile", "bench") in start[0]
+
+
+def test_a_wake_says_before_each_call_that_it_lives():
+    appliance = Appliance()
+    said = []
+    appliance.agent.progress = lambda: said.append(len(appliance.service.calls))
+    appliance.sensors["A"].value = 2
+    appliance.live(2 * HOUR)
+    assert said[0] == 0 and sorted(set(said)) == list(range(len(appliance.service.calls) + 1)) and len(said) > 3

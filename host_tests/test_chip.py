@@ -91,6 +91,7 @@ def test_wakes():
 
 def check_sleep(ms, pins, slept_ms, wakers):
     with Chip() as fake:
+        fake.levels.update({number: not level for number, level in pins})
         assert raises(Asleep, chip.sleep_deep, ms, pins).args[0] == slept_ms
         assert fake.wakers == wakers
 

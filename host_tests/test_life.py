@@ -7,6 +7,7 @@ import gc
 import json
 import os
 
+import replenish.io as package
 from replenish import life
 from replenish.io import clock, console
 
@@ -121,9 +122,10 @@ class Home(Appliance):
     def start(self, cold=True):
         """Called by Appliance before the first start, which is `load`'s."""
 
-    def load(self, path, cold):
+    def load(self, path, cold, known):
         """In the place of `Agent.load`."""
         self.cold.append(cold)
+        self.known = known
         if self.error:
             raise self.error
         random = self.clock.random
@@ -323,16 +325,18 @@ def test_a_configuration_that_is_torn_leaves_the_serial_line():
 def test_a_product_closes_its_line():
     closed = []
 
+    def close(is_held):
+        closed.append(is_held)
+        return not is_held
+
     class Lock:
-        @staticmethod
-        def close(is_held):
-            closed.append(is_held)
-            return not is_held
+        def __init__(self):
+            self.close = close  # no method: MicroPython imports none from an object
 
     for level in (1, 0):
         home = Home(board={"profile": "product"})
         home.chip.levels[0] = level
-        home.chip.modules["replenish.io.lock"] = Lock
+        home.chip.modules["replenish.io.lock"] = package.lock = Lock()  # type: ignore[attr-defined]  # to be let go of
         home.live(10)
         assert home.of("line")[0]["closed"] == level
     assert closed == [False, True], "a person holds the button"
@@ -460,6 +464,36 @@ def test_a_wake_without_a_network_costs_less_and_less():
         wakes += 1
     assert wakes > 200 and 100 < total_s < 600, (wakes, total_s)
     assert home.agent.device.attempts == 0, "no attempt is spent"
+
+
+def test_a_contact_that_rests_closed_does_not_wake_the_board_again_and_again():
+    home = Home(board={"sleep": "deep"})
+    awake(home, "PWRON_RESET")
+    home.chip.levels[0] = 0
+    awake(home, "DEEPSLEEP_RESET")
+    assert home.chip.wakers == []
+
+
+def test_law_11_time_goes_on_in_sleep_however_long_nothing_is_written():
+    home = Home(board={"sleep": "deep"}, slots=({"id": "A", "sensor": {"period_s": 7200}},))
+    awake(home, "PWRON_RESET")
+    home.chip.air = {}
+    started = home.chip.ms
+    while home.chip.ms - started < 4 * 86400000:
+        awake(home, "DEEPSLEEP_RESET")
+    assert home.clock.now() - home.agent.time.now < 7300, "asleep since the last wake"
+
+
+def test_law_10_the_spread_of_a_cold_start_outlives_the_sleep():
+    home = Home(board={"sleep": "deep"}, level=1, boot_spread_s=18000, confirm_s=60)
+    awake(home, "PWRON_RESET")
+    drawn = home.agent.device.first_call_at
+    assert drawn > home.clock.now() + 1000, "or the test says nothing"
+    while home.clock.now() < drawn:
+        assert home.service.count("replenish") == 0
+        awake(home, "DEEPSLEEP_RESET")
+    awake(home, "DEEPSLEEP_RESET")
+    assert home.service.count("replenish") == 1
 
 
 def test_without_a_time_a_wake_looks_for_one_but_not_all_the_time():

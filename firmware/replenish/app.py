@@ -113,10 +113,11 @@ class Agent:
     update_at: "int | None"  # when its URL is asked next; 0: to be planned; None: there is none
 
     @classmethod
-    def load(cls, path, cold=True):
+    def load(cls, path, cold=True, known=0):
         """The agent of a configuration file. Raises ValueError, and OSError when the state cannot be kept.
 
         cold: a cold start, after which the first call is spread (law 10); False for a wake from deep sleep.
+        known: Unix seconds that it is for sure, 0 for none: the agent's time before a deep sleep and how long that was.
         """
         from .config import load
 
@@ -125,13 +126,13 @@ class Agent:
         from .startup import connect, local_adapters
 
         clock, store, console = local_adapters(config)
-        agent = cls(config, secrets, clock, store, console, cold)
+        agent = cls(config, secrets, clock, store, console, cold, known)
         connect(agent, config)
         forget("startup")
         _settle_heap()
         return agent
 
-    def __init__(self, config, secrets, clock, store, console, cold=True):
+    def __init__(self, config, secrets, clock, store, console, cold=True, known=0):
         """config, secrets: judged, with all defaults; clock, store, console: the board's adapters. Before the first step the
         attribute `sensors` must be set, and `trust` or `client`."""
         from .startup import begin
@@ -143,11 +144,11 @@ class Agent:
         self._callback = None
         # A board's: brings the network up, or finds it up, and returns 0; else after how many seconds to ask again.
         self.reach = None
-        self.progress = None  # called now and then while an update is written, which may take minutes
+        self.progress = None  # called now and then in what may take minutes: while an update is written, between the calls of a wake
         self._spread_s = config["policy"]["boot_spread_s"] if cold else 0
         self._spoiled = False  # a step was broken off: what stands in memory may be half-changed
         self.due_ticks = self.call_ticks = time.ticks_ms()
-        begin(self, config, secrets, clock, store, cold)
+        begin(self, config, secrets, clock, store, cold, known)
         _settle_heap()
 
     def slot(self, slot_id):
@@ -330,6 +331,8 @@ class Agent:
         pauses = _WAKE_PAUSES
         try:
             while calls and pauses:
+                if self.progress:
+                    self.progress()
                 left = self._work(False)
                 settle_ms = max([slot.settle_ms for slot in self.slots])
                 if left and not settle_ms or self._console.wait(settle_ms, None):

@@ -26,6 +26,7 @@ _STARTING_S = const(600)  # the watchdog's patience with a start, and with erasi
 _PERSON_S = const(3600)  # ... and with a person at the serial line
 _HEALTHY_S = const(60)  # a start counts as well when every part has worked for so long
 _SAFE_S = const(86400)  # safe mode ends by itself
+_SLEPT_LIMIT_S = const(172800)  # of a deep sleep: twice the longest `period_s`; more than that is another clock's time
 _AGAIN_S = const(60)  # a step that met an error of the world
 _SYNC_S = const(86400)  # the clock is set again; an ESP32's is off by seconds a day, after deep sleeps by minutes
 _PAUSE_LIMIT_S = const(300)  # before the reset after a crash
@@ -98,7 +99,10 @@ class Life:
             return self._keep_safe()
         self._take_network(secrets.get("wifi"))
         config = secrets = None
-        self.agent = Agent.load(self._path, cold=self.cause != "wake")
+        first_call_at = self.memory.number(rtc.FIRST_CALL) if self.cause == "wake" else 0
+        self.agent = Agent.load(self._path, cold=not first_call_at, known=self._known())
+        if first_call_at:
+            self.agent.device.first_call_at = first_call_at
         self.agent.reach = self._reach if self._wifi else None
         if board["watchdog_s"]:
             self.dog.prolong(board["watchdog_s"])
@@ -109,6 +113,13 @@ class Life:
             self.turn()
         self.agent.stop("store must be mounted anew")
         chip.restart(self.memory)
+
+    def _known(self):
+        """What time it is for sure at a wake, 0 for nothing known: the real-time clock runs in deep sleep, so what passed by it is as
+        good as ticks (law 11)."""
+        known = self.memory.number(rtc.KNOWN) if self.cause == "wake" else 0
+        slept_s = self._clock.now() - self.memory.number(rtc.WALL)
+        return known + slept_s if known and 0 <= slept_s <= _SLEPT_LIMIT_S else 0
 
     def _tell_start(self):
         pairs = [("cause", self.cause)]
@@ -245,7 +256,7 @@ class Life:
                 raise
             return False  # the next step goes back to what is durable
         except (OSError, ProtocolError) as error:
-            self.tell("error", ("what", type(error).__name__), ("errno", error.args[0] if isinstance(error, OSError) else None))
+            self._tell_error(error)
             self.agent.break_off()
             self.agent.due_ticks = time.ticks_add(time.ticks_ms(), _AGAIN_S * 1000)
             return False
@@ -350,18 +361,34 @@ class Life:
             self._keep_person(0)
         if self._wifi and not self._now():
             self._reach()  # without a time nothing is ever due, and nobody would ask for a network
-        left_s = self.agent.once()
+        left_s = self._once()
         if self._wifi:
             if not self._now():
                 left_s = max(left_s, self._wifi.rest_s(), self._sync_in_s)
             self._wifi.turn_off()
-        self._well()
         if by_finger:
             self._show(self._device_state())
             self._keep_person(_SHOW_S * 1000)
         if self._lamp:
             self._lamp.show(False)
+        known = self.agent.time.now
+        self.memory.keep(rtc.KNOWN, known)
+        self.memory.keep(rtc.WALL, self._clock.now())
+        self.memory.keep(rtc.FIRST_CALL, max(1, self.agent.device.first_call_at) if known else 0)
         chip.sleep_deep(int(left_s * 1000), self._wakers)
+
+    def _once(self):
+        """The agent's wake. Returns for how many seconds to sleep. What is wrong with the world is no crash."""
+        try:
+            left_s = self.agent.once()
+        except (OSError, ProtocolError) as error:
+            self._tell_error(error)
+            return _AGAIN_S
+        self._well()
+        return left_s
+
+    def _tell_error(self, error):
+        self.tell("error", ("what", type(error).__name__), ("errno", error.args[0] if isinstance(error, OSError) else None))
 
     def _keep_person(self, ms):
         """Look at the button for so long, and on while a finger is on it."""

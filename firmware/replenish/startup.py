@@ -134,7 +134,7 @@ def make_slots(config):
     return slots
 
 
-def begin(agent, config, secrets, clock, store, cold):
+def begin(agent, config, secrets, clock, store, cold, known):
     """Give an agent all that it consists of, but `client` and `sensors`, and read its durable state."""
     agent.clock = clock
     agent.store_error = agent.time = None
@@ -164,7 +164,7 @@ def begin(agent, config, secrets, clock, store, cold):
 
         agent.uplink = Uplink(config["mqtt"], agent.device.serial, secrets.get("mqtt_password"))
         agent.uplink.announced = not (cold and config["mqtt"]["discovery"])
-    damage = open_state(agent, config, secrets)
+    damage = open_state(agent, config, secrets, known)
     if agent.device.backend == d.GATEWAY:
         agent.access = secrets.get("gateway_token") or ""
     for name in ("store.flashscan", "store.recovery", "store.reading", "store.outbox"):
@@ -176,7 +176,7 @@ def begin(agent, config, secrets, clock, store, cold):
     agent.tell("start", None, *(told + (("profile", config["board"]["profile"]), heap_free())))
 
 
-def open_state(agent, config, secrets):
+def open_state(agent, config, secrets, known=0):
     """Read the durable state into the agent's objects. Returns one sentence for each record that was not to be trusted."""
     from .store.recovery import Recovery
 
@@ -187,7 +187,7 @@ def open_state(agent, config, secrets):
         _finish_erasing(agent, secrets, unfinished)
     reader.device(device)
     listed = reader.listed()
-    floor = device.known_time
+    floor = max(device.known_time, known)
     for slot in slots:
         reader.order(slot, ledger.tag(slot.id) in listed, floor)
         reader.level(slot)

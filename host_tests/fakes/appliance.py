@@ -58,8 +58,10 @@ class Appliance:
     def _service(self, backend):
         return Service(self.clock) if backend == "drs" else Gateway(self.clock)
 
+    known = 0  # what the next start is told of the time
+
     def start(self, cold=True):
-        self.agent = Agent(self.config, self.secrets, self.clock, self.store, self.console, cold=cold)
+        self.agent = Agent(self.config, self.secrets, self.clock, self.store, self.console, cold=cold, known=self.known)
         self.agent.client = self.service
         self.agent.sensors = self.sensors
 

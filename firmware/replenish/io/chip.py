@@ -81,7 +81,9 @@ def sleep_deep(ms, pins):
 
     taken = []  # each way of waking is for one pin
     for number, level in pins:
-        _wake_on(machine.Pin(number), level, taken)
+        pin = machine.Pin(number, machine.Pin.IN)  # its pull stays
+        if bool(pin.value()) != bool(level):  # a pin wakes by its level: one that is there already would, at once and for ever
+            _wake_on(pin, level, taken)
     machine.deepsleep(max(1, min(ms, SLEEP_LIMIT_MS)))
 
 

@@ -1,6 +1,6 @@
 """What outlives a reset and a deep sleep, and not the power: numbers in the memory of the real-time clock. Its layout stands here.
 
-    0  4  magic and format "rR1\\n"
+    0  4  magic and format "rR2\\n"
     4  4  CRC-32 of the numbers
     8  4  each number, little-endian: NETWORK, ...
 
@@ -19,12 +19,15 @@ REST_UNTIL = const(2)  # ... after which none is tried before this time, Unix se
 SET_AT = const(3)  # when the clock was set last, Unix seconds
 UNSET = const(5)  # how often it could not be set, in a row
 RESTART = const(4)  # 1: the next reset is our own
+KNOWN = const(6)  # the agent's time at the last deep sleep, Unix seconds
+WALL = const(7)  # ... and what the clock said then
+FIRST_CALL = const(16)  # when the cold start's spread is over, Unix seconds; 0: it was not drawn yet
 PULSE = const(8)  # to PULSE + 7: counts of sensors, see sensors/pulse.py
-_NUMBERS = const(16)
+_NUMBERS = const(17)
 
-_MAGIC = b"rR1\n"
+_MAGIC = b"rR2\n"
 _HEAD = const(8)
-_SIZE = const(72)
+_SIZE = const(76)
 
 
 class Memory:

@@ -10,10 +10,14 @@ class Watchdog:
         self._silent = self._all = (1 << len(parts)) - 1
         self._wdt = None
         if timeout_s:
-            self.prolong(timeout_s)
+            self._arm(timeout_s)
 
     def prolong(self, timeout_s):
-        """Another deadline, from now on: ESP32's watchdog cannot be stopped once it runs, but be given more time."""
+        """Another deadline, from now on, if it runs: ESP32's watchdog cannot be stopped, but be given more time."""
+        if self._wdt:
+            self._arm(timeout_s)
+
+    def _arm(self, timeout_s):
         try:
             from machine import WDT
 
