@@ -23,7 +23,7 @@ from host_tests.board.conftest import MakeBoard
 from host_tests.board.line import CAPACITY, LOW, Line, appliance_files
 from host_tests.scenarios.records import KeptOrder, order_key, payloads
 
-KILLS = int(os.environ.get("KILLS") or 300)
+KILLS = int(os.environ.get("KILLS") or 200)
 SEED = int(os.environ.get("SEED") or 1)
 
 SLOTS = ("A", "B")
