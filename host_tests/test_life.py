@@ -8,6 +8,7 @@ import json
 import os
 
 import replenish.io as package
+from replenish import awake as staying
 from replenish import life
 from replenish.io import clock, console
 
@@ -98,7 +99,7 @@ class Home(Appliance):
         self.chip = Chip(without)
         self.chip.air = {WIFI["ssid"]: (WIFI["password"], 1500)}
         self.servers = self.chip.servers = Servers(self.chip, {"a": NOW, "b": NOW})
-        self.its: life.Life | None = None
+        self.its: staying.Awake | None = None
         self.chip.levels[0] = 1  # the button is up
         self.loader = Loader()
         self.printed = []
@@ -585,13 +586,13 @@ def test_an_idle_second_makes_no_garbage():
         made.append(gc.mem_alloc() - before)
         gc.enable()
 
-    class Seen(life.Life):
-        def begin(self):
+    class Seen(staying.Awake):
+        def stay(self):
             home.its = self
-            return life.Life.begin(self)
+            return staying.Awake.stay(self)
 
     home.chip.at(200000, measure)
-    with Replaced(life, Life=Seen):
+    with Replaced(staying, Awake=Seen):
         home.live(250)
     assert made in ([], [0]), made
 

@@ -29,8 +29,16 @@ class Part:
     wanted: Callable[[Config, Board | None], bool]
 
 
+def _board(config: Config) -> dict[str, Any]:
+    return config.get("board") or {}
+
+
 def _profile(config: Config) -> str:
-    return str((config.get("board") or {}).get("profile", "standard"))
+    return str(_board(config).get("profile", "standard"))
+
+
+def _sleeps(config: Config) -> bool:
+    return _board(config).get("sleep") == "deep"
 
 
 def _on_partition(config: Config, board: Board | None) -> bool:
@@ -75,6 +83,18 @@ PARTS = (
         lambda config, board: _drs(config, board) and _profile(config) != "product",
     ),
     Part("a product's closed serial line", ("io/lock",), lambda config, board: _profile(config) == "product"),
+    Part(
+        "Wi-Fi",
+        ("core/networks", "io/ntp", "io/wifi", "online", "services/ntp"),
+        lambda config, board: board is not None and "wifi" in board.features,
+    ),
+    Part(
+        "light and button",
+        ("core/button", "core/light", "io/pins", "obeying", "person"),
+        lambda config, board: bool(_board(config).get("led") or _board(config).get("button")),
+    ),
+    Part("staying awake", ("awake",), lambda config, board: not _sleeps(config)),
+    Part("deep sleep", ("wake",), lambda config, board: _sleeps(config)),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
 SENSORS = "sensors/"  # a driver is wanted when a slot names it, or another driver imports it

@@ -7,7 +7,7 @@ bite end the program by an exception that is no Exception, as nothing that a pro
 import sys
 import time as real_time
 
-from replenish import app, life
+from replenish import app, awake, life, online, person, safemode
 from replenish.io import clock, ntp, wifi
 
 from host_tests.fakes.replaced import Replaced
@@ -314,7 +314,7 @@ class Chip:
 
     def _timed(self):
         """The modules of the firmware that are loaded and have the real time."""
-        return [app, life, clock, wifi, ntp]
+        return [app, life, awake, online, person, safemode, clock, wifi, ntp]
 
     def __exit__(self, *error):
         for replaced in self._replaced:

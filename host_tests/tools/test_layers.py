@@ -42,8 +42,9 @@ LAYERS = {
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
-            "access answering app asking calibration calls cloud commands config discovery erase experimental_link face".split()
-            + "following inbox life link manual ordering selftest settling startup state testorders update version".split()
+            "access answering app asking awake calibration calls cloud commands config discovery erase experimental_link".split()
+            + "face following inbox life link manual obeying online ordering person safemode selftest settling startup".split()
+            + "state testorders update version wake".split()
         ),
         CORE | frozenset("gc loader sys time _thread".split()),
     ),

@@ -20,6 +20,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "drs with mqtt": {**DRS, "mqtt": {}},
     "drs with all": FULL,
     "drs product": {**FULL, "board": {"profile": "product"}},
+    "asleep": {**DRS, "board": {"sleep": "deep", "button": {"pin": 0}}},
     "gateway": {**DRS, "backend": "gateway"},
     "gateway with all": {**FULL, "backend": "gateway"},
 }
@@ -51,6 +52,10 @@ DOORS = {
     ("config", "io/vault"): "`secrets` is nvs",
     ("erase", "io/vault"): "`secrets` is nvs",
     ("life", "io/lock"): "board.profile is product",
+    ("life", "online"): "secrets.wifi, and whether there is a radio",
+    ("life", "person"): "board.led, board.button",
+    ("life", "awake"): "board.sleep",
+    ("life", "wake"): "board.sleep",
     ("startup", "core/part"): "life_days",
     ("startup", "store/calibration"): "a sensor that reads raw numbers",
     ("face", "calibration"): "a sensor that reads raw numbers",
@@ -112,13 +117,20 @@ def test_what_a_configuration_uses_stays() -> None:
     full = {**FULL, "slots": [*FULL["slots"], {**SLOT, "sensor": {"driver": "composite", "sensors": cells}}]}
     gone = trim.left_out(full, None, SOURCES)
     named = {"the maker's gateway", "state on a raw partition", "secrets in NVS", "other sensors", "a product's closed serial line"}
-    assert gone.keys() == named
+    assert gone.keys() == named | {"Wi-Fi", "light and button", "deep sleep"}
     assert "secrets in NVS" not in trim.left_out({**FULL, "secrets": "nvs"}, None, SOURCES)
     assert "sensors/scaled" not in gone["other sensors"]
     assert "calibration of sensors" in trim.left_out(FULL, None, SOURCES)
     product = trim.left_out(CONFIGS["drs product"], None, SOURCES)
     assert product.keys() >= {"the self-test", "linking by a code, experimental"}
     assert "the Dash Replenishment Service" in trim.left_out(CONFIGS["gateway"], None, SOURCES)
+
+
+def test_what_a_board_s_life_is_made_of_is_told_by_the_board() -> None:
+    asleep = trim.left_out(CONFIGS["asleep"], boards.load("esp32_generic"), SOURCES)
+    assert "staying awake" in asleep and not {"Wi-Fi", "light and button", "deep sleep"} & asleep.keys()
+    lit = trim.left_out({**DRS, "board": {"led": {"pin": 2}}}, boards.load("qemu"), SOURCES)
+    assert "light and button" not in lit and {"Wi-Fi", "deep sleep"} <= lit.keys()
 
 
 def test_the_state_s_medium_is_told_by_the_board_s_partitions() -> None:

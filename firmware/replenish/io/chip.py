@@ -64,6 +64,15 @@ def _is_brown_out(machine):
     return False
 
 
+def has_radio():
+    """Whether this board has one that MicroPython knows."""
+    try:
+        import network
+    except ImportError:
+        return False
+    return hasattr(network, "STA_IF")
+
+
 def restart(memory):
     """Reset the chip. What starts next can tell that it was asked for."""
     import machine

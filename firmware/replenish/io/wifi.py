@@ -15,15 +15,6 @@ JOIN_S = const(20)  # association and DHCP take 1 to 5 s; a router that has just
 _LOOK_MS = const(100)
 
 
-def has_radio():
-    """Whether this board has one that MicroPython knows."""
-    try:
-        import network
-    except ImportError:
-        return False
-    return hasattr(network, "STA_IF")
-
-
 class Wifi:
     """`attend` to it each second."""
 

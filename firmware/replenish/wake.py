@@ -1,0 +1,60 @@
+"""One wake of a board that sleeps deep: the finger that woke it, the agent's work, and what the next wake has to know."""
+
+from micropython import const
+
+from .core.errors import ProtocolError
+from .io import chip, rtc
+
+_AGAIN_S = const(60)  # after a wake that met an error of the world
+_SHOW_MS = const(5000)  # the light after a press
+
+
+def spend(life):
+    """Live one wake. Ends in deep sleep."""
+    person, online, agent = life.person, life.online, life.agent
+    wakers = _wakers(life)
+    by_finger = person and person.waker and life.woke == "pin"
+    if by_finger:
+        person.expect()
+        person.stay(0)
+    if online and not life.now():
+        online.reach()  # without a time nothing is ever due, and nobody would ask for a network
+    left_s = _work(life)
+    if online:
+        if not life.now():
+            left_s = max(left_s, online.again_s())
+        online.turn_off()
+    if by_finger:
+        person.show_device()
+        person.stay(_SHOW_MS)
+    if person:
+        person.put_out()
+    known = agent.time.now
+    life.memory.keep(rtc.KNOWN, known)
+    life.memory.keep(rtc.WALL, life.clock.now())
+    life.memory.keep(rtc.FIRST_CALL, max(1, agent.device.first_call_at) if known else 0)
+    chip.sleep_deep(int(left_s * 1000), wakers)
+
+
+def _wakers(life):
+    """What is to wake the board: of button and sensors (pin, its level). A sensor whose pin woke it now is told."""
+    button = life.person and life.person.waker
+    wakers = [button] if button else []
+    for slot_id in life.agent.sensors:
+        sensor = life.agent.sensors[slot_id]
+        if getattr(sensor, "wake", None):
+            wakers.append(sensor.wake)
+            if life.woke == ("pins" if button else "pin"):
+                sensor.woken()
+    return wakers
+
+
+def _work(life):
+    """The agent's wake. Returns for how many seconds to sleep. What is wrong with the world is no crash."""
+    try:
+        left_s = life.agent.once()
+    except (OSError, ProtocolError) as error:
+        life.tell_error(error)
+        return _AGAIN_S
+    life.well()
+    return left_s
