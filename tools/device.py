@@ -30,6 +30,11 @@ INTERRUPT_S = 10
 INTERRUPT_EVERY_S = 0.5
 BOOT_S = 45
 SILENCE_S = 20
+# How long a port may be in use that has just come: ModemManager looks at each one, and a program that this one starts holds what this
+# one had open until it is that program.
+IN_USE_S = 2
+# What a board that is to start anew after an error may take to give its prompt back: if it is dead, nobody wants to wait for it.
+PROMPT_S = 3
 # A read returns after so long with what there is: without, mpremote waits for ever for a board on a pty that says nothing.
 _READ_S = 1.0
 # What one statement carries of a file. The device needs the text, 4/3 of it, and the bytes in its heap at once.
@@ -66,6 +71,10 @@ class DeviceError(Exception):
     """A board cannot be reached, or did not do what was asked; the message is for a person."""
 
 
+class GoneError(DeviceError):
+    """The port went away under an open connection: unplugged, or a board with its own USB that starts anew."""
+
+
 def _ports() -> list[Any]:
     """The serial ports of this machine that something is plugged into."""
     return sorted((port for port in list_ports.comports() if port.vid is not None), key=lambda port: str(port.device))
@@ -94,8 +103,8 @@ def _holders(port: str) -> str:
     return " and ".join(names) or "another program"
 
 
-def _why_closed(port: str) -> str:
-    """Why a port cannot be opened, and what to do."""
+def _fault(port: str) -> str | None:
+    """Why a port cannot be opened, and what to do; None when it can, so that another program has it."""
     if not os.path.exists(port):
         there = ", ".join(found.device for found in _ports()) or "none: is the board plugged in?"
         return f"PORT={port}: there is no such port; serial ports here: {there}"
@@ -107,20 +116,35 @@ def _why_closed(port: str) -> str:
         os.close(os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
     except OSError as error:
         return f"PORT={port}: it cannot be opened: {error.strerror}."
-    return f"PORT={port}: in use by {_holders(port)}: end that first."
+    return None
+
+
+def _open(port: str) -> SerialTransport:
+    """Raises DeviceError; when another program has the port, only after IN_USE_S."""
+    end = time.monotonic() + IN_USE_S
+    while True:
+        try:
+            return SerialTransport(port, timeout=_READ_S)
+        except (TransportError, OSError):
+            fault = _fault(port)
+            if fault is None and time.monotonic() >= end:
+                fault = f"PORT={port}: in use by {_holders(port)}: end that first."
+        if fault:
+            raise DeviceError(fault)
+        time.sleep(0.05)
 
 
 class Device:
     """One board. A context manager; `interrupt` stops its program and starts the interpreter anew, so that all of the heap is free
-    and boot.py has run, main.py not. Each method raises DeviceError."""
+    and boot.py has run, main.py not. What was interrupted is started again when the context ends with an error, so that an appliance
+    does not stand still unseen; without one that is the caller's, by `reset`. Each method raises DeviceError."""
 
     def __init__(self, port: str, interrupt: bool = True) -> None:
         self.port = port
         self._has_files = False
-        try:
-            self._transport = SerialTransport(port, timeout=_READ_S)
-        except (TransportError, OSError):
-            raise DeviceError(_why_closed(port)) from None
+        self._is_stopped = False  # its program was interrupted, and not started again
+        self._is_busy = False  # a statement was sent, and its end not seen
+        self._transport = _open(port)
         if interrupt:
             try:
                 self._interrupt()
@@ -132,7 +156,12 @@ class Device:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        try:
+            if self._is_stopped and error is not None and not isinstance(error, GoneError):
+                with suppress(DeviceError):
+                    self.reset()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Leave the board as it is. Unlike `reset` this does not start its program."""
@@ -145,24 +174,29 @@ class Device:
         try:
             yield
         except SerialException:
-            raise DeviceError(f"{self.port}: the board is gone: unplugged, or starting anew.") from None
+            raise GoneError(f"{self.port}: the board is gone: unplugged, or starting anew.") from None
         except (TransportError, struct.error, OSError) as error:
             raise DeviceError(f"{self.port}: the board stopped answering ({error}): reset it and try again.") from None
 
     def _interrupt(self) -> None:
         """Into the raw REPL, and through a soft reset there. mpremote's own way has no end while a board prints without a pause."""
-        said, end = b"", time.monotonic() + INTERRUPT_S
         with self._asked():
-            while not said.endswith(_PROMPT):
-                if time.monotonic() > end:
-                    raise DeviceError(self._why_silent(said))
-                self._transport.serial.write(b"\r\x03\x03\r\x01")  # a start that is under way may swallow them
-                said = self._read_until(_PROMPT, INTERRUPT_EVERY_S)
+            self._reach_prompt(INTERRUPT_S)
             self._transport.serial.write(b"\x04")
             said = self._read_until(b"soft reboot\r\n", INTERRUPT_S) + self._read_until(_PROMPT, BOOT_S)
         if not said.endswith(_PROMPT):
             raise DeviceError(f"{self.port}: boot.py did not end within {BOOT_S} s: reset the board and try again.")
-        self._transport.in_raw_repl = True
+        self._transport.in_raw_repl = self._is_stopped = True
+
+    def _reach_prompt(self, limit_s: float) -> None:
+        """To the raw REPL's prompt, whatever runs. Raises DeviceError."""
+        said, end = b"", time.monotonic() + limit_s
+        while not said.endswith(_PROMPT):
+            if time.monotonic() > end:
+                raise DeviceError(self._why_silent(said))
+            self._transport.serial.write(b"\r\x03\x03\r\x01")  # a start that is under way may swallow them
+            said = self._read_until(_PROMPT, INTERRUPT_EVERY_S)
+        self._is_busy = False
 
     def _read_until(self, ending: bytes, limit_s: float) -> bytes:
         """What the board says up to this, and not a byte more, or within so many seconds."""
@@ -196,8 +230,10 @@ class Device:
                 line.clear()
 
         with self._asked():
+            self._is_busy = True
             self._transport.exec_raw_no_follow(statement)
             _, trace = self._transport.follow(SILENCE_S if timeout_s is None else timeout_s, take)
+        self._is_busy = False
         if trace:
             last = trace.decode("utf-8", "replace").strip().splitlines()[-1]
             raise DeviceError(f"{self.port}: on the board: {last}")
@@ -209,7 +245,9 @@ class Device:
         try:
             return ast.literal_eval(said.strip())
         except (ValueError, SyntaxError):
-            raise DeviceError(f"{self.port}: {expression}: the board answered {said.strip()[:80]!r}") from None
+            # What it said is not shown: it may be a secret.
+            told = f"the board's answer of {len(said)} characters is no value: try again."
+            raise DeviceError(f"{self.port}: {expression}: {told}") from None
 
     # Files. Names are relative to the board's root, without a slash in front.
 
@@ -282,10 +320,12 @@ class Device:
         self.run(f"import os; os.remove({name!r})")
 
     def reset(self) -> None:
-        """A hard reset: the board's own program starts."""
+        """A hard reset: the board's own program starts. A statement that still runs is ended before."""
         with self._asked():
+            if self._is_busy:
+                self._reach_prompt(PROMPT_S)
             self._transport.exec_raw_no_follow("import machine; machine.reset()")
-        self._has_files = False
+        self._has_files = self._is_stopped = False
 
     def lines(self, limit_s: float | None = None) -> Iterator[str]:
         """What the board prints, line by line, without its end; for ever, or until it said nothing for limit_s seconds."""

@@ -31,7 +31,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from tools import archive, build, fold, image, profiles, slot, target
 from tools.boards import Board
-from tools.device import Device, DeviceError, find_port
+from tools.device import Device, DeviceError, GoneError, find_port
 from tools.target import Target, TargetError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -211,12 +211,21 @@ def copy(device: Device, files: dict[str, bytes], tree: Path) -> str:
 
 @contextmanager
 def opened(port: str, limit_s: float) -> Iterator[Device]:
-    """The board at a port, which may not be there yet when it starts anew. Raises DeviceError."""
-    end = time.monotonic() + limit_s
-    while not os.path.exists(port) and time.monotonic() < end:
-        time.sleep(0.1)
-    with Device(port) as device:
+    """The board at a port, which may not be there yet when it starts anew, or not be this user's yet, or go once more. Raises
+    DeviceError."""
+    with _come(port, time.monotonic() + limit_s) as device:
         yield device
+
+
+def _come(port: str, end: float) -> Device:
+    while True:
+        while not os.access(port, os.R_OK | os.W_OK) and time.monotonic() < end:
+            time.sleep(0.1)
+        try:
+            return Device(port)
+        except GoneError:
+            if time.monotonic() >= end:
+                raise
 
 
 def dry_run(made_for: Target, port: str, file: Path | None) -> Iterator[list[str]]:

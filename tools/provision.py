@@ -280,7 +280,7 @@ def run(options: argparse.Namespace, person: Person, say: Console) -> None:
     linking = wants_link(options, made_for.config or {}, given)
     port = find_port(options.port)
     check_protections(port, made_for, say, ["--port", port])
-    with flash.opened(port, flash.FIRST_START_S) as device:
+    with flash.opened(port, flash.FIRST_START_S if made_for.board.chip else 0) as device:  # espefuse had it start anew
         provision(device, made_for, given, person, say)
         if not linking:
             device.reset()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pty
 import threading
+import time
 import tty
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,8 +37,9 @@ def test_statements_run_and_their_values_come_back(board: UnixBoard) -> None:
         assert there.evaluate("[1, 'a', None, b'x']") == [1, "a", None, b"x"]
         with pytest.raises(DeviceError, match=r"on the board: OSError: \[Errno 2\] ENOENT$"):
             there.run("open('nothing')")
-        with pytest.raises(DeviceError, match="the board answered '<function>'"):
-            there.evaluate("type('', (), {'__repr__': lambda self: '<function>'})()")
+        with pytest.raises(DeviceError, match="answer of 12 characters is no value: try again.$") as error:
+            there.evaluate("type('', (), {'__repr__': lambda self: '{canary-91}'})()")
+        assert error.value.__cause__ is None and error.value.__suppress_context__
         assert there.evaluate("2") == 2  # and goes on
 
 
@@ -105,7 +109,50 @@ def test_a_cut_leaves_the_old_file_or_the_new_one(board: UnixBoard, monkeypatch:
             assert there.get("file") == new and set(there.hashes()) == {"file"}
 
 
-def test_what_is_wrong_with_a_port_is_said(board: UnixBoard, tmp_path: Path) -> None:
+@contextmanager
+def held(port: str) -> Iterator[int]:
+    """The port, locked by a program: by this process, which `_holders` never names."""
+    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def test_a_port_that_another_program_has_for_a_moment_is_waited_for(board: UnixBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[None] = []
+    with held(board.port) as lock:
+
+        def sleep(seconds: float) -> None:
+            looked.append(None)
+            if len(looked) == 3:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(device, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+        with Device(board.port, interrupt=False):
+            assert len(looked) == 3
+    # ... a port that is not there is not
+    with pytest.raises(DeviceError, match="there is no such port"):
+        Device("/dev/nowhere")
+    assert len(looked) == 3
+
+
+def test_after_an_error_the_board_s_program_starts_again(board: UnixBoard) -> None:
+    (board.folder / "main.py").write_text("import time\nwhile True:\n print('main')\n time.sleep(0.05)\n")
+
+    with pytest.raises(DeviceError, match="ENOENT"), Device(board.port) as there:
+        there.run("open('nothing')")
+    with Device(board.port, interrupt=False) as there:
+        assert "main" in islice(there.lines(20), 20)
+    begun = board.starts.count("hard")
+    with Device(board.port):
+        pass
+    assert board.starts.count("hard") == begun  # without an error it is the caller's to start it
+
+
+def test_what_is_wrong_with_a_port_is_said(board: UnixBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "IN_USE_S", 0)
     with pytest.raises(DeviceError, match="PORT=/dev/nowhere: there is no such port; serial ports here: "):
         Device("/dev/nowhere")
     with Device(board.port), pytest.raises(DeviceError, match=f"PORT={board.port}: in use by .*: end that first"):

@@ -12,6 +12,7 @@ import pytest
 from host_tests.tools import appliances, images
 from host_tests.tools.test_appliance import GOOD
 from tools import boards, build, flash, target
+from tools.device import DeviceError, GoneError
 from tools.flash import NEW, Work, work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -161,6 +162,34 @@ def test_an_image_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
 def test_the_pc_is_no_board_to_flash(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--board", "unix")
     assert said == "unix is no board to flash: `make unix` builds the agent for this PC.\n"
+
+
+class Coming:
+    """A board that goes when it is first opened, and so often more as `goes` says."""
+
+    goes = 1
+
+    def __init__(self, port: str) -> None:
+        Coming.goes -= 1
+        if Coming.goes >= 0:
+            raise GoneError("gone")
+
+    def __enter__(self) -> Coming:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_board_that_starts_anew_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = tmp_path / "port"
+    monkeypatch.setattr(flash, "Device", Coming)
+    monkeypatch.setattr("time.sleep", lambda seconds: port.touch())
+    with flash.opened(str(port), 10) as device:
+        assert isinstance(device, Coming) and port.exists()
+    Coming.goes = 1
+    with pytest.raises(DeviceError, match="gone"), flash.opened(str(port), 0):
+        pass
 
 
 def help_of(*command: str) -> str:
