@@ -23,8 +23,8 @@ class Chip:
     """One chip's facts; each with its source in boards/chips.toml.
 
     `usb`: "none" (a bridge beside the chip), "otg" or "serial_jtag". `image_offset`: bytes, where the MicroPython image goes.
-    `mpy_arch`: mpy-cross's -march for native code. `adc`: GPIO: (unit, channel). The other tables are GPIO: function, or GPIO:
-    what its level at reset decides.
+    `mpy_arch`: mpy-cross's -march for native code. `adc`: GPIO: (unit, channel). `kept`: GPIO: what MicroPython's images keep it
+    for. The other tables are GPIO: function, or GPIO: what its level at reset decides.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Chip:
     adc2_fault: dict[str, str]
     flash: dict[int, str]
     psram: dict[str, dict[int, str]]
+    kept: dict[int, str]
     usb_pins: dict[int, str]
     console: dict[int, str]
     strapping: dict[int, str]
@@ -85,6 +86,7 @@ def _chip(name: str, facts: dict[str, Any]) -> Chip:
         adc2_fault=facts.get("adc2_fault", {}),
         flash=_functions(facts["flash"]),
         psram={kind: _functions(facts.get(f"psram_{kind}", {})) for kind in PSRAM_KINDS},
+        kept=_functions(facts.get("kept", {})),
         usb_pins=_functions(facts.get("usb_pins", {})),
         console=_functions(facts["console"]),
         strapping=_functions(facts["strapping"]),
@@ -108,6 +110,8 @@ def refusal(chip: Chip, psram: str, gpio: int, role: str, wifi: bool) -> str | N
         return f"the flash has GPIO{gpio}, as {function}; allowed: a pin that it does not have"
     if function := chip.psram[psram].get(gpio):
         return f"the PSRAM has GPIO{gpio}, as {function}; allowed: a pin that it does not have"
+    if purpose := chip.kept.get(gpio):
+        return f"MicroPython keeps GPIO{gpio} for {purpose}: Pin({gpio}) is a ValueError; allowed: a pin that it does not keep"
     if role in ("output", "open_drain") and gpio in chip.input_only:
         return f"GPIO{gpio} is an input only; allowed: another than {spans(chip.input_only)}"
     return adc_refusal(chip, gpio, wifi) if role == "adc" else None

@@ -114,7 +114,7 @@ def idle(pinout: Pinout, uses: list[Use], exempt: list[Exemption]) -> list[str]:
     found = []
     used, seen = {use.gpio for use in uses}, set()
     for given in exempt:
-        if given.gpio in pinout.chip.flash or given.gpio in pinout.chip.psram[pinout.psram]:
+        if given.gpio in {**pinout.chip.flash, **pinout.chip.psram[pinout.psram], **pinout.chip.kept}:
             continue  # whoever uses it was told: an exemption helps nothing there
         if given.gpio not in used:
             found.append(fault(given.key, given.given, f"nothing uses GPIO{given.gpio}; allowed: exemptions that are needed"))
