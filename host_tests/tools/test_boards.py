@@ -105,6 +105,15 @@ def test_an_image_of_another_variant_does_not_fit() -> None:
     assert [Path(name).match(image.file_pattern) for name in names] == [True, True, False, False]
 
 
+def test_a_maker_board_has_the_image_that_is_made_for_it() -> None:
+    names = ("um_feathers3", "seeed_xiao_esp32c6")
+    images = [image for name in names if (image := boards.load(name).image)]
+    assert [(image.name, image.min_version, image.sha256) for image in images] == [
+        ("UM_FEATHERS3", "1.23.0", None),
+        ("SEEED_XIAO_ESP32C6", "1.28.0", None),
+    ]
+
+
 def test_an_unknown_board_names_the_near_one() -> None:
     with pytest.raises(boards.BoardError, match=r'BOARD=esp32: unknown board; did you mean \w+\?; allowed: esp32_generic, '):
         boards.load("esp32")
@@ -118,8 +127,8 @@ def test_pins_are_told_in_the_shortest_way() -> None:
 @pytest.mark.parametrize("name", sorted(chips.chips()))
 def test_the_facts_of_a_chip_are_about_pins_that_it_has(name: str) -> None:
     chip = chips.chips()[name]
-    tables = [chip.input_only, chip.wake, chip.adc, chip.flash, chip.usb_pins, chip.console, chip.strapping, *chip.psram.values()]
-    assert len(chip.gpios) > 20 and all(set(table) <= chip.gpios for table in tables)
+    tables = [chip.input_only, chip.wake, chip.adc, chip.flash, chip.kept, chip.usb_pins, chip.console, chip.strapping]
+    assert len(chip.gpios) > 20 and all(set(table) <= chip.gpios for table in [*tables, *chip.psram.values()])
     assert chip.flash and chip.strapping and chip.console
     for kind, table in chip.psram.items():
         used = [*chip.flash, *chip.usb_pins, *chip.console, *table]
