@@ -2,7 +2,8 @@
 
     python -m tools.emulator [--flash FILE]
 
-runs one in the foreground and prints its port, to which everything that takes PORT= can talk. The port stays the same while the
+runs one in the foreground and prints its port, to which everything that takes PORT= can talk: a name beside the flash that is always
+the same while it runs, for a pty has another number each time. The port stays the same while the
 board is killed and started again, as a USB adapter's does. See tools/qemu/README.md for what is inside.
 """
 
@@ -22,12 +23,14 @@ import sys
 import threading
 import time
 import tty
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "build" / "bin" / "qemu-firmware.elf"
+FLASH = ROOT / "build" / "qemu-flash.img"
 QEMU = "qemu-system-arm"
 
 FLASH_BYTES = 2 << 20  # what the file system has; tools/qemu/flash.c knows the same numbers
@@ -211,19 +214,37 @@ class Emulator:
                     waiting = waiting[os.write(to_board, waiting) :]
 
 
+def port_link(flash: Path) -> Path:
+    """The name that the port of the board with this flash has while `make emulator` runs: a pty's own is another each time."""
+    return flash.with_suffix(".port")
+
+
+@contextlib.contextmanager
+def linked(board: Emulator) -> Iterator[Path]:
+    link = port_link(board.flash)
+    link.unlink(missing_ok=True)
+    link.symlink_to(board.port)
+    try:
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.emulator", description="Run a board in QEMU until Ctrl-C.")
-    default = ROOT / "build" / "qemu-flash.img"
-    parser.add_argument("--flash", type=Path, default=default, help="the file that is its flash; made if missing")
+    parser.add_argument("--flash", type=Path, default=FLASH, help="the file that is its flash; made if missing")
     options = parser.parse_args(argv)
     options.flash.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Emulator(options.flash) as board:
-            print(f"PORT={board.port}  flash: {options.flash}  (Ctrl-C ends it)", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        with Emulator(options.flash) as board, linked(board) as port:
+            print(f"PORT={os.path.relpath(port)}  which is {board.port}; flash: {os.path.relpath(options.flash)}  (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
     except EmulatorError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        pass  # or SIGTERM: the power is off by now
     return 0
 
 

@@ -328,6 +328,9 @@ def link(device: Device, path: str, redirect_uri: str, show: Callable[[str], obj
 
 def show_page(url: str, browser: bool) -> None:
     print(f"Consent page:\n{url}", flush=True)
+    if not f".{urlsplit(url).hostname}".endswith(".amazon.com"):
+        # A simulator's authority is in the device's tls.ca and in no browser.
+        print("If your browser warns of this page: Advanced, then Proceed or Accept the Risk and Continue.", flush=True)
     if browser and not webbrowser.open(url):
         print("No browser could be opened: open that address yourself, on this machine.", flush=True)
 

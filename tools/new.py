@@ -33,11 +33,13 @@ from rich.table import Table
 from tools import appliance, boards, chips, configuration
 from tools.boards import Board, BoardError
 from tools.drivers import DRIVERS
+from tools.emulator import FLASH, port_link
 from tools.rules import Rule
 from tools.sentences import did_you_mean
 
 ROOT = Path(__file__).resolve().parent.parent
 SIMULATOR = ROOT / "build" / "sim"
+EMULATED_PORT = os.path.relpath(port_link(FLASH), ROOT)
 
 # The ends of the chains that Amazon's hosts show: its own authority, and the one that its retail hosts have used.
 # Source: amazontrust.com, "Certification Authorities"; `make doctor` looks at what the hosts show.
@@ -61,24 +63,25 @@ class Way:
 
 
 _BY_PERSON = 'refill = "manual"          # the sensor sees use, not what is filled in: a press of the button says that'
+# The first that a board has pins for is what it begins with: a switch needs no calibration, and a wire can stand in for it.
 WAYS = (
-    Way("hx711", "a load cell under it", ('unit = "g"', "capacity = 1000", "reorder_at = 200")),
-    Way("vl53l0x", "the distance from the lid to what is left", ('unit = "%"', "capacity = 100", "reorder_at = 20")),
-    Way("adc", "a level as a voltage", ('unit = "%"', "capacity = 100", "reorder_at = 20")),
     Way(
         "switch",
-        "a float or a reed contact that closes when little is left",
+        "a contact that closes when little is left; at first a wire to ground",
         ('unit = "%"', "capacity = 100", "reorder_at = 20"),
         ("active_level = 15         # the level while it is closed", "idle_level = 100          # and while it is open"),
     ),
+    Way("hx711", "a load cell under it", ('unit = "g"', "capacity = 1000", "reorder_at = 200")),
+    Way("vl53l0x", "the distance from the lid to what is left", ('unit = "%"', "capacity = 100", "reorder_at = 20")),
+    Way("adc", "a level as a voltage", ('unit = "%"', "capacity = 100", "reorder_at = 20")),
     Way(
         "pulse",
         "a flow meter or another counter of what is used",
         ('unit = "l"', "capacity = 150", "reorder_at = 30", _BY_PERSON),
         ("per_pulse = 0.0022        # litres: 450 pulses for each",),
     ),
-    Way("counted", "your own program, which says what was used", ("capacity = 50", "reorder_at = 10", _BY_PERSON)),
     Way("file", "a number in a file, to try things out", ("capacity = 12", "reorder_at = 3"), ('path = "level.txt"',)),
+    Way("counted", "your own program, which says what was used", ("capacity = 50", "reorder_at = 10", _BY_PERSON)),
 )
 ORDERS = {
     "simulator": "nobody yet: the simulator on this PC, where nothing is bought",
@@ -103,8 +106,8 @@ class Answers:
 
 
 def ways_for(board: Board) -> tuple[Way, ...]:
-    """The ways that the board has pins for."""
-    return tuple(way for way in WAYS if (way.driver != "file" if board.chip_facts else not DRIVERS[way.driver].pins))
+    """The ways that the board has pins for, and a file where a person can write one."""
+    return tuple(way for way in WAYS if (board.port == "unix" if way.driver == "file" else board.chip_facts or not DRIVERS[way.driver].pins))
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:
@@ -208,12 +211,32 @@ def next_commands(answers: Answers) -> list[tuple[str, str]]:
         listed += [("let it run", f"build/unix/agent {config}")]
         low = ("turn the tap, in another terminal", f"echo 2 > {answers.name}/level.txt")
         return [*listed, low] if answers.way.driver == "file" else listed
+    return listed + board_commands(answers, file)
+
+
+def board_commands(answers: Answers, file: str) -> list[tuple[str, str]]:
+    """What comes next with a board on the desk, or with the emulated one, whose port nothing finds by itself."""
+    board, listed = answers.board, []
+    port = "" if board.chip else f" PORT={EMULATED_PORT}"
+    if port:
+        listed.append((f"start the board, in another terminal: its port is {EMULATED_PORT}", "make emulator"))
     image = f" IMAGE={board.image.file}" if board.image else ""
-    listed.append(("MicroPython and the agent, which erases the board", f"make flash{image} APPLIANCE={file}"))
-    listed.append(("Wi-Fi, serial and secrets", f"make provision APPLIANCE={file}"))
-    if answers.way.driver in ("hx711", "vl53l0x", "adc"):
-        listed.append(("teach it empty and full", f"make calibrate SLOT={shlex.quote(answers.slot)}"))
-    return [*listed, ("watch it", "make monitor")]
+    begins = "MicroPython and the agent, which erases the board" if image else "the agent"
+    listed.append((begins, f"make flash{port}{image} APPLIANCE={file}"))
+    radio = "wifi" in board.features
+    listed.append(("Wi-Fi, serial and secrets" if radio else "serial and secrets", f"make provision{port} APPLIANCE={file}"))
+    if DRIVERS[answers.way.driver].calibrated:
+        listed.append(("teach it empty and full, or it has no level", f"make calibrate{port} SLOT={shlex.quote(answers.slot)}"))
+    listed.append((watched(answers), f"make monitor{port}"))
+    return listed
+
+
+def watched(answers: Answers) -> str:
+    """What there is to see, and how to make it low with the switch that a wire is."""
+    if answers.way.driver != "switch":
+        return "watch it"
+    pin = sensor_lines(answers.board, answers.way)[1].partition(" = ")[2].strip('"')
+    return f"watch it; a wire from {'GPIO' * pin.isdecimal()}{pin} to ground makes it low"
 
 
 def readme_text(answers: Answers) -> str:
@@ -275,15 +298,15 @@ def make(answers: Answers, where: Path) -> Path:
 
 
 def simulator_facts(board: Board) -> dict[str, str]:
-    """Where the simulator is that ran last: for a board the one on this machine's network. Raises NewError."""
+    """Where the simulator is that ran last: for a board with a radio the one on this machine's network. Raises NewError."""
     by_radio = "wifi" in board.features
-    file = SIMULATOR / "lan" / "env" if by_radio else SIMULATOR / "env"
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
+    places = [SIMULATOR / "lan" / "env", *([] if by_radio else [SIMULATOR / "env"])]
+    there = sorted((place for place in places if place.exists()), key=lambda place: place.stat().st_mtime)
+    if not there:
         command = "make sim LAN=1" if by_radio else "make sim"
         said = f"none has run here yet; start one in another terminal, `{command}`, and try again"
-        raise NewError(f"--orders simulator: {said}.") from None
+        raise NewError(f"--orders simulator: {said}.")
+    lines = there[-1].read_text(encoding="utf-8").splitlines()
     return dict(shlex.split(line)[0].partition("=")[::2] for line in lines if "=" in line)
 
 

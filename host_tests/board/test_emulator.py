@@ -172,3 +172,18 @@ def test_a_blank_first_sector_is_no_blank_chip(board: Emulator) -> None:
     board.start()
     board.wait_for(">>> ", start=start)
     assert value(board, "open('kept').read(2)") == "77"
+
+
+def test_in_the_foreground_its_port_has_a_name_that_stays(firmware: Path, tmp_path: Path) -> None:
+    flash = tmp_path / "flash.img"
+    process = subprocess.Popen([sys.executable, "-m", "tools.emulator", "--flash", str(flash)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        said = process.stdout.readline()
+        port = tmp_path / "flash.port"
+        assert said.startswith("PORT=") and f"which is {port.readlink()};" in said and port.is_char_device()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        process.stdout.close()
+    assert not port.is_symlink()

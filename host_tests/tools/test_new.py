@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import trustme
 from rich.console import Console
 
 from tools import appliance, boards, new
+from tools.drivers import DRIVERS
 
 GATEWAY = ["--orders", "gateway", "--url", "https://gateway.example.com"]
 FILE = ["--board", "unix", "--slot", "A", "--sensor", "file"]
@@ -135,6 +137,54 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> tuple[
     monkeypatch.setattr(builtins, "input", lambda prompt="": next(given))
     screen = io.StringIO()
     return Console(file=screen, force_terminal=True, width=100, highlight=False), screen
+
+
+def answers(board: str, driver: str = "", orders: str = "gateway") -> new.Answers:
+    found = boards.load(board)
+    ways = new.ways_for(found)
+    way = next((way for way in ways if way.driver == driver), ways[0])
+    return new.Answers(found, "Coffee", way, orders, "https://gateway.example.com", "coffee")
+
+
+@pytest.mark.parametrize(("board", "first"), [("esp32_generic", "switch"), ("unix", "file"), ("qemu", "counted")])
+def test_the_first_sensor_needs_no_calibration(board: str, first: str) -> None:
+    made = answers(board)
+    assert made.way.driver == first and not DRIVERS[first].calibrated
+    assert not any("calibrate" in command for _, command in new.next_commands(made))
+
+
+@pytest.mark.parametrize("driver", ["hx711", "vl53l0x", "adc"])
+def test_a_sensor_that_reads_raw_numbers_is_calibrated_before_it_is_watched(driver: str) -> None:
+    commands = [command for _, command in new.next_commands(answers("esp32_generic", driver))]
+    assert commands[-2:] == ["make calibrate SLOT=Coffee", "make monitor"]
+
+
+def test_the_switch_of_the_first_test_order_is_a_wire_to_the_pin_that_it_has() -> None:
+    assert new.next_commands(answers("esp32_generic"))[-1] == ("watch it; a wire from GPIO4 to ground makes it low", "make monitor")
+    assert new.next_commands(answers("seeed_xiao_esp32c6"))[-1][0] == "watch it; a wire from D0 to ground makes it low"
+
+
+def test_what_is_printed_for_the_emulated_board_can_be_pasted() -> None:
+    listed = new.next_commands(answers("qemu"))
+    port = "PORT=build/qemu-flash.port"
+    assert [command for _, command in listed[2:]] == [
+        "make emulator",
+        f"make flash {port} APPLIANCE=coffee/appliance.toml",
+        f"make provision {port} APPLIANCE=coffee/appliance.toml",
+        f"make monitor {port}",
+    ]
+    assert "Wi-Fi" not in " ".join(what for what, _ in listed) and port.partition("=")[2] in listed[2][0]
+
+
+def test_a_device_without_a_radio_takes_the_simulator_that_ran_last(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new, "SIMULATOR", here)
+    (here / "lan").mkdir()
+    (here / "lan" / "env").write_text("A=lan\n")
+    assert new.simulator_facts(boards.load("unix")) == {"A": "lan"}
+    (here / "env").write_text("A=pc\n")
+    os.utime(here / "lan" / "env", (1, 1))
+    assert new.simulator_facts(boards.load("unix")) == {"A": "pc"}
+    assert new.simulator_facts(boards.load("esp32_generic")) == {"A": "lan"}
 
 
 def test_a_person_is_asked_three_questions(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
