@@ -245,20 +245,23 @@ def make_link(port: str, options: argparse.Namespace) -> None:
     print(link.told(None), flush=True)
 
 
-def wants_link(options: argparse.Namespace, config: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    return not options.no_link and config["backend"] == "drs" and not given.get("refresh_token")
+def wants_link(options: argparse.Namespace, made_for: Target, given: Mapping[str, Any]) -> bool:
+    """Whether it is linked at the end: a board without a network could not swap the code."""
+    backend = (made_for.config or {}).get("backend")
+    return not options.no_link and backend == "drs" and "wifi" in made_for.board.features and not given.get("refresh_token")
 
 
 def dry_run(options: argparse.Namespace, made_for: Target) -> None:
     """What would be done; no value of a secret is read for it."""
     port, config = options.port or "PORT", made_for.config or {}
-    names = [*(flash.config_files(made_for) or ("config.json",))]
-    for name in names:
+    for name in flash.config_files(made_for) or ("config.json",):
         if name != config.get("secrets"):
             print(f"copy {name} to {port}, if it differs")
-    print(f"write secrets to {port}, into {config.get('secrets')}: wifi, {', '.join(secret.name for secret in SECRETS)}, as needed")
+    names = ["wifi"] if "wifi" in made_for.board.features else []
+    names += [secret.name for secret in SECRETS]
+    print(f"write secrets to {port}, into {config.get('secrets')}: {', '.join(names)}, as needed")
     print(f"ask {port} for its protections")
-    if wants_link(options, config, {}):
+    if wants_link(options, made_for, {}):
         print(f"make link PORT={port}")
 
 
@@ -277,7 +280,7 @@ def run(options: argparse.Namespace, person: Person, say: Console) -> None:
     made_for = _with_configuration(target.read(options))
     flash.check_target(made_for)
     given = given_secrets(options.secrets, made_for)
-    linking = wants_link(options, made_for.config or {}, given)
+    linking = wants_link(options, made_for, given)
     port = find_port(options.port)
     check_protections(port, made_for, say, ["--port", port])
     with flash.opened(port, flash.FIRST_START_S if made_for.board.chip else 0) as device:  # espefuse had it start anew
@@ -286,6 +289,8 @@ def run(options: argparse.Namespace, person: Person, say: Console) -> None:
             device.reset()
     if linking:
         make_link(port, options)
+    elif "wifi" not in made_for.board.features:
+        say.print(f"Not linked: {made_for.board.name} has no network; it keeps levels and orders nothing.", highlight=False)
 
 
 ERRORS = (TargetError, flash.FlashError, ImageError, DeviceError, ProvisionError, UsageError, link.LinkError)

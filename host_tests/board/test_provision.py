@@ -81,11 +81,29 @@ def test_the_wi_fi_is_asked_for_as_often_as_there_are_networks() -> None:
     assert provision.ask_wifi(Typing(""), True) is None
 
 
-def test_a_unit_without_a_secret_has_the_file_all_the_same(flashed: Emulator, tmp_path: Path) -> None:
+def test_a_unit_without_a_secret_has_the_file_all_the_same(
+    flashed: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lwa = {"client_id": "amzn1.application-oa2-client.x"}
     config = unit.write(tmp_path / "unit", backend="drs", drs={}, lwa=lwa, mqtt=None)
     values = json.loads(config.read_text())
     del values["mqtt"], values["gateway"]
     config.write_text(json.dumps(values))
-    assert run(flashed, config, Typing(), "--no-link") == 0
+    assert run(flashed, config, Typing()) == 0
     assert on_board(flashed, "secrets.json") == {}
+    # It has no network over which it could be linked, and nobody was asked for a Wi-Fi.
+    assert "Not linked: qemu has no network" in capsys.readouterr().out
+    assert provision.main(["--config", str(config), "--dry-run"], Typing()) == 0
+    said = capsys.readouterr().out
+    assert "make link" not in said and "wifi" not in said
+
+
+def test_a_board_with_a_radio_is_linked_and_gets_its_wi_fi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lwa = {"client_id": "amzn1.application-oa2-client.x"}
+    config = unit.write(tmp_path / "unit", backend="drs", drs={}, lwa=lwa, mqtt=None, board={"name": "esp32_generic"})
+    values = json.loads(config.read_text())
+    del values["mqtt"], values["gateway"]
+    config.write_text(json.dumps(values))
+    assert provision.main(["--config", str(config), "--dry-run"], Typing()) == 0
+    said = capsys.readouterr().out
+    assert "make link PORT=PORT" in said and "secrets.json: wifi, mqtt_password" in said
