@@ -24,6 +24,7 @@ import re
 import string
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
 # For programs and tools outside of the package: firmware/README.md, "As a library" and "Linking"; main.py.
@@ -61,7 +62,7 @@ verify verify_mode wait write
 FOREIGN = frozenset(_FOREIGN.split())
 
 # What nothing in the package has at once, but a class of the tests does, which stands for several of its classes.
-TOGETHER = (("refresh", "take"), ("damage", "note"), ("agent", "judge"), ("agent", "show"), ("follow", "judge"))
+TOGETHER = (("refresh", "take"), ("agent", "damage", "follow", "judge", "note", "rest", "service", "show", "use", "well"))
 
 LOOKING_UP = ("getattr", "setattr", "hasattr", "delattr")
 _FIELDS = "FIELDS"  # what the name of a variable ends with whose texts are names of attributes
@@ -137,6 +138,16 @@ def _bare(tree: ast.AST) -> Iterator[str]:
                 yield other or name.split(".")[0]
 
 
+@dataclass(frozen=True)
+class _Class:
+    """A class as its text tells it. place: of its module; own: its attributes without those of its bases."""
+
+    place: str
+    name: str
+    bases: tuple[str, ...]
+    own: frozenset[str]
+
+
 class _Survey:
     """What the modules of a package say of their names."""
 
@@ -146,14 +157,19 @@ class _Survey:
         self.together: list[set[str]] = []  # each: names of one namespace
         self.apart: set[str] = set()  # nothing else is to be called as these are
         self.identifiers: set[str] = set()
-        self.families: dict[str, set[str]] = defaultdict(set)  # by class: its attributes, with those of its relatives
+        self.families: dict[str, set[str]] = defaultdict(set)  # by a class's name: its attributes, with those of what it is derived from
+        self._classes: list[_Class] = []
         self._given: set[str] = set()  # attributes that are set from outside of their class
-        for tree in trees.values():
-            self._read(tree)
-        self.together += [*self.families.values(), *(set(pair) for pair in TOGETHER)]
+        for place, tree in trees.items():
+            self._read(place, tree)
+        for found in self._classes:
+            family = self._family(found)
+            self.families[found.name] |= family
+            self.together.append(family)
+        self.together += [set(names) for names in TOGETHER]
         self.apart |= self._given - set().union(*self.together)
 
-    def _read(self, tree: ast.Module) -> None:
+    def _read(self, place: str, tree: ast.Module) -> None:
         parts = list(ast.walk(tree))
         bare = set(_bare(tree))
         functions = {node.name for node in parts if isinstance(node, ast.FunctionDef)}
@@ -164,7 +180,7 @@ class _Survey:
         for node in parts:
             match node:
                 case ast.ClassDef():
-                    self._read_class(node)
+                    self._read_class(place, node)
                 case ast.Attribute(attr=name, ctx=context):
                     self.identifiers.add(name)
                     if not isinstance(context, ast.Load):
@@ -188,16 +204,21 @@ class _Survey:
             if isinstance(node, ast.Constant) and id(node) not in known and _ONLY_WORDS.match(str(node.value)):
                 self.kept.update(str(node.value).split())
 
-    def _read_class(self, node: ast.ClassDef) -> None:
+    def _read_class(self, place: str, node: ast.ClassDef) -> None:
         bases = [ast.unparse(base).split(".")[-1] for base in node.bases]
         if any(base.endswith(("Error", "Exception")) for base in bases):
             self.kept.add(node.name)
-        names = {node.name, *bases}
-        family = attributes(node).union(*(self.families[name] for name in names))
         self.defined |= {name for name, _ in in_body(node)}
-        olds = [id(self.families[name]) for name in names]
-        for name in [name for name, old in self.families.items() if id(old) in olds]:
-            self.families[name] = family
+        self._classes.append(_Class(place, node.name, tuple(bases), frozenset(attributes(node))))
+
+    def _family(self, found: _Class) -> set[str]:
+        """The attributes of a class with those of its bases. A base is the module's own class, else every one that is called so."""
+        family = set(found.own)
+        for base in found.bases:
+            called = [other for other in self._classes if other.name == base and other is not found]
+            for other in [other for other in called if other.place == found.place] or called:
+                family |= self._family(other)
+        return family
 
 
 def _letters(taken: set[str]) -> Iterator[str]:
@@ -213,7 +234,7 @@ class Names:
 
     def __init__(self, trees: dict[str, ast.Module]) -> None:
         survey = _Survey(trees)
-        self.families = survey.families  # {class: the attributes that it may have}
+        self.families = survey.families  # {a class's name: the attributes that one called so may have}
         self.short = _shortened(survey)  # {name: what it is called on the device}
 
 

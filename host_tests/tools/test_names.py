@@ -106,6 +106,13 @@ def test_modules_share_and_a_name_is_the_same_everywhere() -> None:
     assert found["one"] == found["two"] != found["both"]
 
 
+def test_classes_of_two_modules_are_not_one_because_they_are_called_the_same() -> None:
+    found = short_names(a="class A:\n    one = 1", b="class A:\n    two = 1")
+    assert found["one"] == found["two"]
+    found = short_names(a="class A:\n    one = 1", b="from a import A\nclass B(A):\n    two = 1")
+    assert found["one"] != found["two"]
+
+
 def test_short_names_are_new_and_do_not_end_with_the_alphabet() -> None:
     found = short_names(a="B = C.D = 1\n" + "\n".join(f"name_{i} = 1" for i in range(60)))
     letters = set(found.values())
