@@ -61,6 +61,24 @@ def test_an_image_is_booted_confirmed_and_its_version_kept():
         assert chip.boots == 0
 
 
+def test_the_watchdog_is_fed_before_each_sector_and_as_it_is_read_again():
+    board = Board()
+    done = []
+
+    class Noted(Source):
+        def read(self, size):
+            done.append("read")
+            return Source.read(self, size)
+
+    with Chip() as chip:
+        chip.flashes[1].watch = lambda kind, address, content: done.append(kind)
+        update.install(Noted(made().data()), KEYS, "bench", False, lambda: done.append("fed"), board.store)
+    erased = [at for at in range(len(done)) if done[at] == "erase"]
+    assert len(erased) == 3 and [done[at - 1] for at in erased] == ["fed"] * 3
+    again = done[erased[-1] : len(done) - 1 - done[::-1].index("read")]
+    assert again.count("fed") >= 3 and "read" not in again, done
+
+
 def test_an_image_that_is_not_well_is_given_up():
     board = Board()
     with Chip() as chip:

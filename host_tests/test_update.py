@@ -8,6 +8,7 @@ import sys
 import loader
 from replenish import update
 from replenish.core import bundle
+from replenish.io.pieces import Pieces
 from replenish.services.call import Answer
 from replenish.version import VERSION
 
@@ -247,6 +248,13 @@ def test_a_key_is_a_modulus():
     assert len(key) == SIZE
 
 
+def part_of(data, request):
+    """A server's answer for the bytes that are asked for, and where they begin."""
+    first, last = [int(number) for number in request.headers["Range"][6:].split("-")]
+    body = data[first : last + 1]
+    return Answer(206, {"content-range": "bytes %d-%d/%d" % (first, first + len(body) - 1, len(data))}, body), first
+
+
 class Both:
     """The service, and beside it the server of updates, which hands out `data` and notes when it was asked for its beginning."""
 
@@ -254,6 +262,8 @@ class Both:
         self._service = service
         self.data = b""
         self.times = []
+        self.is_fed = self.loses = self.lost = False  # loses: every second answer
+        self.hungry = []  # where it was asked for, without a word to the watchdog before
 
     def __getattr__(self, name):
         return getattr(self._service, name)
@@ -261,11 +271,19 @@ class Both:
     def call(self, request):
         if request.url != "https://updates.test/a":
             return self._service.call(request)
-        first, last = [int(number) for number in request.headers["Range"][6:].split("-")]
+        answer, first = part_of(self.data, request)
+        if not self.is_fed:
+            self.hungry.append(first)
+        self.is_fed = False
+        self.lost = self.loses and not self.lost
+        if self.lost:
+            return Answer(error="timed out")
         if not first:
             self.times.append(self._service.clock.seconds)
-        body = self.data[first : last + 1]
-        return Answer(206, {"content-range": "bytes %d-%d/%d" % (first, first + len(body) - 1, len(self.data))}, body)
+        return answer
+
+    def feed(self):
+        self.is_fed = True
 
 
 def asking(board):
@@ -296,8 +314,57 @@ def test_the_url_is_asked_once_a_day_and_through_restarts():
     assert min(gaps) >= day and max(gaps) < day + 7200, gaps
     assert not appliance.store.must_restart
     server.data = made().data()
+    appliance.agent.progress = server.feed
+    server.hungry.clear()
+    server.loses = True
     appliance.live(day + 3600, lambda: appliance.store.must_restart)
+    assert server.hungry == []
     assert appliance.store.must_restart and board.start() == ("trial", "b")
+
+
+class Far:
+    """A slow line: each call takes 20 s, and two of three bring nothing. A watchdog bites after 59 s."""
+
+    def __init__(self, data):
+        self._data = data
+        self.calls = self.since = 0
+
+    def call(self, request):
+        self.calls += 1
+        self.since += 20
+        assert self.since < 60, "bitten"
+        return part_of(self._data, request)[0] if self.calls % 3 == 0 else Answer(error="timed out")
+
+    def feed(self):
+        self.since = 0
+
+    def close(self):
+        pass
+
+
+def test_a_slow_line_feeds_the_watchdog_before_each_call():
+    board = Board()
+    far = Far(made([("replenish/%03d.mpy" % number, b"x" * 100) for number in range(60)]).data())  # the list alone: two pieces
+    update.install(Pieces(far, "https://updates.test/a", far.feed), KEYS, "bench", False, far.feed)
+    assert far.calls >= 3 * 5 and board.start() == ("trial", "b")
+
+
+def test_a_source_that_is_slow_feeds_it_before_each_read():
+    Board()
+    fed = [0]
+    reads = []
+
+    class Slow(Source):
+        def read(self, size):
+            reads.append(fed[0])
+            fed[0] = 0
+            return Source.read(self, size)
+
+    def feed():
+        fed[0] += 1
+
+    update.install(Slow(made().data(), 100), KEYS, "bench", False, feed)
+    assert len(reads) > 20 and min(reads) >= 1, reads
 
 
 def test_the_library_installs_what_it_is_given_and_says_why_not():

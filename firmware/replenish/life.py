@@ -1,8 +1,9 @@
 """A board's life around the agent: how a start begins, what its parts have in common, and how it ends.
 
-`main.py` calls `live`. The parts: online.py (Wi-Fi and time), person.py (light and button), awake.py (a board that stays awake), wake.py
-(one that sleeps) and safemode.py; each is in memory only on a board that has it. The agent itself does not know what it runs on: what
-it needs of this is `Agent.reach`, a network. Nothing here orders, and a reset at any point is what the agent's ledger is made for.
+`main.py` calls `live`. The parts: online.py (Wi-Fi and time), person.py (light and button), awake.py (a board that stays awake),
+wake.py (one that sleeps) and safemode.py; each is in memory only on a board that has it. The agent itself does not know what it runs
+on: what it needs of this is `Agent.reach`, a network. Nothing here orders, and a reset at any point is what the agent's ledger is made
+for.
 """
 
 import gc

@@ -21,10 +21,12 @@ def install(source, keys, board, again=False, progress=None, store=None):
     the agent's, is given too, a firmware image into the partition that does not run.
 
     keys: of those who may sign, 384 bytes each; board: this board's name; again: take one that was tried before and given up;
-    progress: called now and then, from within. Returns its version, three numbers. Raises Refused, by whose word nothing that can
+    progress: called from within, before each read of the source too: it feeds a watchdog. Returns its version, three numbers. Raises Refused, by whose word nothing that can
     run has changed, and OSError when the medium refuses. Minutes at the worst.
     """
     loader = _loader()
+    if progress:
+        source = _Fed(source, progress)
     manifest = read_manifest(source, keys)
     head = manifest.head
     if head.kind == bundle.IMAGE and store:
@@ -48,6 +50,19 @@ def install(source, keys, board, again=False, progress=None, store=None):
     slot.seal(manifest)
     loader.try_next(head.version)
     return head.version
+
+
+class _Fed:
+    """A source that may be slow: `progress` is called before each read."""
+
+    def __init__(self, source, progress):
+        self._source = source
+        self._progress = progress
+        self.skip = source.skip
+
+    def read(self, size):
+        self._progress()
+        return self._source.read(size)
 
 
 def _install_image(loader, manifest, source, board, store, progress):
@@ -184,7 +199,7 @@ def poll(agent, now):
     from .io.http import Client
     from .io.pieces import Pieces
 
-    _take(agent, Pieces(agent.client or Client(agent.trust), settings["url"]), False)
+    _take(agent, Pieces(agent.client or Client(agent.trust), settings["url"], agent.progress), False)
 
 
 def _planned(store):

@@ -66,14 +66,16 @@ def _copy(target, size, length, digest, source, progress):
         found.update(block[:used])
         for i in range(used, size):
             block[i] = 255
-        target.ioctl(_ERASE, number)
-        target.writeblocks(number, block, 0)
         if progress:
             progress()
+        target.ioctl(_ERASE, number)
+        target.writeblocks(number, block, 0)
     if found.digest() != digest:
         raise Refused("wrong_hash")
     found = sha256()
     for number in range((length + size - 1) // size):
+        if progress:
+            progress()
         target.readblocks(number, block, 0)
         found.update(block[: min(size, length - number * size)])
     if found.digest() != digest:

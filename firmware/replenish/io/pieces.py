@@ -31,11 +31,13 @@ class File:
 
 
 class Pieces:
-    """What stands at an https URL, by `client` (io/http.py). The server must know ranges, as those of files do."""
+    """What stands at an https URL, by `client` (io/http.py). The server must know ranges, as those of files do. progress: called before
+    each call, which may take 20 s and the look-up of a name; or None."""
 
-    def __init__(self, client, url):
+    def __init__(self, client, url, progress=None):
         self._client = client
         self._url = url
+        self._progress = progress
         self._at = 0  # where the next byte to be handed out stands
         self._size = -1  # of all of it, once that is known
         self._piece = b""
@@ -61,6 +63,8 @@ class Pieces:
     def _fetch(self):
         request = Request("GET", self._url, {"Range": "bytes=%d-%d" % (self._at, self._at + _PIECE - 1)})
         for _ in range(_TRIES):
+            if self._progress:
+                self._progress()
             answer = self._client.call(request)
             if answer.status and answer.status != 503:
                 return self._judged(answer)
