@@ -19,7 +19,9 @@ What is durable is one record, /start, a file of one write and one close, which 
                                                  34  4  CRC-32 of all before it
 
 All little-endian. Written once at a cold start and once by `healthy`; by a wake from deep sleep only while a version is on trial.
-Neither slot: the agent is frozen into the image, and there is no whole slot yet.
+Neither slot: the agent is frozen into the image, and there is no whole slot yet. Lost or damaged, the record is made anew: the
+highest version is on trial if there is another to go back to. What the medium does not say, an error of the flash for example, is
+neither lost nor damaged: such a start runs what it can and makes nothing durable.
 """
 
 import os
@@ -33,9 +35,11 @@ FOLDERS = ("/lib", "/slot_b")
 TRIES = const(3)  # starts that a version on trial has to confirm itself
 UNHEALTHY = const(5)  # starts in a row without `healthy` after which a confirmed version starts in safe mode
 
-_WHOLE_FORM = const("<2sB3H32s")
-_FORM = const("<2sBBBBI3H3H3H3H")
+_WHOLE_FORM = const("<2sB3H32sI")
+_FORM = const("<2sBBBBI3H3H3H3HI")
 _NO_VERSION = (0, 0, 0)
+_ENOENT = const(2)
+_FOLDER = const(0x4000)  # in the mode that `os.stat` tells
 
 # What now? The first row that fits decides; None: either.
 # on trial, tries left, that one is whole, the confirmed one is whole
@@ -62,47 +66,82 @@ def decide(on_trial, tries_left, trial_whole, confirmed_whole):
             return row[4]
 
 
-def _content(name, limit):
-    """The content of a small file, b"" for one that is longer, cannot be read, or is not there."""
+def _record(name, magic, form):
+    """The fields of a record behind its magic and format, its CRC last; None for one that is not there, damaged or of another
+    format. Raises OSError when the medium does not say. What is bad is read again: not everything bad stands there."""
+    for is_last in (False, True):
+        try:
+            with open(root + name, "rb") as file:
+                data = file.read(struct.calcsize(form) + 1)
+        except OSError as error:
+            if error.args[0] == _ENOENT:
+                return None
+            if is_last:
+                raise
+            continue
+        if len(data) == struct.calcsize(form) and data[:3] == magic + b"\1":
+            found = struct.unpack(form, data)
+            if found[-1] == crc32(data[:-4]):
+                return found[2:]
+    return None
+
+
+def _is_sound(slot, digest):
+    """Whether the files of a slot, 0 or 1, are those of the list that has this digest. Seconds."""
+    from hashlib import sha256
+
+    folder = root + FOLDERS[slot] + "/"
+    total = sha256()
+    folders = ["replenish"]
+    places = []
     try:
-        with open(root + name, "rb") as file:
-            data = file.read(limit + 1)
-    except OSError:
-        return b""
-    return data if len(data) <= limit else b""
-
-
-def _fields(form, magic, data):
-    """The fields of a record behind its magic and format, None for one that is damaged or of another format."""
-    size = struct.calcsize(form)
-    if len(data) != size + 4 or data[:3] != magic + b"\1" or struct.unpack("<I", data[size:])[0] != crc32(data[:size]):
-        return None
-    return struct.unpack(form, data[:size])[2:]
-
-
-def _whole(slot):
-    """What `replenish/whole` says in a slot, 0 or 1: its version, and its CRC; None when the slot is not whole."""
-    data = _content(FOLDERS[slot] + "/replenish/whole", struct.calcsize(_WHOLE_FORM) + 4)
-    found = _fields(_WHOLE_FORM, b"rW", data)
-    return found and (found[:3], struct.unpack("<I", data[-4:])[0])
+        for place in folders:
+            for name in os.listdir(folder + place):
+                name = place + "/" + name
+                (folders if os.stat(folder + name)[0] & _FOLDER else places).append(name)
+        places.remove("replenish/whole")
+        for place in sorted(places):
+            with open(folder + place, "rb") as file:
+                data = file.read()
+            total.update(struct.pack("<I", len(data)) + sha256(data).digest() + place.encode() + b"\n")
+    except (OSError, ValueError, MemoryError):
+        return False  # what cannot be read cannot be run
+    return total.digest() == digest
 
 
 class _Start:
     """One start: what /start said, what was decided, and how it is kept."""
 
     def __init__(self):
-        self.whole = _whole(0), _whole(1)
-        self.kept = _content("/start", 128)
-        found = _fields(_FORM, b"rS", self.kept)
-        if not found or found[0] > 2:
-            # Missing or damaged: slot a if it is whole. None older than what is there is to be installed.
-            there = [slot[0] for slot in self.whole if slot]
-            found = (0, 0, 0, 0) + _NO_VERSION + max(there + [_NO_VERSION]) + _NO_VERSION * 2
-        self.confirmed, self.on_trial, self.starts, self.counted = found[:4]
-        self.tried, self.floor, self.failed, self.image = found[4:7], found[7:10], found[10:13], found[13:16]
+        self.is_sure = True
+        self.whole = [self._read(folder + "/replenish/whole", b"rW", _WHOLE_FORM) for folder in FOLDERS]
+        found = self._read("/start", b"rS", _FORM)
+        self.kept = b""
         self.what = ""
         self.slot = 2
         self.safe = False
+        if not found or found[0] > 2:
+            return self._make_anew()
+        self.confirmed, self.on_trial, self.starts, self.counted = found[:4]
+        self.tried, self.floor, self.failed, self.image = found[4:7], found[7:10], found[10:13], found[13:16]
+        self.kept = self._packed()
+
+    def _read(self, *record):
+        try:
+            return _record(*record)
+        except OSError:
+            self.is_sure = False
+
+    def _make_anew(self):
+        """No record. Which version is confirmed nobody knows: the highest has to show it, and none below is to be installed."""
+        versions = [found[:3] if found else _NO_VERSION for found in self.whole]
+        highest = int(versions[1] > versions[0])
+        self.on_trial = int(None not in self.whole)
+        self.confirmed = highest ^ self.on_trial
+        self.starts = 0
+        self.counted = self.on_trial and self.whole[highest][-1]
+        self.tried = self.floor = versions[highest]
+        self.failed = self.image = _NO_VERSION
 
     def spare(self):
         """The slot that is not the confirmed one."""
@@ -118,28 +157,38 @@ class _Start:
             self.confirmed = spare
         if self.what != "trial":
             self.on_trial = 0
-        if self.what != "none":
-            self.slot = spare if self.on_trial else self.confirmed
-        crc = self.whole[self.slot][1] if self.slot < 2 else 0
+        self._take(2 if self.what == "none" else spare if self.on_trial else self.confirmed)
+        if self.safe and self._has_better():
+            self.what = "other"
+            self.confirmed = self.spare()
+            self._take(self.confirmed)
+        self.before = self.starts
+
+    def _take(self, slot):
+        """This slot runs."""
+        self.slot = slot
+        crc = self.whole[slot][-1] if slot < 2 else 0
         if self.counted != crc:  # another version than the one that was started so often
             self.counted = crc
             self.starts = 0
         self.safe = not self.on_trial and self.starts >= UNHEALTHY
 
+    def _has_better(self):
+        """Whether what runs is damaged on the medium, and the other slot is not."""
+        slot, other = self.slot, self.spare()
+        if slot == 2 or not self.whole[other]:
+            return False
+        return not _is_sound(slot, self.whole[slot][3]) and _is_sound(other, self.whole[other][3])
+
+    def _packed(self):
+        versions = self.tried + self.floor + self.failed + self.image
+        data = struct.pack(_FORM[:-1], b"rS", 1, self.confirmed, self.on_trial, self.starts, self.counted, *versions)
+        return data + struct.pack("<I", crc32(data))
+
     def keep(self):
         """Make it durable, if it is another one than it was. Raises OSError."""
         # Whole before the file is opened: an exception inside the write would commit a torn file.
-        data = struct.pack(
-            _FORM,
-            b"rS",
-            1,
-            self.confirmed,
-            self.on_trial,
-            self.starts,
-            self.counted,
-            *(self.tried + self.floor + self.failed + self.image),
-        )
-        data += struct.pack("<I", crc32(data))
+        data = self._packed()
         if data != self.kept:
             with open(root + "/start", "wb") as file:
                 file.write(data)
@@ -173,7 +222,10 @@ def start(wake=None):
         cause = _cause() if wake is None else "wake" if wake else ""
         if cause == "" or cause == "wake" and this.on_trial:
             this.starts = min(this.starts + 1, UNHEALTHY)
-        this.keep()
+        if this.is_sure:
+            this.keep()
+        else:
+            this.what = "unread"
     except Exception as error:  # whatever it is: the agent starts as well as it can
         print("loader: %s: %s" % (type(error).__name__, error))
 
@@ -201,8 +253,9 @@ def _is_there(path):
 
 
 def what():
-    """What this start did: "run", "trial", "reverted" (what was on trial was given up), "other" (the confirmed slot was not whole),
-    "none" (no slot is whole: nothing of the file system is run), or "" when `start` was not called or failed."""
+    """What this start did: "run", "trial", "reverted" (what was on trial was given up), "other" (the confirmed slot was not whole, or
+    damaged), "none" (no slot is whole: nothing of the file system is run), "unread" (the medium did not say all: whatever can be run
+    is, and nothing of it is made durable), or "" when `start` was not called or failed."""
     return _start.what if _start else ""
 
 
@@ -230,15 +283,16 @@ def floors():
 def try_next(wanted):
     """Try the version in the other slot at the next start. wanted: its version, three numbers.
 
-    Raises ValueError when that slot has not this version, whole, or when what runs is on trial itself; OSError when it cannot be
-    kept.
+    Raises ValueError when that slot has not this version, whole, or when what runs is on trial itself, or is not known to be the
+    confirmed one; OSError when it cannot be kept, or read.
     """
     this = _start
-    found = this and this.what != "trial" and _whole(slot() != "b")
-    if not found or found[0] != wanted:
+    may = this and this.what not in ("trial", "unread")
+    found = may and _record(FOLDERS[slot() != "b"] + "/replenish/whole", b"rW", _WHOLE_FORM)
+    if not found or found[:3] != wanted:
         raise ValueError("nothing whole to try, or what runs is on trial itself")
     this.confirmed = this.slot
-    this.counted = found[1]
+    this.counted = found[-1]
     this.starts = 0
     this.tried = wanted
     this.on_trial = 1
@@ -260,7 +314,7 @@ def healthy():
     if not this.on_trial:  # else the next start is the first of another version
         this.starts = 0
     if this.slot < 2:
-        this.floor = max(this.floor, this.whole[this.slot][0])
+        this.floor = max(this.floor, this.whole[this.slot][:3])
     return _is_kept(this)
 
 
@@ -272,6 +326,8 @@ def image(number):
 
 
 def _is_kept(this):
+    if this.what == "unread":
+        return False  # what stands there may be right, and more than is known now
     try:
         this.keep()
     except OSError as error:

@@ -1,13 +1,18 @@
 """The loader: one record, one table, two slots; whatever stands there, a whole version runs or none."""
 
+import errno
+import hashlib
 import os
+import struct
 import sys
 
 import loader
 
 from host_tests.expect import cases, raises, tmp
+from host_tests.fakes.replaced import Replaced
 from host_tests.fakes.slots import START, Slots, closed, content, write
 
+WHOLE = sys.implementation.name == "cpython"
 V1, V2, V3 = (0, 1, 0), (0, 2, 0), (1, 0, 65535)
 
 
@@ -19,6 +24,18 @@ class Board(Slots):
         self.make()
         self.fill("a", a)
         self.fill("b", b)
+
+    def fill_with_files(self, name, version):
+        """Put a version into a slot with its files, for whose list its mark is made."""
+        files = [("replenish/deep/er.mpy", b"e" * 900), ("replenish/life.mpy", bytes(version))]
+        listed = b""
+        for place, data in files:
+            if "/deep/" in place and "deep" not in os.listdir(self.folder(name) + "/replenish"):
+                os.mkdir(self.folder(name) + "/replenish/deep")
+            write(self.folder(name) + "/" + place, data)
+            listed += struct.pack("<I", len(data)) + hashlib.sha256(data).digest() + place.encode() + b"\n"
+        mark = struct.pack("<2sB3H32s", b"rW", 1, *(version + (hashlib.sha256(listed).digest(),)))
+        write(self.marker(name), closed(mark))
 
     def update(self, version):
         """What an update does: the other slot is filled, then tried."""
@@ -136,7 +153,39 @@ def check_broken(a, b, expected):
 
 
 def test_what_runs_without_a_record():
-    cases(check_broken, [(V1, None, ("run", "a")), (V1, V2, ("run", "a")), (None, V2, ("other", "b")), (None, None, ("none", ""))])
+    cases(
+        check_broken,
+        [
+            (V1, None, ("run", "a")),
+            (None, V2, ("run", "b")),
+            (V1, V2, ("trial", "b")),
+            (V2, V1, ("trial", "a")),
+            (V1, V1, ("trial", "a")),
+            (None, None, ("none", "")),
+        ],
+    )
+
+
+def check_highest(name, kept):
+    """Without a record the highest version shows that it is well, or the other one runs; neither is what somebody installs later."""
+    for is_well in (True, False):
+        board = Board(V2, V1) if name == "a" else Board(V1, V2)
+        if kept:
+            write(board.root + START, kept)
+        for _ in range(3):
+            assert board.start() == ("trial", name) and not loader.safe()
+        assert loader.floors() == (V2, (0, 0, 0), (0, 0, 0))
+        if is_well:
+            assert loader.healthy() and board.start() == ("run", name)
+        else:
+            other = "b" if name == "a" else "a"
+            assert board.start() == ("reverted", other) and loader.floors()[:2] == (V2, V2)
+            assert loader.healthy() and board.start() == ("run", other)
+            assert loader.floors()[0] == V2
+
+
+def test_without_a_record_the_highest_version_is_tried():
+    cases(check_highest, [("a", b""), ("b", b""), ("a", b"x" * 38), ("b", b"x")])
 
 
 def test_every_damaged_record_still_starts_a_whole_version_and_keeps_the_floor():
@@ -153,10 +202,10 @@ def test_every_damaged_record_still_starts_a_whole_version_and_keeps_the_floor()
             broken.append(good[:i] + bytes([good[i] ^ bit]) + good[i + 1 :])
     for data in broken:
         write(board.root + START, data)
-        assert board.start() == ("run", "a"), data
+        assert board.start() == ("trial", "b"), data
         assert loader.floors()[0] == V2
     write(board.root + START, closed(good[:3] + b"\3" + good[4:-4]))  # a slot that there is not
-    assert board.start() == ("run", "a")
+    assert board.start() == ("trial", "b")
 
 
 def test_a_damaged_marker_makes_a_slot_not_whole():
@@ -165,7 +214,7 @@ def test_a_damaged_marker_makes_a_slot_not_whole():
     for i in range(len(good)):
         write(board.marker("a"), good[:i] + bytes([good[i] ^ 4]) + good[i + 1 :])
         os.remove(board.root + START) if board.kept() else None
-        assert board.start() == ("other", "b"), i
+        assert board.start() == ("run", "b"), i
     for size in range(len(good)):
         write(board.marker("b"), good[:size])
         assert board.start() == ("none", ""), size
@@ -224,15 +273,221 @@ def test_the_confirmed_slot_lost_while_another_is_on_trial():
     assert loader.safe()
 
 
-def test_a_medium_that_refuses_stops_no_start():
-    board = Board()
-    os.mkdir(board.root + START)  # cannot be read, nor written
+# A medium that errs
+
+
+class Ill:
+    """`open` and `os` of a medium of which the operation with the number `bad` fails, and `bad_for` more of them."""
+
+    def __init__(self, bad, bad_for=0):
+        self.count = 0
+        self.failed = 0
+        self._bad = range(bad, bad + bad_for + 1)
+
+    def touch(self):
+        self.count += 1
+        if self.count - 1 in self._bad:
+            self.failed += 1
+            raise OSError(errno.EIO)
+
+    def open(self, path, mode):
+        if mode == "rb":
+            content(path)  # raises when there is none
+        self.touch()
+        return IllFile(self, path, mode)
+
+    def listdir(self, path):
+        self.touch()
+        return os.listdir(path)
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+
+class IllFile:
+    """What is written is there when it is closed; what met an error is not, as littlefs has it."""
+
+    def __init__(self, medium, path, mode):
+        self._medium = medium
+        self._path = path
+        self._mode = mode
+        self._data = b""
+
+    def __enter__(self):
+        return self
+
+    def read(self, size=-1):
+        self._medium.touch()
+        return content(self._path)[: size if size >= 0 else None]
+
+    def write(self, data):
+        self._medium.touch()
+        self._data = data
+
+    def __exit__(self, *error):
+        if self._mode == "wb" and not error[0]:
+            self._medium.touch()
+            write(self._path, self._data)
+
+
+def confirmed(board):
+    board.start()
+    loader.healthy()
+
+
+def on_trial(board):
+    confirmed(board)
+    board.update(V3)
+    board.start()
+
+
+def up_to_be_reverted(board):
+    on_trial(board)
+    board.start()
+    board.start()
+
+
+def in_b(board):
+    on_trial(board)
+    loader.healthy()
+
+
+def given_up(board):
+    up_to_be_reverted(board)
+    board.start()
+
+
+def unwell(board):
+    for _ in range(5):
+        board.start()
+
+
+def flashed_lower(board):
+    """In the confirmed slot stands less than was ever confirmed."""
+    in_b(board)
+    board.fill("b", None)
+    board.fill("a", V1, b"\x09")
+    confirmed(board)
+
+
+HISTORIES = (confirmed, on_trial, up_to_be_reverted, in_b, given_up, unwell, flashed_lower)
+
+
+def begun(history):
+    board = Board(V1)
+    history(board)
+    return board
+
+
+def check_ill(history, bad_for):
+    """Whatever fails in a start, and whatever a version then says: the next start is as if nothing had been."""
+    board = begun(history)
+    kept = board.kept()
+    expected = board.start() + (loader.floors(), loader.safe())
+    after = board.kept()
+    bad = failed = 0
+    while True:
+        write(board.root + START, kept)
+        ill = Ill(bad, bad_for)
+        with Replaced(loader, open=ill.open, os=ill):
+            what, name = board.start()
+        if not ill.failed:
+            break
+        failed += 1
+        assert name in ("a", "b") and board.is_whole(name) or what == "unread", (bad, what, name)
+        if what == "unread":
+            assert board.kept() == kept, bad
+            assert not loader.healthy() and not loader.image(V3) and board.kept() == kept, bad
+            raises(ValueError, loader.try_next, V1)
+        else:
+            assert (what, name, loader.floors(), loader.safe()) == expected, bad
+            assert board.kept() in (kept, after), bad
+        write(board.root + START, kept)
+        assert board.start() + (loader.floors(), loader.safe()) == expected, bad
+        bad += 1
+    assert failed >= 4, failed  # a mark and the record, each opened and read
+
+
+def test_what_a_medium_does_not_say_is_not_taken_for_lost():
+    for history in HISTORIES:
+        for bad_for in (0, 1, 2) if WHOLE else (1,):
+            check_ill(history, bad_for)
+
+
+def test_one_error_of_the_medium_is_read_over():
+    board = begun(in_b)
+    for bad in range(6):  # three records, each opened and read
+        ill = Ill(bad)
+        with Replaced(loader, open=ill.open, os=ill):
+            assert board.start() == ("run", "b") and ill.failed
+
+
+def check_unread(history, expected):
+    """The record cannot be read, ever."""
+    board = begun(history)
+    os.remove(board.root + START)
+    os.mkdir(board.root + START)
+    for wake in (False, True, False):
+        sys.path[:] = board.path
+        loader.start(wake)
+        assert (loader.what(), loader.slot()) == ("unread", expected) and not loader.safe()
+        assert loader.healthy() is False and loader.image((1, 2, 3)) is False
     sys.path[:] = board.path
-    for _ in range(8):
-        loader.start(False)
-        assert (loader.what(), loader.slot()) == ("run", "a")
-    sys.path[:] = board.path
-    assert loader.healthy() is False and loader.image((1, 2, 3)) is False
+
+
+def test_a_record_that_cannot_be_read_starts_the_highest_version():
+    cases(check_unread, [(confirmed, "a"), (on_trial, "b"), (in_b, "b"), (flashed_lower, "a")])
+
+
+# A version that is damaged on the medium
+
+
+def damaged(name, *places):
+    board = Board(None)
+    for slot, version in (("a", V1), ("b", V2)):
+        board.fill_with_files(slot, version)
+    board.start()
+    loader.healthy()
+    assert board.start() == ("run", "b")
+    for slot, place in places:
+        path = board.folder(slot) + "/replenish/" + place
+        if place == "new.py":
+            write(path, b"1 / 0")
+        else:
+            data = content(path)
+            write(path, data[:-1] + bytes([data[-1] ^ 1])) if len(data) > 10 else os.remove(path)
+    return board
+
+
+def check_damaged(places, expected):
+    board = damaged("b", *places)
+    for _ in range(4):
+        assert board.start() == ("run", "b") and not loader.safe()
+    assert board.start() == expected, places
+    assert loader.safe() == (expected[0] == "run")
+    again = ("run", expected[1])
+    assert board.start() == again and board.start() == again
+
+
+def test_a_version_that_is_damaged_on_the_medium_makes_room_for_the_other():
+    rows = [
+        ((("b", "deep/er.mpy"),), ("other", "a")),
+        ((("b", "life.mpy"),), ("other", "a")),
+        ((("b", "new.py"),), ("other", "a")),
+        ((("b", "life.mpy"), ("a", "deep/er.mpy")), ("run", "b")),
+        ((("a", "deep/er.mpy"),), ("run", "b")),
+        ((), ("run", "b")),
+    ]
+    cases(check_damaged, rows)
+
+
+def test_the_other_version_that_took_over_may_be_updated_again():
+    board = damaged("b", ("b", "life.mpy"))
+    for _ in range(5):
+        board.start()
+    assert loader.slot() == "a" and loader.healthy() and loader.floors()[0] == V2
+    board.update(V3)
+    assert board.start() == ("trial", "b")
 
 
 def test_the_highest_image_is_kept():

@@ -8,7 +8,7 @@ from replenish.core import bundle
 from replenish.io import ota
 from replenish.store.recordfiles import RecordFiles
 
-from host_tests.expect import raises, tmp
+from host_tests.expect import cases, raises, tmp
 from host_tests.fakes.ota import Chip
 from host_tests.fakes.signer import Bundle, Signer, Source
 from host_tests.fakes.slots import Slots
@@ -88,6 +88,50 @@ def test_an_image_that_is_not_well_is_given_up():
         assert chip.runs == 0
         assert ota.well(board.store, loader) == "reverted" and loader.floors()[2] == (0, 0, 0)
         board.install(made().data())
+
+
+def check_version(said, expected):
+    with Chip(2, said):
+        assert ota.own_version() == expected
+
+
+def test_an_image_says_its_own_version():
+    rows = [(b"v1.25.0", (1, 25, 0)), (b"2.0.14", (2, 0, 14)), (b"v1.26.1-preview.7.gabc-dirty", (1, 26, 1)), (b"9" * 32, (0, 0, 0))]
+    cases(check_version, rows + [(b"", (0, 0, 0)), (b"v1.25", (0, 0, 0)), (b"6018a17-dirty", (0, 0, 0)), (b"1.2.x", (0, 0, 0))])
+    with Chip() as chip:
+        chip.flashes[0].image[32] ^= 1
+        assert ota.own_version() == (0, 0, 0)
+    raises(bundle.Refused, ota.own_version)  # another chip
+
+
+def test_none_below_the_image_that_was_flashed_is_taken():
+    board = Board()
+    with Chip(2, b"v1.1.0") as chip:
+        assert board.word(made(version=V1).data()) == "not_newer" and board.word(made(version=V2).data()) == "not_newer"
+        assert chip.boots == 0
+        board.install(made(version=(1, 1, 1)).data())
+        assert chip.boots == 1
+
+
+def test_an_image_may_want_another_one_before_it():
+    board = Board()
+    image = made(version=(3, 0, 0))
+    image.over = V2
+    with Chip(2, b"v1.0.9"):
+        assert board.word(image.data()) == "needs_version"
+    with Chip():
+        assert board.word(image.data()) == "needs_version"  # which one runs is not known
+        loader.image(V2)
+        board.install(image.data())
+    with Chip(2, b"v1.1.0"):
+        board.install(image.data())
+
+
+def test_nothing_is_installed_by_a_start_that_could_not_read_all():
+    board = Board()
+    loader._start.what = "unread"  # type: ignore[attr-defined]
+    with Chip() as chip:
+        assert board.word(made().data()) == "unread" and chip.boots == 0
 
 
 def test_what_is_refused_is_never_booted():

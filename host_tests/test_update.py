@@ -367,6 +367,19 @@ def test_a_source_that_is_slow_feeds_it_before_each_read():
     assert len(reads) > 20 and min(reads) >= 1, reads
 
 
+def test_a_start_that_could_not_read_all_is_made_anew_instead_of_an_update():
+    board = Board()
+    appliance = asking(board)
+    loader._start.what = "unread"  # type: ignore[attr-defined]
+    before = board.tree("b")
+    assert appliance.agent.update(Source(made(version=RUNS).data())) == "not_newer" and not appliance.store.must_restart
+    assert appliance.agent.update(Source(made().data())) == "unread"
+    assert appliance.store.must_restart and board.tree("b") == before
+    board.start()
+    appliance.restart(0)
+    assert appliance.agent.update(Source(made().data())) is None
+
+
 def test_the_library_installs_what_it_is_given_and_says_why_not():
     board = Board()
     appliance = asking(board)

@@ -16,6 +16,7 @@ import argparse
 import getpass
 import hashlib
 import os
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ IMAGE = "image"  # the place of a firmware image in its bundle
 LIST_LIMIT = 8192  # the device holds the list in memory: core/bundle.py
 FILES_LIMIT = 1048576
 ON_BOARD = "update.bundle"
+IMAGE_VERSION = "a device wants three numbers, such as v1.25.0 (CONFIG_APP_PROJECT_VER in the board's sdkconfig)."
 
 
 class BundleError(Exception):
@@ -199,22 +201,27 @@ def of_board(board: boards.Board) -> Bundle:
     return Bundle(board.name, slot.firmware_version(build.FIRMWARE), files, bytecode=bytecode, state=state_format())
 
 
-def of_image(board: boards.Board, image: Path, version: slot.Version) -> Bundle:
-    """A firmware image for a board's OTA partitions. version: the maker's own count of its images."""
+def of_image(board: boards.Board, image: Path) -> Bundle:
+    """A firmware image for a board's OTA partitions, with the version that it tells itself. Raises BundleError."""
     content = image.read_bytes()
-    if not content.startswith(b"\xe9"):
-        raise BundleError(f"IMAGE={image}: not an image of an ESP32.")
+    told = re.fullmatch(rb"\xe9.{31}\x32\x54\xcd\xab.{12}([^\0]{,32})\0.*", content, re.DOTALL)  # ESP-IDF's esp_app_desc_t
+    if not told:
+        raise BundleError(f"IMAGE={image}: not an ESP32's program for an OTA partition, such as MicroPython's micropython.bin.")
+    said = told[1].decode("ascii", "replace")
+    try:
+        version = slot.version(said.removeprefix("v").split("-")[0])
+    except ValueError:
+        raise BundleError(f"IMAGE={image}: calls its version {said!r}: {IMAGE_VERSION}") from None
     return Bundle(board.name, version, {IMAGE: content}, kind=KINDS.index("image"))
 
 
 def make(options: argparse.Namespace) -> None:
     board = boards.load(options.board)
     own = slot.version(options.version) if options.version else None
-    if options.image and own is None:
-        raise BundleError("VERSION= is needed with IMAGE=: your own count of images, such as 1.0.0.")
-    bundle = of_image(board, options.image, own) if options.image and own else of_board(board)
+    bundle = of_image(board, options.image) if options.image else of_board(board)
     if own and own != bundle.version:
-        raise BundleError(f"VERSION={options.version}: firmware/replenish/version.py says {'.'.join(map(str, bundle.version))}.")
+        home = options.image or "firmware/replenish/version.py"
+        raise BundleError(f"VERSION={options.version}: {home} says {'.'.join(map(str, bundle.version))}.")
     bundle.over = slot.version(options.over)
     if options.anchors:
         bundle.files.update(anchors.for_bundle(options.anchors, datetime.now(UTC)))
@@ -266,7 +273,7 @@ def main(argv: list[str] | None = None) -> int:
     making = commands.add_parser("make", help="a bundle of what is built for a board")
     making.add_argument("--board", required=True)
     making.add_argument("--key", type=Path, required=True)
-    making.add_argument("--version", help="to be sure of the source's, or an image's")
+    making.add_argument("--version", help="to be sure of the source's, or the image's")
     making.add_argument("--over", default="0.0.0", help="the lowest version that it may be installed over")
     making.add_argument("--image", type=Path, help="a firmware image for the OTA partitions, instead of the agent's files")
     making.add_argument("--anchors", type=Path, nargs="+", help="certificates: all that the device then trusts, instead of tls.ca")

@@ -33,8 +33,7 @@ def install(source, keys, board, again=False, progress=None, store=None):
         return _install_image(loader, manifest, source, board, store, progress)
     floor, failed, _ = loader.floors()
     bundle.check_agent(head, numbers(VERSION), board, _bytecode(), record.VERSION, (floor, None if again else failed))
-    if loader.what() == "trial":
-        raise Refused("on_trial")  # the other slot has the only version that is known to be well
+    _check_start(loader)
     slot = SlotFiles(loader.other(), progress)
     slot.check_room(manifest)
     kept = slot.clear(manifest)
@@ -66,11 +65,10 @@ class _Fed:
 
 
 def _install_image(loader, manifest, source, board, store, progress):
-    from .io.ota import write
+    from .io.ota import own_version, write
 
-    bundle.check_image(manifest.head, board, _bytecode(), loader.floors()[2])
-    if loader.what() == "trial":
-        raise Refused("on_trial")  # one thing at a time
+    bundle.check_image(manifest.head, board, _bytecode(), max(own_version(), loader.floors()[2]))
+    _check_start(loader)  # one thing at a time
     write(manifest, source, store, progress)
     return manifest.head.version
 
@@ -82,6 +80,14 @@ def _loader():
     except ImportError:
         raise Refused("no_loader")
     return loader
+
+
+def _check_start(loader):
+    """Raises Refused unless what runs is known to be confirmed: else the other slot may have the only version that is well."""
+    if loader.what() == "trial":
+        raise Refused("on_trial")
+    if loader.what() == "unread":
+        raise Refused("unread")
 
 
 def _bytecode():
@@ -162,6 +168,7 @@ def _take(agent, source, again):
     try:
         version = install(source, read_keys(settings["keys"]), settings["board"], again, agent.progress, agent.ledger.store)
     except Refused as error:
+        agent.ledger.store.must_restart |= error.args[0] == "unread"  # the next start may read it
         return _told(agent, error.args[0])
     except (OSError, ValueError) as error:
         return _told(agent, "failed", str(error))

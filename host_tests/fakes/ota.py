@@ -9,11 +9,21 @@ _OTA_0 = 16  # ESP_PARTITION_SUBTYPE_APP_OTA_0
 _BLOCKS = 8
 
 
-class Chip:
-    """Two partitions of 32 KiB; ota_0 runs. `install` makes its `esp32` the module."""
+DESCRIBED_BYTES = 288
 
-    def __init__(self, partitions=2):
+
+def described(version):
+    """How an image begins: two headers, and ESP-IDF's `esp_app_desc_t` of 256 bytes, in which its version stands."""
+    told = b"\x32\x54\xcd\xab" + bytes(12) + version + bytes(32 - len(version)) + b"micropython"
+    return b"\xe9" + bytes(31) + told + bytes(DESCRIBED_BYTES - 32 - len(told))
+
+
+class Chip:
+    """Two partitions of 32 KiB; ota_0 runs, an image that says it has this version. `install` makes its `esp32` the module."""
+
+    def __init__(self, partitions=2, version=b""):
         self.flashes = [Flash(_BLOCKS) for _ in range(partitions)]
+        self.flashes[0].image[:DESCRIBED_BYTES] = described(version)
         self.runs = self.boots = 0
         self.pending = False  # what runs has not confirmed itself yet
         self.confirmed = 0  # how often something did

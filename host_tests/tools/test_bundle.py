@@ -8,7 +8,8 @@ import pytest
 import trustme
 from replenish.core import bundle as device
 
-from tools import boards, build, bundle, slot
+from host_tests.fakes.ota import DESCRIBED_BYTES, described
+from tools import build, bundle, slot
 
 FILES = {"replenish/__init__.mpy": b"M\x06\x00", "replenish/core/order.mpy": b"o" * 700, "replenish/version.mpy": b"v"}
 
@@ -121,7 +122,9 @@ def test_what_cannot_be_made(keys: Path, built: Path, tmp_path: Path, capsys: py
         (["--board", "unix", *key, "--version", "1.2"], "three numbers"),
         (["--board", "unix", *key, "--over", "70000.0.0"], "0 to 65535"),
         (["--board", "esp32_generic", *key], "make build BOARD=esp32_generic"),
-        (["--board", "esp32_generic", *key, "--image", str(keys / "update.pub")], "VERSION="),
+        (["--board", "esp32_generic", *key, "--image", str(keys / "update.pub")], "not an ESP32's program"),
+        (["--board", "esp32_generic", *key, "--image", image(tmp_path, b"6018a17-dirty")], "'6018a17-dirty': a device wants three"),
+        (["--board", "esp32_generic", *key, "--image", image(tmp_path, b"v2.0.1"), "--version", "2.0.2"], "says 2.0.1"),
         (["--board", "esp32_generic", *key, "--image", str(tmp_path / "unix"), "--version", "1.0.0"], "Is a directory"),
         (["--board", "nobody", *key], "nobody"),
     ]
@@ -130,18 +133,28 @@ def test_what_cannot_be_made(keys: Path, built: Path, tmp_path: Path, capsys: py
         assert said in capsys.readouterr().err, arguments
 
 
-def test_an_image_is_a_bundle_of_its_own_kind(keys: Path, tmp_path: Path) -> None:
-    (tmp_path / "image.bin").write_bytes(b"\xe9" + b"i" * 5000)
-    image = bundle.of_image(boards.load("esp32_generic"), tmp_path / "image.bin", (2, 0, 1))
-    data = bundle.sign(image, bundle.load_key(keys / "private.pem"))
-    manifest = on_device(data, (keys / "update.pub").read_bytes())
-    assert manifest.head.kind == 1 and manifest.head.version == (2, 0, 1)
-    assert [(place, length) for place, length, _ in manifest.files()] == [("image", 5001)]
+def image(folder: Path, version: bytes) -> str:
+    """A file that says of itself, as an image does, that it has this version."""
+    file = folder / f"image-{version.decode()}.bin"
+    file.write_bytes(described(version) + b"i" * 5000)
+    return str(file)
 
 
-def test_the_loader_s_marker_is_that_of_the_firmware() -> None:
+def test_an_image_is_a_bundle_of_its_own_kind_and_version(keys: Path, tmp_path: Path) -> None:
+    out = tmp_path / "image.bundle"
+    arguments = ["--board", "esp32_generic", "--key", str(keys / "private.pem"), "--over", "1.9.0", "--out", str(out)]
+    assert bundle.main(["make", *arguments, "--image", image(tmp_path, b"v2.0.1-dirty")]) == 0
+    manifest = on_device(out.read_bytes(), (keys / "update.pub").read_bytes())
+    assert (manifest.head.kind, manifest.head.version, manifest.head.over) == (1, (2, 0, 1), (1, 9, 0))
+    assert [(place, length) for place, length, _ in manifest.files()] == [("image", 5000 + DESCRIBED_BYTES)]
+
+
+def test_the_loader_s_marker_is_that_of_the_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `make flash` writes and what an update writes are one form, and one digest."""
     import loader
 
     data = slot.whole((1, 2, 3), FILES | {slot.NAME: b"left out"})
-    assert len(data) == 45 and loader._fields(loader._WHOLE_FORM, b"rW", data) == (1, 2, 3, slot.digest(FILES))
+    monkeypatch.setattr(loader, "root", str(tmp_path))
+    (tmp_path / "whole").write_bytes(data)
+    found = loader._record("/whole", b"rW", loader._WHOLE_FORM)
+    assert len(data) == 45 and found and found[:-1] == (1, 2, 3, slot.digest(FILES))

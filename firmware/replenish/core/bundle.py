@@ -147,13 +147,15 @@ def is_place(place):
 
 
 def check_image(head, board, bytecode, floor):
-    """Raises Refused unless a firmware image is for this device. floor: the highest image that was ever confirmed."""
+    """Raises Refused unless a firmware image is for this device. floor: the highest image that ever ran there, as far as is known."""
     if head.board != board.encode():
         raise Refused("other_board")
     if head.bytecode != bytecode:
         raise Refused("other_bytecode")  # the agent's files would not load
     if head.version <= floor:
         raise Refused("not_newer")
+    if floor < head.over:
+        raise Refused("needs_version")
 
 
 def check_agent(head, running, board, bytecode, state, floors):

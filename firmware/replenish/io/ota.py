@@ -17,6 +17,9 @@ _COUNT = const(4)  # of MicroPython's block protocol
 _SIZE = const(5)
 _ERASE = const(6)
 _SUBTYPE = const(1)  # in what `Partition.info` tells
+_TOLD_AT = const(32)  # where an image says what it is: ESP-IDF's `esp_app_desc_t`, behind the headers of image and first segment
+_TOLD_MAGIC = b"\x32\x54\xcd\xab"
+_VERSION_AT = const(16)  # in that, 32 bytes
 _EIO = const(5)
 
 
@@ -27,6 +30,20 @@ def _running():
     except ImportError:
         raise Refused("no_partitions")
     return Partition(Partition.RUNNING)  # type: ignore[arg-type]  # the stubs know labels only
+
+
+def own_version():
+    """What the image that runs calls its version, such as "v1.25.0-dirty" without the rest: three numbers; (0, 0, 0) when those are
+    not what it says. Raises Refused on a chip without partitions, OSError."""
+    told = bytearray(_VERSION_AT + 32)
+    _running().readblocks(0, told, _TOLD_AT)
+    if told[:4] != _TOLD_MAGIC:
+        return (0, 0, 0)
+    text = bytes(told[_VERSION_AT:]).split(b"\0")[0].split(b"-")[0]
+    parts = (text[1:] if text[:1] == b"v" else text).split(b".")
+    if len(parts) != 3 or not all([part.isdigit() for part in parts]):
+        return (0, 0, 0)
+    return tuple([int(part) for part in parts])
 
 
 def write(manifest, source, store, progress=None):
