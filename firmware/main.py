@@ -27,22 +27,31 @@ def main(args):
 
 
 def live():
-    """On a board. A version that cannot even be loaded is started anew, so that the loader comes to take the other one; in safe mode
-    the serial line is left to a person."""
+    """On a board: a life. When it could not begin, whatever was in the way may pass, so a new start is made; until then Ctrl-C leads
+    to the prompt. If the version is to blame, the start counts, and the loader comes to take another one."""
     import time
 
     import loader
     import machine
 
+    restart = machine.reset
+    wait_s = 10
     try:
         from replenish.life import live
 
         live("config.json", loader)
+        # The configuration cannot be used: no fault of a version that could use it, and nothing to wear the flash out for.
+        wait_s = 60
+        if loader.what() != "trial":
+            restart = machine.soft_reset
     except Exception as error:
         print("main: %s" % type(error).__name__)
-        if not loader.safe():
-            time.sleep(10)
-            machine.reset()
+    if loader.safe():
+        time.sleep(3600)
+        loader.healthy()
+        machine.reset()
+    time.sleep(wait_s)
+    restart()
 
 
 if __name__ == "__main__":
