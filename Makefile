@@ -148,12 +148,12 @@ factory-reset: venv-all ## Erase orders, levels, link and Wi-Fi of the board at 
 	@$(PY) -m tools.reset $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 .PHONY: keys
-keys: venv-run ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
+keys: venv-all ## The key that signs updates, once, into KEYS= outside of here: ARGS=--password
 	@$(PY) -m tools.bundle keys "$(or $(KEYS),$(HOME)/.replenish-keys)" $(ARGS)
 
 .PHONY: bundle
-bundle: build ## A signed update for BOARD= of what is built, by KEY=private.pem: VERSION= OVER= IMAGE= OUT= ANCHORS=
-	@$(if $(APPLIANCE)$(CONFIG),$(error BOARD= names what is bundled: `make build APPLIANCE=` first))$(PY) -m tools.bundle make --board $(BOARD) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
+bundle: venv-all build ## A signed update for BOARD=, or one appliance's with APPLIANCE= or CONFIG=, by KEY=private.pem: VERSION= OVER= IMAGE= OUT= ANCHORS=
+	@$(PY) -m tools.bundle make $(TARGET) --key "$(or $(KEY),$(HOME)/.replenish-keys/private.pem)" $(if $(VERSION),--version $(VERSION)) \
 	    $(if $(OVER),--over $(OVER)) $(if $(IMAGE),--image "$(IMAGE)") $(if $(OUT),--out "$(OUT)") $(if $(ANCHORS),--anchors $(ANCHORS))
 
 .PHONY: update

@@ -1,13 +1,14 @@
 """Signed updates on the PC: keys, bundles, and putting one onto a board (firmware/replenish/core/bundle.py has the form).
 
     python -m tools.bundle keys FOLDER [--password]
-    python -m tools.bundle make --board NAME --key PRIVATE.pem [--version 1.2.3] [--over 1.0.0] [--image FILE.bin] [--out FILE]
+    python -m tools.bundle make --board NAME --key PRIVATE.pem [--version 1.2.3] [--over 1.0.0] [--image FILE.app-bin] [--out FILE]
     python -m tools.bundle show FILE [--public update.pub]
-    python -m tools.bundle install FILE --port PORT
+    python -m tools.bundle install FILE [--port PORT] [--dry-run]
 
 `keys` makes an RSA key of 3,072 bits: `private.pem`, readable by its owner only, and `update.pub`, which goes onto each board beside
 the configuration. It never overwrites one. A password is asked for at the terminal, or read from the environment's UPDATE_PASSWORD.
-`make` signs what `make build` has built for the board; equal files, version and key give an equal bundle.
+`make` signs what `make build` has built for the board, or with --appliance or --config for these; equal files, version and key give
+an equal bundle.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from __future__ import annotations
 import argparse
 import getpass
 import hashlib
+import json
 import os
 import re
+import shlex
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +40,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tools import anchors, boards, build, slot
+from tools import anchors, boards, build, flash, image, slot, target, trim
+from tools.backup import BackupError, configuration
 from tools.device import Device, DeviceError, find_port
+from tools.image import ImageError
 
 HEAD = "<2sBB3H3HBBHI8s24s"
 KEY_BITS = 3072
@@ -191,34 +197,34 @@ def state_format() -> int:
     return next(int(line[len("VERSION = const(") : -1]) for line in text.splitlines() if line.startswith("VERSION = const("))
 
 
-def of_board(board: boards.Board) -> Bundle:
-    """What `make build` has built for a board, with the version of the source. Raises BundleError."""
+def of_build(made_for: target.Target) -> Bundle:
+    """What `make build` has built for a board, or an appliance, with the version of the source. Raises BundleError."""
+    board = made_for.board
     lib = build.BUILD / board.name / "lib"
     files = {str(file.relative_to(lib)): file.read_bytes() for file in sorted((lib / "replenish").rglob("*.mpy"))}
     if "replenish/__init__.mpy" not in files:
         raise BundleError(f"{lib}: nothing is built there; `make build BOARD={board.name}` does it.")
+    listed = json.loads((lib.parent / "files.json").read_text())
+    if listed["left_out"] != made_for.left_out(trim.sources_of(build.FIRMWARE / "replenish")):
+        raise BundleError(f"{lib}: built for another appliance; `make build` with the same BOARD=, APPLIANCE= or CONFIG= first.")
     bytecode = files["replenish/__init__.mpy"][1]
     return Bundle(board.name, slot.firmware_version(build.FIRMWARE), files, bytecode=bytecode, state=state_format())
 
 
-def of_image(board: boards.Board, image: Path) -> Bundle:
-    """A firmware image for a board's OTA partitions, with the version that it tells itself. Raises BundleError."""
-    content = image.read_bytes()
-    told = re.fullmatch(rb"\xe9.{31}\x32\x54\xcd\xab.{12}([^\0]{,32})\0.*", content, re.DOTALL)  # ESP-IDF's esp_app_desc_t
-    if not told:
-        raise BundleError(f"IMAGE={image}: not an ESP32's program for an OTA partition, such as MicroPython's micropython.bin.")
-    said = told[1].decode("ascii", "replace")
-    try:
-        version = slot.version(said.removeprefix("v").split("-")[0])
-    except ValueError:
-        raise BundleError(f"IMAGE={image}: calls its version {said!r}: {IMAGE_VERSION}") from None
-    return Bundle(board.name, version, {IMAGE: content}, kind=KINDS.index("image"))
+def of_image(board: boards.Board, file: Path) -> Bundle:
+    """A firmware image for a board's OTA partitions, with the version that it tells itself. Raises ImageError, BundleError."""
+    content = image.check_app(board, file)
+    said = image.version_of_app(content)
+    found = re.fullmatch(r"v?(\d+\.\d+\.\d+)(-.*)?", said)
+    if not found:
+        raise BundleError(f"IMAGE={file}: calls its version {said!r}: {IMAGE_VERSION}")
+    return Bundle(board.name, slot.version(found[1]), {IMAGE: content}, kind=KINDS.index("image"))
 
 
 def make(options: argparse.Namespace) -> None:
-    board = boards.load(options.board)
+    made_for = target.read(options)
     own = slot.version(options.version) if options.version else None
-    bundle = of_image(board, options.image) if options.image else of_board(board)
+    bundle = of_image(made_for.board, options.image) if options.image else of_build(made_for)
     if own and own != bundle.version:
         home = options.image or "firmware/replenish/version.py"
         raise BundleError(f"VERSION={options.version}: {home} says {'.'.join(map(str, bundle.version))}.")
@@ -226,10 +232,13 @@ def make(options: argparse.Namespace) -> None:
     if options.anchors:
         bundle.files.update(anchors.for_bundle(options.anchors, datetime.now(UTC)))
     data = sign(bundle, load_key(options.key))
-    name = f"{board.name}-{KINDS[bundle.kind]}-{'.'.join(map(str, bundle.version))}.bundle"
-    out = options.out or build.BUILD / name
+    trimmed = made_for.config is not None and not bundle.kind
+    whose = f"{made_for.board.name}-{made_for.config['device']['model']}" if made_for.config and trimmed else made_for.board.name
+    out = options.out or build.BUILD / f"{whose}-{KINDS[bundle.kind]}-{'.'.join(map(str, bundle.version))}.bundle"
     out.write_bytes(data)
     show(out, None)
+    if trimmed:
+        print("  for this kind of appliance alone: one that uses more does not start with it, and goes back to what it had")
 
 
 def show(file: Path, public: Path | None) -> None:
@@ -248,20 +257,73 @@ def show(file: Path, public: Path | None) -> None:
 # Onto a board
 
 
+INSTALL = f"from replenish.update import at_line; at_line('config.json', {ON_BOARD!r})"
+# Whatever came of it: a bundle that stays would take the room of the next.
+_REMOVE = f"""
+import os
+try:
+ _f.close()
+except NameError:
+ pass
+for name in ({ON_BOARD!r}, {ON_BOARD + ".new"!r}):
+ try:
+  os.remove(name)
+ except OSError:
+  pass
+"""
+
+
 def install(file: Path, given: str | None) -> None:
-    """Copy a bundle to a board and have it installed there; the board starts with it. Raises BundleError, DeviceError."""
+    """Copy a bundle to a board and have it installed there; the board starts with it. Raises BundleError, BackupError, DeviceError."""
     data = file.read_bytes()
     bundle = read(data)
     if bundle.kind:
         raise BundleError(f"{file}: a firmware image: `make flash IMAGE=` writes one over the serial line.")
     with Device(find_port(given)) as device:
-        device.put(ON_BOARD, data)
-        said = device.run(f"from replenish.update import at_line; at_line('config.json', {ON_BOARD!r})", timeout_s=300)
-        device.run(f"import os; os.remove({ON_BOARD!r})")
-        if said.strip() != "update: ready":
-            raise BundleError(f"the board refuses it: {said.strip().removeprefix('update: ')} (firmware/README.md, Updates).")
+        check_board(device, bundle)
+        try:
+            copy(device, data)
+            print("copied; the board verifies it, and writes it beside the version that runs ...", flush=True)
+            said = device.run(INSTALL, timeout_s=300).strip()
+        finally:
+            with suppress(DeviceError):
+                device.run(_REMOVE)
+        if said != "update: ready":
+            raise BundleError(f"the board refuses it: {said.removeprefix('update: ')} (firmware/README.md, Updates).")
         device.reset()
     print("written beside the version that runs; the board starts with it now, and goes back if it is not well.")
+
+
+def check_board(device: Device, bundle: Bundle) -> None:
+    """Refuse before a minute's copy what the board would refuse after it. Raises BundleError, BackupError."""
+    config = configuration(device)
+    if not config.get("update"):
+        raise BundleError(f"{device.port}: the board takes no updates: its configuration names no key of who may sign, update.keys.")
+    name = (config.get("board") or {}).get("name")
+    if name != bundle.board:
+        raise BundleError(f"{device.port}: the board is {name}, and the bundle for {bundle.board}.")
+
+
+def copy(device: Device, data: bytes) -> None:
+    with flash.bar(len(data)) as progress:
+        task = progress.add_task(ON_BOARD, total=len(data))
+        device.put(ON_BOARD, data, lambda count: progress.advance(task, count))
+
+
+def dry_run(file: Path, port: str) -> None:
+    """Print commands that come to the same."""
+    read(file.read_bytes())
+    mpremote = [str(flash.VENV_BIN / "mpremote"), "connect", port]
+    for command in (["fs", "cp", str(file), f":{ON_BOARD}"], ["exec", INSTALL], ["fs", "rm", f":{ON_BOARD}"], ["reset"]):
+        print(shlex.join([*mpremote, *command]))
+
+
+_BROKEN_OFF = {
+    "keys": "no key was made",
+    "make": "no bundle was made",
+    "show": "nothing was changed",
+    "install": "the board has started again, with the version that it had unless the new one was ready; run the same command again",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -271,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
     keys.add_argument("folder", type=Path, help="outside of the repository")
     keys.add_argument("--password", action="store_true", help="ask for one, and lock the private key with it")
     making = commands.add_parser("make", help="a bundle of what is built for a board")
-    making.add_argument("--board", required=True)
+    target.add_options(making)
     making.add_argument("--key", type=Path, required=True)
     making.add_argument("--version", help="to be sure of the source's, or the image's")
     making.add_argument("--over", default="0.0.0", help="the lowest version that it may be installed over")
@@ -283,7 +345,8 @@ def main(argv: list[str] | None = None) -> int:
     showing.add_argument("--public", type=Path, help="verify the signature with this update.pub")
     installing = commands.add_parser("install", help="put one onto a board at the serial line")
     installing.add_argument("file", type=Path)
-    installing.add_argument("--port")
+    installing.add_argument("--port", help="serial port (default: the only one there is)")
+    installing.add_argument("--dry-run", action="store_true", help="print commands, run none")
     options = parser.parse_args(argv)
     try:
         match options.command:
@@ -295,9 +358,11 @@ def main(argv: list[str] | None = None) -> int:
                 make(options)
             case "show":
                 show(options.file, options.public)
+            case "install" if options.dry_run:
+                dry_run(options.file, options.port or "PORT")
             case "install":
                 install(options.file, options.port)
-    except (BundleError, DeviceError, boards.BoardError) as error:
+    except (BundleError, BackupError, DeviceError, ImageError, target.TargetError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -306,6 +371,9 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, EOFError):
+        print(f"\nBroken off: {_BROKEN_OFF[options.command]}.", file=sys.stderr)
+        return 130
     return 0
 
 

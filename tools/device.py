@@ -218,8 +218,8 @@ class Device:
         return f"{self.port}: no MicroPython prompt; the board says {lines[-1][:80]!r}: IMAGE= puts MicroPython on."
 
     def run(self, statement: str, timeout_s: float | None = None, show: Callable[[str], None] | None = None) -> str:
-        """Run statements; what they printed. timeout_s: how long the board may say nothing (None: SILENCE_S). show: called with each
-        line as it comes."""
+        """Run statements, after ending one that still runs; what they printed. timeout_s: how long the board may say nothing (None:
+        SILENCE_S). show: called with each line as it comes."""
         said, line = bytearray(), bytearray()
 
         def take(data: bytes) -> None:
@@ -230,6 +230,7 @@ class Device:
                 line.clear()
 
         with self._asked():
+            self._end_busy()
             self._is_busy = True
             self._transport.exec_raw_no_follow(statement)
             _, trace = self._transport.follow(SILENCE_S if timeout_s is None else timeout_s, take)
@@ -238,6 +239,11 @@ class Device:
             last = trace.decode("utf-8", "replace").strip().splitlines()[-1]
             raise DeviceError(f"{self.port}: on the board: {last}")
         return said.removesuffix(b"\x04").decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def _end_busy(self) -> None:
+        """What was broken off on the PC goes on on the board until it is told so."""
+        if self._is_busy:
+            self._reach_prompt(PROMPT_S)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression, of plain Python types."""
@@ -322,8 +328,7 @@ class Device:
     def reset(self) -> None:
         """A hard reset: the board's own program starts. A statement that still runs is ended before."""
         with self._asked():
-            if self._is_busy:
-                self._reach_prompt(PROMPT_S)
+            self._end_busy()
             self._transport.exec_raw_no_follow("import machine; machine.reset()")
         self._has_files = self._is_stopped = False
 

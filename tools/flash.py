@@ -49,12 +49,12 @@ class FlashError(Exception):
     """Nothing was written, or it is to be done again; the message is one sentence a line."""
 
 
-def image_commands(board: Board, port: str, file: Path) -> list[list[str]]:
+def image_command(board: Board, port: str, file: Path) -> list[str]:
     """Erase the flash and write the image. Raises ImageError when the file is not for this board."""
     image.check_file(board, file)
     assert board.image and board.chip  # noqa: S101 (check_file saw to it)
     esptool = [str(VENV_BIN / "esptool"), "--chip", board.chip, "--port", port, "--baud", BAUD]
-    return [[*esptool, "erase-flash"], [*esptool, "write-flash", hex(board.image.offset), str(file)]]
+    return [*esptool, "write-flash", "--erase-all", hex(board.image.offset), str(file)]
 
 
 def named_files(made_for: Target) -> list[str]:
@@ -231,7 +231,7 @@ def _come(port: str, end: float) -> Device:
 def dry_run(made_for: Target, port: str, file: Path | None) -> Iterator[list[str]]:
     """Commands that come to the same, for a board that has nothing yet."""
     if file:
-        yield from image_commands(made_for.board, port, file)
+        yield image_command(made_for.board, port, file)
     mpremote = [str(VENV_BIN / "mpremote"), "connect", port]
     tree = build.BUILD / made_for.board.name
     files = {place: str(tree / place) for place in build.places(made_for)}
@@ -246,9 +246,13 @@ def dry_run(made_for: Target, port: str, file: Path | None) -> Iterator[list[str
 
 def write_image(board: Board, port: str, file: Path) -> None:
     """Raises ImageError, FlashError."""
-    for command in image_commands(board, port, file):
-        if subprocess.run(command, check=False).returncode:
-            raise FlashError(f"`{os.path.basename(command[0])}` failed; run the same command again to go on.")
+    lost = "the board may have no MicroPython now: run the same command again"
+    try:
+        done = subprocess.run(image_command(board, port, file), check=False)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Broken off: {lost}.") from None
+    if done.returncode:
+        raise FlashError(f"{port}: esptool could not write the image: {lost}.")
 
 
 def check_board(device: Device, board: Board, say: Console) -> None:
@@ -296,8 +300,8 @@ def main(argv: list[str] | None = None) -> int:
     except ERRORS as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nBroken off: run the same command again to go on.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\n{error or 'Broken off: run the same command again to go on. The board has started again.'}", file=sys.stderr)
         return 130
     return 0
 

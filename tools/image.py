@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -103,6 +104,45 @@ def check_file(board: Board, file: Path) -> str:
     return _version(data)
 
 
+# esp_app_desc_t, which only an application has, begins its first segment: 24 bytes of header and 8 of the segment's stand before; the
+# version is its fifth member, of 32 bytes. Source: ESP-IDF, "App Image Format", ESP_APP_DESC_MAGIC_WORD.
+_APP_AT, _APP_MAGIC = 32, b"\x32\x54\xcd\xab"
+_APP_VERSION = slice(_APP_AT + 16, _APP_AT + 48)
+
+
+def check_app(board: Board, file: Path) -> bytes:
+    """The bytes of an image for one of a board's OTA partitions. Raises ImageError, OSError."""
+    room = next((part.size for part in board.partitions if part.kind == "app/ota_0"), None)
+    if room is None:
+        raise ImageError(f"{board.name} has no OTA partitions: IMAGE= is for a board with the feature ota.")
+    data = file.read_bytes()
+    for fault in _app_faults(board, data, room):
+        raise ImageError(f"IMAGE={file}: {fault}.")
+    return data
+
+
+def version_of_app(data: bytes) -> str:
+    """What an application image calls its version."""
+    return data[_APP_VERSION].partition(b"\0")[0].decode("ascii", "replace")
+
+
+def _app_faults(board: Board, data: bytes, room: int) -> Iterator[str]:
+    """What keeps these bytes from being the application of an OTA partition, the first thing first."""
+    if data[:1] != b"\xe9":
+        yield "no image of an ESP32"
+    if data[_APP_AT : _APP_AT + len(_APP_MAGIC)] != _APP_MAGIC:
+        yield "no application image: a .bin has a boot loader in it and is for `make flash`; take the .app-bin of the same name"
+    chip = chip_of(data)
+    if chip != board.chip:
+        yield f"an image for {chip}, and {board.name} has {board.chip}"
+    if len(data) > room:
+        yield f"{len(data):,} bytes: allowed: at most {room:,}, the partition ota_0 of {board.name}"
+    try:
+        _check_digest(_load(str(board.chip), data))
+    except ImageError as error:
+        yield f"damaged: {error}"
+
+
 def _version(data: bytes) -> str:
     found = _BANNER.search(data)
     return found[1].decode() if found else ""
@@ -133,9 +173,13 @@ def _check_parts(board: Board, image: Image, data: bytes) -> None:
     """The boot loader at the beginning, and the first program behind the partition table, each against its own digest."""
     app = min((part.offset for part in board.partitions if part.is_app), default=0x10000)
     for place in (0, app - image.offset):
-        part = _load(str(board.chip), data[place:])
-        if part.append_digest and part.stored_digest != part.calc_digest:
-            raise ImageError("a part of it has another digest than it says")
+        _check_digest(_load(str(board.chip), data[place:]))
+
+
+def _check_digest(part: Any) -> None:
+    """Raises ImageError."""
+    if part.append_digest and part.stored_digest != part.calc_digest:
+        raise ImageError("a part of it has another digest than it says")
 
 
 def check_running(board: Board, found: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -13,6 +14,7 @@ from host_tests.board import chip
 from host_tests.board.conftest import MakeBoard
 from host_tests.fakes.signer import Signer
 from tools import build, bundle, slot
+from tools.device import Device
 from tools.emulator import Emulator
 
 # Takes the place of main.py: says what runs, and that it is well.
@@ -100,6 +102,33 @@ def test_a_version_that_fails_is_given_up_after_three_starts(appliance: Emulator
     own = slot.firmware_version(build.FIRMWARE)
     appliance.wait_for(f"runs {'.'.join(map(str, own))} a reverted", start=start, timeout_s=60)
     assert appliance.transcript[start:].count(b"ill b trial") == 3
+
+
+def test_what_the_board_would_refuse_is_not_copied_first(appliance: Emulator, tree: dict[str, bytes], tmp_path: Path) -> None:
+    update = bundle.read(made(tree, tmp_path, GOOD, Signer()).read_bytes())
+    with Device(appliance.port) as device:
+        with pytest.raises(bundle.BundleError, match="the board is qemu, and the bundle for unix"):
+            bundle.check_board(device, dataclasses.replace(update, board="unix"))
+        device.put("config.json", json.dumps({**CONFIG, "update": None}).encode())
+        with pytest.raises(bundle.BundleError, match="the board takes no updates: .* update.keys"):
+            bundle.check_board(device, update)
+
+
+def test_a_copy_that_is_broken_off_leaves_no_rest_and_the_board_running(
+    appliance: Emulator, tree: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def copied_in_part(device: Device, data: bytes) -> None:
+        device.send(bundle.ON_BOARD + ".new", data[:5000], press_ctrl_c)
+
+    def press_ctrl_c(count: int) -> None:
+        raise KeyboardInterrupt
+
+    before, start = chip.files(appliance.flash), len(appliance.transcript)
+    monkeypatch.setattr(bundle, "copy", copied_in_part)
+    assert bundle.main(["install", str(made(tree, tmp_path, GOOD, Signer())), "--port", appliance.port]) == 130
+    assert "the board has started again, with the version that it had" in capsys.readouterr().err
+    appliance.wait_for("well", start=start, timeout_s=60)
+    assert chip.files(appliance.flash) == before
 
 
 def test_a_forged_one_changes_nothing(appliance: Emulator, tree: dict[str, bytes], tmp_path: Path) -> None:

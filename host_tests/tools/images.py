@@ -25,6 +25,14 @@ def _part(chip_id: int, content: bytes) -> bytes:
     return data + hashlib.sha256(data).digest()
 
 
+def write_app(place: Path, board: Board, size: int = 4096, chip_id: int | None = None, version: bytes = b"v1.28.0") -> Path:
+    """An application image alone, as MicroPython's .app-bin, which says that it has this version; size: of its segment, in bytes."""
+    assert board.chip
+    number = CHIP_DEFS[board.chip].IMAGE_CHIP_ID if chip_id is None else chip_id
+    place.write_bytes(_part(number, struct.pack("<I12x32s", 0xABCD5432, version).ljust(size, b"a")))
+    return place
+
+
 def write(place: Path, board: Board, version: str = "1.28.0", chip_id: int | None = None) -> Path:
     """An image file for this board: boot loader, a hole, and a program with MicroPython's banner of this version."""
     assert board.image and board.chip

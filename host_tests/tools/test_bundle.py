@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import trustme
 from replenish.core import bundle as device
 
-from host_tests.fakes.ota import DESCRIBED_BYTES, described
-from tools import build, bundle, slot
+from host_tests.tools import images, test_appliance
+from host_tests.tools.test_appliance import GOOD
+from tools import boards, build, bundle, slot, target, trim
 
 FILES = {"replenish/__init__.mpy": b"M\x06\x00", "replenish/core/order.mpy": b"o" * 700, "replenish/version.mpy": b"v"}
 
@@ -28,6 +30,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file = tmp_path / "unix" / "lib" / place
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+    (tmp_path / "unix" / "files.json").write_text('{"left_out": {}}')
     (tmp_path / "unix" / "lib" / "umqtt").mkdir()
     (tmp_path / "unix" / "lib" / "umqtt" / "simple.mpy").write_bytes(b"theirs")
     monkeypatch.setattr(build, "BUILD", tmp_path)
@@ -122,10 +125,10 @@ def test_what_cannot_be_made(keys: Path, built: Path, tmp_path: Path, capsys: py
         (["--board", "unix", *key, "--version", "1.2"], "three numbers"),
         (["--board", "unix", *key, "--over", "70000.0.0"], "0 to 65535"),
         (["--board", "esp32_generic", *key], "make build BOARD=esp32_generic"),
-        (["--board", "esp32_generic", *key, "--image", str(keys / "update.pub")], "not an ESP32's program"),
-        (["--board", "esp32_generic", *key, "--image", image(tmp_path, b"6018a17-dirty")], "'6018a17-dirty': a device wants three"),
-        (["--board", "esp32_generic", *key, "--image", image(tmp_path, b"v2.0.1"), "--version", "2.0.2"], "says 2.0.1"),
-        (["--board", "esp32_generic", *key, "--image", str(tmp_path / "unix"), "--version", "1.0.0"], "Is a directory"),
+        (["--board", "esp32_generic_ota", *key, "--image", str(keys / "update.pub")], "no image of an ESP32"),
+        (["--board", "esp32_generic_ota", *key, "--image", app(tmp_path, b"6018a17-dirty")], "'6018a17-dirty': a device wants three"),
+        (["--board", "esp32_generic_ota", *key, "--image", app(tmp_path, b"v2.0.1"), "--version", "2.0.2"], "says 2.0.1"),
+        (["--board", "esp32_generic_ota", *key, "--image", str(tmp_path / "unix"), "--version", "1.0.0"], "Is a directory"),
         (["--board", "nobody", *key], "nobody"),
     ]
     for arguments, said in rows:
@@ -133,20 +136,38 @@ def test_what_cannot_be_made(keys: Path, built: Path, tmp_path: Path, capsys: py
         assert said in capsys.readouterr().err, arguments
 
 
-def image(folder: Path, version: bytes) -> str:
-    """A file that says of itself, as an image does, that it has this version."""
-    file = folder / f"image-{version.decode()}.bin"
-    file.write_bytes(described(version) + b"i" * 5000)
-    return str(file)
+def app(folder: Path, version: bytes) -> str:
+    """The file of an application image that says of itself that it has this version."""
+    return str(images.write_app(folder / f"image-{version.decode()}.app-bin", boards.load("esp32_generic_ota"), version=version))
+
+
+def test_a_bundle_of_one_appliance_has_what_that_uses(
+    keys: Path, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = test_appliance.put(tmp_path, GOOD)
+    made_for = target.of_appliance(file, None)
+    left_out = made_for.left_out(trim.sources_of(build.FIRMWARE / "replenish"))
+    assert left_out
+    tree = (tmp_path / "unix").rename(tmp_path / "esp32_generic")
+    command = ["make", "--appliance", str(file), "--key", str(keys / "private.pem")]
+    assert bundle.main(command) == 1
+    assert "built for another appliance; `make build` with the same" in capsys.readouterr().err
+    (tree / "files.json").write_text(json.dumps({"left_out": left_out}))
+    assert bundle.main(command) == 0
+    said = capsys.readouterr().out
+    assert "esp32_generic-acme-1-agent-" in said and "for this kind of appliance alone" in said
+    assert bundle.main(["make", "--board", "esp32_generic", "--key", str(keys / "private.pem")]) == 1
+
+
 
 
 def test_an_image_is_a_bundle_of_its_own_kind_and_version(keys: Path, tmp_path: Path) -> None:
-    out = tmp_path / "image.bundle"
-    arguments = ["--board", "esp32_generic", "--key", str(keys / "private.pem"), "--over", "1.9.0", "--out", str(out)]
-    assert bundle.main(["make", *arguments, "--image", image(tmp_path, b"v2.0.1-dirty")]) == 0
+    out, file = tmp_path / "image.bundle", app(tmp_path, b"v2.0.1-dirty")
+    arguments = ["--board", "esp32_generic_ota", "--key", str(keys / "private.pem"), "--over", "1.9.0", "--out", str(out)]
+    assert bundle.main(["make", *arguments, "--image", file]) == 0
     manifest = on_device(out.read_bytes(), (keys / "update.pub").read_bytes())
     assert (manifest.head.kind, manifest.head.version, manifest.head.over) == (1, (2, 0, 1), (1, 9, 0))
-    assert [(place, length) for place, length, _ in manifest.files()] == [("image", 5000 + DESCRIBED_BYTES)]
+    assert [(place, length) for place, length, _ in manifest.files()] == [("image", Path(file).stat().st_size)]
 
 
 def test_the_loader_s_marker_is_that_of_the_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,5 +88,28 @@ def test_a_board_with_another_micropython_is_refused(change: dict[str, str], tol
     assert told in str(error.value) and RIGHT_ONE in str(error.value)
 
 
+def test_only_an_application_that_fits_is_for_an_ota_partition(tmp_path: Path) -> None:
+    board = boards.load("esp32_generic_ota")
+    file = tmp_path / "ESP32_GENERIC-OTA-20260406-v1.28.0.app-bin"
+    room = next(part.size for part in board.partitions if part.name == "ota_0")
+    assert image.check_app(board, images.write_app(file, board)) == file.read_bytes()
+
+    def refused_app(data: bytes, board: boards.Board = board) -> str:
+        file.write_bytes(data)
+        with pytest.raises(ImageError) as error:
+            image.check_app(board, file)
+        return str(error.value)
+
+    good = file.read_bytes()
+    combined = images.write(tmp_path / "combined.bin", board).read_bytes()
+    assert "take the .app-bin" in refused_app(combined)
+    assert "no image of an ESP32" in refused_app(b"<html>") and "no image" in refused_app(b"")
+    other = images.write_app(file, board, chip_id=5).read_bytes()
+    assert "an image for esp32c3, and esp32_generic_ota has esp32." in refused_app(other)
+    assert f"at most {room:,}, the partition ota_0" in refused_app(images.write_app(file, board, room).read_bytes())
+    assert "damaged: " in refused_app(good[:-1] + bytes([good[-1] ^ 1])) and "damaged: " in refused_app(good[:200])
+    assert "esp32_generic has no OTA partitions" in refused_app(good, BOARD)
+
+
 def test_what_a_board_says_of_its_bytecode_is_read() -> None:
     assert image.running(("esp32", "1.28.0", "ESP32_GENERIC", "m", 10 << 10 | 3 << 8 | 6)).mpy == "6.3"
