@@ -238,7 +238,8 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Emulator(options.flash) as board, linked(board) as port:
-            print(f"PORT={os.path.relpath(port)}  which is {board.port}; flash: {os.path.relpath(options.flash)}  (Ctrl-C ends it)", flush=True)
+            flash = os.path.relpath(options.flash)
+            print(f"PORT={os.path.relpath(port)}  which is {board.port}; flash: {flash}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     except EmulatorError as error:
         print(error, file=sys.stderr)

@@ -107,7 +107,11 @@ class Answers:
 
 def ways_for(board: Board) -> tuple[Way, ...]:
     """The ways that the board has pins for, and a file where a person can write one."""
-    return tuple(way for way in WAYS if (board.port == "unix" if way.driver == "file" else board.chip_facts or not DRIVERS[way.driver].pins))
+
+    def has(way: Way) -> bool:
+        return board.port == "unix" if way.driver == "file" else bool(board.chip_facts or not DRIVERS[way.driver].pins)
+
+    return tuple(filter(has, WAYS))
 
 
 def free_pins(board: Board, role: str) -> Iterator[int]:
