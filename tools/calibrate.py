@@ -5,7 +5,7 @@ no calibration, and lets the device keep the two points with the date. It can be
 what is kept. The agent must not run meanwhile: a board's program is stopped and started again, and on this PC the state folder is
 locked.
 
-Exit status: 0 calibrated, 1 not, 2 for wrong usage or a device that cannot be used.
+Exit status: 0 calibrated, 1 not, 2 for wrong usage or a device that cannot be used, 130 broken off by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="tell what is kept, and calibrate nothing")
     options = parser.parse_args(argv)
     try:
-        with open_device(options.config, options.port) as (device, path):
+        with open_device(options.config, options.port, joins=False) as (device, path):
             sensors = Sensors(device, path)
             parts = sensors.parts()
             if options.show:
@@ -260,6 +260,9 @@ def main(argv: list[str] | None = None) -> int:
     except (CalibrationError, LinkError) as error:
         print(f"\nNot calibrated: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nBroken off: what was kept before is kept.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -143,10 +143,27 @@ _join()
 """
 
 
+# For what needs no network: the date that it has, when it kept one while it was without power, else this PC's.
+SET_CLOCK = """
+import time
+if time.gmtime()[0] < 2024:
+ import machine
+ machine.RTC().datetime({when})
+"""
+
+
+def set_clock() -> str:
+    """The statement that gives a board this PC's time, as machine.RTC has it: UTC, with the day of the week before the hour."""
+    at = time.gmtime()
+    when = (at.tm_year, at.tm_mon, at.tm_mday, at.tm_wday, at.tm_hour, at.tm_min, at.tm_sec, 0)
+    return SET_CLOCK.format(when=when)
+
+
 class Board:
     """A board at a serial port, started anew, so that its program does not run beside ours."""
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, joins: bool) -> None:
+        """joins: see open_device. Raises UsageError."""
         from tools import device  # what it stands on is not installed for a device on this PC
 
         self._error = device.DeviceError
@@ -155,7 +172,7 @@ class Board:
         except device.DeviceError as error:
             raise UsageError(str(error)) from None
         try:
-            self._device.run(JOIN, DEVICE_S)
+            self._device.run(JOIN if joins else set_clock(), DEVICE_S)
         except device.DeviceError as error:
             self.end()
             raise UsageError(str(error)) from None
@@ -184,8 +201,9 @@ def _sort(line: str, said: list[str]) -> None:
 
 
 @contextmanager
-def open_device(config: Path | None, port: str | None) -> Iterator[tuple[Device, str]]:
-    """The device and the path of its configuration as it knows it; without either, the board at the only port. Raises UsageError."""
+def open_device(config: Path | None, port: str | None, joins: bool = True) -> Iterator[tuple[Device, str]]:
+    """The device and the path of its configuration as it knows it; without either, the board at the only port. joins: a board joins
+    its network, and learns the time there; else it gets the time from this PC. Raises UsageError."""
     if port is None and config is None:
         from tools import device  # see Board
 
@@ -194,7 +212,7 @@ def open_device(config: Path | None, port: str | None) -> Iterator[tuple[Device,
         except device.DeviceError as error:
             raise UsageError(f"CONFIG= names the configuration of an agent on this PC, PORT= a board: {error}") from None
     if port:
-        board = Board(port)
+        board = Board(port, joins)
         try:
             yield board, "config.json"
         finally:

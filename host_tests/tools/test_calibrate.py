@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -236,3 +237,11 @@ def test_what_is_typed_comes_line_by_line(monkeypatch: pytest.MonkeyPatch) -> No
         os.dup2(before, 0)
         for descriptor in (reading, writing, before):
             os.close(descriptor)
+
+
+def test_ctrl_c_is_one_sentence(folder: Path) -> None:
+    with walk(folder, "--slot", "Coffee") as one:
+        one.wait_for("Press Enter")
+        one.process.send_signal(signal.SIGINT)
+        assert one.end() == 130
+        assert one.text.endswith("\nBroken off: what was kept before is kept.\n") and "Traceback" not in one.text
