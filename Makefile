@@ -20,7 +20,7 @@ run: unix ## One appliance, the service simulator and the cloud between them, 30
 
 .PHONY: test
 test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
-	@$(MAKE) --jobs=2 --output-sync=line test-unix powerloss
+	@$(MAKE) test-unix powerloss
 
 .PHONY: link
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
