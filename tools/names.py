@@ -157,7 +157,8 @@ class _Survey:
         self.together: list[set[str]] = []  # each: names of one namespace
         self.apart: set[str] = set()  # nothing else is to be called as these are
         self.identifiers: set[str] = set()
-        self.families: dict[str, set[str]] = defaultdict(set)  # by a class's name: its attributes, with those of what it is derived from
+        # By a class's name: its attributes, with those of what it is derived from.
+        self.families: dict[str, set[str]] = defaultdict(set)
         self._classes: list[_Class] = []
         self._given: set[str] = set()  # attributes that are set from outside of their class
         for place, tree in trees.items():
