@@ -21,8 +21,8 @@ def install(source, keys, board, again=False, progress=None, store=None):
     the agent's, is given too, a firmware image into the partition that does not run.
 
     keys: of those who may sign, 384 bytes each; board: this board's name; again: take one that was tried before and given up;
-    progress: called from within, before each read of the source too: it feeds a watchdog. Returns its version, three numbers. Raises Refused, by whose word nothing that can
-    run has changed, and OSError when the medium refuses. Minutes at the worst.
+    progress: called from within, before each read of the source too: it feeds a watchdog. Returns its version, three numbers. Raises
+    Refused, by whose word nothing that can run has changed, and OSError when the medium refuses. Minutes at the worst.
     """
     loader = _loader()
     if progress:
