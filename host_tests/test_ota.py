@@ -5,6 +5,7 @@ import sys
 import loader
 from replenish import update
 from replenish.core import bundle
+from replenish.core.errors import StoreError
 from replenish.io import ota
 from replenish.store.recordfiles import RecordFiles
 
@@ -59,6 +60,22 @@ def test_an_image_is_booted_confirmed_and_its_version_kept():
         assert board.word(made().data()) == "not_newer"
         board.install(made(version=V2).data())
         assert chip.boots == 0
+
+
+def test_a_record_that_is_damaged_confirms_what_runs_and_is_told_once():
+    board = Board()
+    with Chip() as chip:
+        board.install(made().data())
+        chip.restart()
+        path = board.root + "/state/image"
+        with open(path, "rb") as file:
+            data = file.read()
+        with open(path, "wb") as file:
+            file.write(data[:-1] + bytes([data[-1] ^ 1]))
+        raises(StoreError, ota.well, board.store, loader)
+        assert chip.confirmed == 1 and ota.well(board.store, loader) is None
+        chip.restart()
+        assert chip.runs == 1
 
 
 def test_the_watchdog_is_fed_before_each_sector_and_as_it_is_read_again():

@@ -27,6 +27,7 @@ class Chip:
         self.runs = self.boots = 0
         self.pending = False  # what runs has not confirmed itself yet
         self.confirmed = 0  # how often something did
+        self.was_told = False  # there is OTA data: once somebody set what to boot
         chip = self
 
         class Partition:
@@ -64,9 +65,12 @@ class Chip:
                 if chip.flashes[self._number].image[0] != 0xE9:
                     raise OSError(-5379)  # ESP_ERR_OTA_VALIDATE_FAILED
                 chip.boots = self._number
+                chip.was_told = True
 
             @classmethod
             def mark_app_valid_cancel_rollback(cls):
+                if not chip.was_told:
+                    raise OSError(-1)  # ESP_FAIL: no OTA data names what runs
                 chip.confirmed += chip.pending
                 chip.pending = False
 
@@ -74,7 +78,7 @@ class Chip:
 
     def restart(self):
         if self.pending:
-            self.pending = False
+            self.pending = self.was_told = False
             self.boots = self.runs = (self.runs + 1) % len(self.flashes)
         elif self.boots != self.runs:
             self.runs = self.boots

@@ -10,6 +10,7 @@ from hashlib import sha256
 from micropython import const
 
 from ..core.bundle import Refused
+from ..core.errors import StoreError
 
 _RECORD = "image"
 _FORM = const("<3HB")  # its version, and the subtype of its partition
@@ -100,20 +101,32 @@ def _copy(target, size, length, digest, source, progress):
 
 
 def well(store, loader):
-    """This start is well: confirm the image that runs, and remember its version if it came by an update. Returns what became of
-    that, "confirmed" or "reverted", or None when none was on its way. Raises OSError."""
+    """This start is well: confirm the image that runs and remember its version, if it came by an update. Returns what became of that,
+    "confirmed" or "reverted", or None when none was on its way. Raises OSError, and StoreError for a record that is damaged: once, and
+    what runs is confirmed then."""
     try:
         running = _running()
     except Refused:
         return None
-    if hasattr(running, "mark_app_valid_cancel_rollback"):
-        running.mark_app_valid_cancel_rollback()
-    data = store.get(_RECORD)
+    try:
+        data = store.get(_RECORD)
+    except StoreError:
+        store.put(_RECORD, b"")
+        _confirm(running)
+        raise
     if not data:
-        return None
+        return None  # and nothing to confirm, which a bootloader without OTA data refuses
     found = struct.unpack(_FORM, data)
+    is_new = running.info()[_SUBTYPE] == found[3]
+    if is_new:
+        _confirm(running)
     store.put(_RECORD, b"")
-    if running.info()[_SUBTYPE] != found[3]:
+    if not is_new:
         return "reverted"
     loader.image(found[:3])
     return "confirmed"
+
+
+def _confirm(running):
+    if hasattr(running, "mark_app_valid_cancel_rollback"):
+        running.mark_app_valid_cancel_rollback()
