@@ -316,31 +316,93 @@ def test_an_interrupt_leaves_the_serial_line_to_a_person_for_an_hour():
     home.chip.pass_ms(3590000)
 
 
-def test_a_configuration_that_is_torn_leaves_the_serial_line():
-    home = Home()
-    with open(home.folder + "/config.json", "w") as file:
-        file.write("{")
-    assert home.live(100) == 2 and not home.crash_record()
+def torn(home, cut, name="/config.json"):
+    """A file that ends so many bytes early, or, below 0, so many behind its first `profile`."""
+    with open(home.folder + name) as file:
+        text = file.read()
+    with open(home.folder + name, "w") as file:
+        file.write(text[:-cut] if cut > 0 else text[: text.index("profile") - cut])
+
+
+def test_a_configuration_that_cannot_be_used_leaves_the_serial_line():
+    for name in ("/config.json", "/secrets.json"):
+        home = Home()
+        torn(home, 1, name)
+        assert home.live(100) == 2 and not home.crash_record()
+        os.remove(home.folder + name)
+        assert home.live(100) == 2
+
+
+class Lock:
+    """In the place of io/lock.py. closed: for each time it was asked, whether a person held the button."""
+
+    def __init__(self, home):
+        closed = self.closed = []
+
+        def close(is_held):
+            closed.append(is_held)
+            return not is_held
+
+        self.close = close  # no method: MicroPython imports none from an object
+        home.chip.modules["replenish.io.lock"] = package.lock = self  # type: ignore[attr-defined]  # to be let go of
 
 
 def test_a_product_closes_its_line():
-    closed = []
-
-    def close(is_held):
-        closed.append(is_held)
-        return not is_held
-
-    class Lock:
-        def __init__(self):
-            self.close = close  # no method: MicroPython imports none from an object
-
     for level in (1, 0):
         home = Home(board={"profile": "product"})
         home.chip.levels[0] = level
-        home.chip.modules["replenish.io.lock"] = package.lock = Lock()  # type: ignore[attr-defined]  # to be let go of
+        lock = Lock(home)
         home.live(10)
         assert home.of("line")[0]["closed"] == level
-    assert closed == [False, True], "a person holds the button"
+        assert lock.closed == [not level], "a person holds the button"
+
+
+def check_product(name, cut, level, prompt):
+    home = Home(board={"profile": "product"})
+    home.chip.levels[0] = level
+    lock = Lock(home)
+    if cut:
+        torn(home, cut, name)
+    else:
+        os.remove(home.folder + name)
+    end = home.live(100)
+    assert (end == 2) == prompt and isinstance(end, Reset) != prompt, end
+    assert home.crash_record() != prompt and (prompt or lock.closed == [False])
+
+
+def test_a_product_whose_configuration_cannot_be_used_shows_no_prompt():
+    rows = [
+        ("/config.json", 1, 1, False),  # all but its last byte: or a version that asks for more than it has
+        ("/config.json", -19, 1, False),
+        ("/config.json", -18, 1, True),  # whose it is cannot be told any more
+        ("/secrets.json", 1, 1, False),
+        ("/secrets.json", 1, 0, True),  # a person holds the button
+        ("/config.json", 0, 1, True),  # it waits for `make provision`
+        ("/secrets.json", 0, 1, True),
+    ]
+    cases(check_product, rows)
+
+
+def check_unreadable(name):
+    home = Home()
+    errors = [OSError(5)]
+
+    def open_badly(path, mode="r"):
+        if path.endswith(name) and errors:
+            raise errors.pop()
+        return open(path, mode)
+
+    from replenish import config
+
+    with Replaced(config, open=open_badly):
+        assert isinstance(home.live(100), Reset) and home.crash_record()
+        home.next_start("HARD_RESET")
+        assert isinstance(home.live(30), Enough)
+    assert home.of("crash")[0]["what"] == "OSError" and home.cold == [True]
+
+
+def test_a_medium_that_cannot_read_the_configuration_is_asked_again_after_a_reset():
+    cases(check_unreadable, [("config.json",), ("secrets.json",)])
 
 
 # The person

@@ -136,6 +136,15 @@ def test_a_value_that_cannot_be_read_is_named_and_not_shown():
     )
 
 
+def test_an_nvs_that_cannot_read_is_no_fault_of_the_secret():
+    made = board()
+    vault.write("refresh_token", TOKEN)
+    made.broken = -4367
+    assert raises(OSError, vault.load).args[0] == -4367
+    made.broken = None
+    assert vault.load() == {"refresh_token": TOKEN}
+
+
 def test_a_write_that_did_not_arrive_is_an_error():
     made = board()
     made.spoil = lambda data: data[:-1] + b"?"

@@ -6,7 +6,9 @@ device needs itself, and the faults that only it can meet: a file that is missin
 
 import json
 
+_NO_FILE = (2, 13, 20, 21)  # ENOENT, EACCES, ENOTDIR, EISDIR: a person has to mend that
 IN_NVS = "nvs"  # `secrets`: not the name of a file, but the ESP32's own store (io/vault.py)
+_PROFILE = b'"profile"'
 
 
 def defaults():
@@ -59,19 +61,32 @@ def defaults():
 
 
 def read(path):
-    """A file's JSON object. Raises ValueError."""
+    """A file's JSON object. Raises ValueError, and OSError when the medium cannot read what is there: the next start may."""
     try:
         with open(path) as file:
             text = file.read()
         # MicroPython 1.25 takes an object that was cut off for a whole one.
         data = json.loads(text) if text.count("{") == text.count("}") else None
-    except OSError:
+    except OSError as error:
+        if error.args[0] not in _NO_FILE:
+            raise
         raise ValueError("%s: (file): missing: required: a file that can be read" % path)
     except (ValueError, RuntimeError):
         raise ValueError("%s: (file): not JSON: allowed: a JSON object" % path)
     if not isinstance(data, dict):
         raise ValueError("%s: (file): not a whole object: allowed: a JSON object" % path)
     return data
+
+
+def says_product(path):
+    """Whether a file that is no configuration says all the same that it is a product's, as far as it can be read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return False
+    at = data.find(_PROFILE)
+    return at >= 0 and data[at + len(_PROFILE) :].lstrip(b" :\r\n\t").startswith(b'"product"')
 
 
 def _filled(given, values):
@@ -81,13 +96,13 @@ def _filled(given, values):
 
 
 def load(path):
-    """(configuration, secrets) of a file that was judged before. Raises ValueError."""
+    """(configuration, secrets) of a file that was judged before. Raises ValueError, and OSError as `read` does."""
     config = settings(path)
     return config, secrets(config["secrets"])
 
 
 def secrets(place):
-    """The secrets, wherever the configuration says they are: the one way to them. Raises ValueError."""
+    """The secrets, wherever the configuration says they are: the one way to them. Raises ValueError, and OSError as `read` does."""
     if place != IN_NVS:
         return read(place)
     from .io.vault import load
@@ -95,10 +110,20 @@ def secrets(place):
     return load()
 
 
+def has_secrets(place):
+    """Whether there are secrets to be kept from anybody: not on a board that still waits for `make provision`."""
+    if place != IN_NVS:
+        try:
+            open(place).close()
+        except OSError as error:
+            return error.args[0] not in _NO_FILE
+    return True
+
+
 def settings(path):
     """The configuration of a file that was judged before, with all defaults; paths are relative to the file.
 
-    Raises ValueError for what can be wrong on a device that the PC did not see.
+    Raises ValueError for what can be wrong on a device that the PC did not see, and OSError as `read` does.
     """
     config = read(path)
     folder = path[: path.rfind("/") + 1]

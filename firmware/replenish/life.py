@@ -34,7 +34,7 @@ def live(path, loader=None):
     """Live with the configuration at `path`, for ever: ends in a reset, in deep sleep, or by KeyboardInterrupt.
 
     loader: the module that decides which version runs. Returns 2 when the configuration cannot be used, which only a person at the
-    serial line can change; that line is free then.
+    serial line can change; that line is free then. A product's ends in a reset then too.
     """
     life = Life(path, loader)
     try:
@@ -76,30 +76,32 @@ class Life:
     def begin(self):
         """See `live`."""
         self._tell_start()
-        from .config import load
+        from .config import has_secrets, says_product, secrets, settings
 
         try:
-            config, secrets = load(self.path)
+            config = settings(self.path)
         except ValueError as error:
-            print(error, file=sys.stderr)
-            return 2
+            return self._refuse(error, says_product(self.path) and self._close_line())
         board = config["board"]
         self.dog = Watchdog(board["watchdog_s"] and max(_STARTING_S, board["watchdog_s"]), _PARTS)
         if board["led"] or board["button"]:
             from .person import Person
 
             self.person = Person(self, board["led"], board["button"])
-        if board["profile"] == "product":
-            self._close_line()
+        is_closed = board["profile"] == "product" and has_secrets(config["secrets"]) and self._close_line()
         if self.is_safe:
             from .safemode import stay
 
             return stay(self)
-        if secrets.get("wifi") and chip.has_radio():  # else the agent finds out that there is no network
+        try:
+            networks = secrets(config["secrets"]).get("wifi")
+        except ValueError as error:
+            return self._refuse(error, is_closed)
+        if networks and chip.has_radio():  # else the agent finds out that there is no network
             from .online import Online
 
-            self.online = Online(self, secrets["wifi"], config["clock"]["ntp"], board["sleep"] == "deep")
-        config = secrets = None
+            self.online = Online(self, networks, config["clock"]["ntp"], board["sleep"] == "deep")
+        config = networks = None
         self._load_agent()
         if board["watchdog_s"]:
             self.dog.prolong(board["watchdog_s"])
@@ -127,12 +129,21 @@ class Life:
         forget("io.crash")
 
     def _close_line(self):
-        """Nobody may interrupt a product, so from here on a start ends in a reset or in deep sleep only."""
+        """Nobody may interrupt a product, so from here on a start ends in a reset or in deep sleep only. Returns whether that is so:
+        not while a person holds the button."""
         from .io.lock import close
 
         locked = close(bool(self.person and self.person.is_pressing()))
         forget("io.lock")
         self.tell("line", ("closed", int(locked)))
+        return locked
+
+    def _refuse(self, error, is_closed):
+        """The configuration cannot be used. A person may change that at the serial line; where that is closed nobody gets a prompt."""
+        print(error, file=sys.stderr)
+        if is_closed:
+            raise error
+        return 2
 
     def _load_agent(self):
         first_call_at = self.memory.number(rtc.FIRST_CALL) if self.cause == "wake" else 0

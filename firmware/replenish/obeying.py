@@ -46,9 +46,9 @@ def _reset_all(life):
     if life.agent:
         life.agent.factory_reset()
     else:
-        from .config import load
+        from .config import settings
         from .erase import reset_without_agent
 
-        reset_without_agent(load(life.path)[0])
+        reset_without_agent(settings(life.path))
         life.loader.healthy()
     chip.restart(life.memory)

@@ -54,13 +54,14 @@ class Partition:
 
 
 class Board:
-    """partition: what survives a restart. `refuse`: errno of the next write; `spoil`: what a read of the next value does to it."""
+    """partition: what survives a restart. `refuse`: errno of the next write; `broken`: of each read; `spoil`: what a
+    read of the next value does to it."""
 
     def __init__(self, partition=None):
         self.Partition = partition or Partition()
         self.Partition.cut_at = None
         self.NVS = lambda namespace: _Namespace(self, namespace)  # no method: MicroPython 1.25 imports none from an object
-        self.refuse = self.spoil = None
+        self.refuse = self.spoil = self.broken = None
         self.other_types = ()  # keys that hold something else than a blob
         self._free = 0  # the next entry, counted over all pages
         self._items = {}  # (namespace, key): (entry, entries, data)
@@ -163,6 +164,8 @@ class _Namespace:
     def get_blob(self, key, buffer):
         assert isinstance(buffer, bytearray), "get_blob wants a buffer that can be written"
         board = self._board
+        if board.broken:
+            raise OSError(board.broken)
         if key in board.other_types:
             raise OSError(WRONG_TYPE, "ESP_ERR_NVS_TYPE_MISMATCH")
         item = board._items.get(self._key(key))

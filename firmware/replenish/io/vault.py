@@ -15,6 +15,7 @@ from micropython import const
 _NAMES = "refresh_token client_secret mqtt_password gateway_token wifi"  # a key of NVS has up to 15 characters
 _LIMIT_BYTES = const(2560)  # of one value: a token of 2,048 characters, or eight networks, as JSON
 _NOT_FOUND = const(-4354)  # ESP_ERR_NVS_NOT_FOUND, as MicroPython raises it
+_NO_BLOB = (-4355, -4364)  # ESP_ERR_NVS_TYPE_MISMATCH, ..._INVALID_LENGTH (longer than the buffer): nothing that `write` wrote
 _EIO = const(5)
 # The layout of a page of NVS (ESP-IDF, "NVS", "Structure of a Page"): 32 bytes of head, 2 bits for the state of each entry, entries.
 _BITMAP = const(32)
@@ -24,7 +25,8 @@ _ENTRIES_IN_PAGE = const(126)
 
 
 def load():
-    """Every secret that there is, by its name. Raises ValueError for one that cannot be read, and without NVS; no value is shown."""
+    """Every secret that there is, by its name. Raises ValueError for one that is none, and without NVS, and OSError when NVS cannot
+    read; no value is shown."""
     nvs = _namespace()
     buffer = bytearray(_LIMIT_BYTES)
     values = {}
@@ -94,6 +96,8 @@ def _size(nvs, name, buffer):
     except OSError as error:
         if error.args[0] == _NOT_FOUND:
             return 0
+        if error.args[0] not in _NO_BLOB:
+            raise
         raise ValueError("nvs: %s: cannot be read, Errno %s: allowed: what `make provision` writes" % (name, error.args[0]))
 
 
