@@ -86,14 +86,18 @@ def check_wake(number, word):
 
 
 def test_wakes():
-    cases(check_wake, [(4, "timer"), (2, "pin"), (3, "pins"), (5, "unknown_5")])
+    cases(check_wake, [(4, "timer"), (2, "pin"), (3, "pins"), (7, "pins"), (5, "unknown_5")])
 
 
 def check_sleep(ms, pins, slept_ms, wakers):
     with Chip() as fake:
         fake.levels.update({number: not level for number, level in pins})
-        assert raises(Asleep, chip.sleep_deep, ms, pins).args[0] == slept_ms
+        assert raises(Asleep, chip.sleep_deep, rtc.of_board(), ms, pins).args[0] == slept_ms
         assert fake.wakers == wakers
+    for reason, number in [(4, None), (5, None)] + [({"ext0": 2, "ext1": 3}[way], number) for way, number, _ in wakers]:
+        fake.start("DEEPSLEEP_RESET", reason)
+        with fake:
+            assert chip.waker(rtc.of_board()) == number
 
 
 def test_deep_sleep():

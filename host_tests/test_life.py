@@ -594,6 +594,36 @@ def test_a_pulse_that_woke_the_board_is_told_to_its_sensor():
     assert home.sensors["A"].pulses == 1, "the timer, the button"
 
 
+def test_of_two_meters_the_one_that_woke_the_board_is_told():
+    home = Home(board={"sleep": "deep"}, slots=("A", "B"))
+    one, two = home.sensors["A"], home.sensors["B"] = Meter(), Meter()
+    two.wake = (32, True)
+    awake(home, "PWRON_RESET")
+    assert home.chip.wakers == [("ext0", 0, False), ("ext1", 33, True)], "there is no third way"
+    awake(home, "DEEPSLEEP_RESET", 3)
+    assert (one.pulses, two.pulses) == (1, 0)
+    home.chip.levels[33] = 1  # it rests at the level that would wake
+    awake(home, "DEEPSLEEP_RESET", 4)
+    assert home.chip.wakers == [("ext0", 0, False), ("ext1", 32, True)]
+    awake(home, "DEEPSLEEP_RESET", 3)
+    assert (one.pulses, two.pulses) == (1, 1)
+
+
+def check_gpio(button, told):
+    home = Home(board={"sleep": "deep", "button": button})
+    meter = home.sensors["A"] = Meter()
+    home.chip.ways = ("gpio",)
+    awake(home, "PWRON_RESET")
+    assert home.chip.wakers == [("gpio", 0, False) if button else ("gpio", 33, True)]
+    awake_s = awake(home, "DEEPSLEEP_RESET", 7)[0]
+    assert home.of("boot")[0]["wake"] == "pins" and meter.pulses == told
+    assert (awake_s >= 5) == bool(button), "a finger is waited for"
+
+
+def test_on_a_chip_with_one_way_of_waking_it_is_the_pin_that_was_armed():
+    cases(check_gpio, [(None, 1), ({"pin": 0}, 0)])
+
+
 def test_the_finger_that_woke_the_board_is_heard():
     home = Home(board={"sleep": "deep"}, slots=("A",), level=2)
     awake(home, "PWRON_RESET")

@@ -61,7 +61,7 @@ class Life:
         self.loader = loader
         self.memory = rtc.of_board()
         self.cause = chip.cause(self.memory)
-        self.woke = chip.wake() if self.cause == "wake" else None  # "pin": the first of those that can, the button if there is one
+        self.woke = chip.wake() if self.cause == "wake" else None
         self.dog = Watchdog(0, _PARTS)
         Console.log = Console.log or Ring()
         self._console = Console(False)

@@ -12,8 +12,9 @@ _SHOW_MS = const(5000)  # the light after a press
 def spend(life):
     """Live one wake. Ends in deep sleep."""
     person, online, agent = life.person, life.online, life.agent
-    wakers = _wakers(life)
-    by_finger = person and person.waker and life.woke == "pin"
+    woke = chip.waker(life.memory) if life.cause == "wake" else None
+    wakers = _wakers(life, woke)
+    by_finger = person and person.waker and woke == person.waker[0]
     if by_finger:
         person.expect()
         person.stay(0)
@@ -33,18 +34,18 @@ def spend(life):
     life.memory.keep(rtc.KNOWN, known)
     life.memory.keep(rtc.WALL, life.clock.now())
     life.memory.keep(rtc.FIRST_CALL, max(1, agent.device.first_call_at) if known else 0)
-    chip.sleep_deep(int(left_s * 1000), wakers)
+    chip.sleep_deep(life.memory, int(left_s * 1000), wakers)
 
 
-def _wakers(life):
-    """What is to wake the board: of button and sensors (pin, its level). A sensor whose pin woke it now is told."""
+def _wakers(life, woke):
+    """What is to wake the board: of button and sensors (pin, its level). The sensor at the pin that woke it now is told."""
     button = life.person and life.person.waker
     wakers = [button] if button else []
     for slot_id in life.agent.sensors:
         sensor = life.agent.sensors[slot_id]
         if getattr(sensor, "wake", None):
             wakers.append(sensor.wake)
-            if life.woke == ("pins" if button else "pin"):
+            if sensor.wake[0] == woke:
                 sensor.woken()
     return wakers
 

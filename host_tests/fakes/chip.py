@@ -161,17 +161,19 @@ class _Pins:
 
 
 class Esp32:
-    """`esp32`: an ESP32's two ways of waking by a pin; only some pins can."""
+    """`esp32`: the chip's ways of waking by a pin; only some pins can."""
 
     def __init__(self, chip):
         self._chip = chip
+        if "ext0" in chip.ways:
+            self.wake_on_ext0 = lambda pin, level: self._wake_on("ext0", pin, level)
+        for way in ("ext1", "gpio"):
+            if way in chip.ways:
+                setattr(self, "wake_on_" + way, lambda pins, level, way=way: self._wake_on_all(way, pins, level))
 
-    def wake_on_ext0(self, pin, level):
-        self._wake_on("ext0", pin, level)
-
-    def wake_on_ext1(self, pins, level):
+    def _wake_on_all(self, way, pins, level):
         for pin in pins:
-            self._wake_on("ext1", pin, level)
+            self._wake_on(way, pin, level)
 
     def _wake_on(self, way, pin, level):
         if pin.number not in (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 39):
@@ -243,6 +245,7 @@ class Chip:
     def __init__(self, without=()):
         """without: of ("WDT", "RTC"), what this chip has not."""
         self._without = without
+        self.ways = ("ext0", "ext1")  # of waking by a pin: an ESP32's; an ESP32-C3 has "gpio" only
         self.ms = 0  # since the power came; the ticks begin anew with each start on a real chip, and wrap here soon
         self.dawn = DAWN  # Unix seconds when `ms` was 0
         self.rtc_memory = b""

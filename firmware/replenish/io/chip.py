@@ -25,6 +25,8 @@ _CAUSES = (
     ("SOFT_RESET", "soft"),
 )
 _WAKES = (("TIMER_WAKE", "timer"), ("PIN_WAKE", "pin"), ("EXT0_WAKE", "pin"), ("EXT1_WAKE", "pins"), ("GPIO_WAKE", "pins"))
+# Each way of waking by a pin, and the reason that a wake by it has: of ESP-IDF's esp_sleep_wakeup_cause_t, as MicroPython tells it.
+_WAYS = (("wake_on_ext0", 2), ("wake_on_ext1", 3), ("wake_on_gpio", 7))
 SLEEP_LIMIT_MS = const(86400000)
 
 
@@ -46,7 +48,24 @@ def wake():
     """What woke the chip: timer, pin, pins, or unknown with a number."""
     import machine
 
-    return _word(machine, _WAKES, machine.wake_reason()) if hasattr(machine, "wake_reason") else None
+    if not hasattr(machine, "wake_reason"):
+        return None
+    word = _word(machine, _WAKES, machine.wake_reason())
+    return "pins" if word == "unknown_7" else word  # by GPIO, for which MicroPython has no name
+
+
+def waker(memory):
+    """The number of the pin that woke the chip, None when none did. Each way of waking is for one pin, and `sleep_deep` kept which: so
+    it is known however short the pulse was."""
+    import machine
+
+    reason = machine.wake_reason() if hasattr(machine, "wake_reason") else 0
+    armed = memory.number(rtc.ARMED)
+    while armed:
+        if armed >> 6 & 7 == reason:
+            return armed & 63
+        armed >>= 9
+    return None
 
 
 def _word(machine, table, number):
@@ -81,7 +100,7 @@ def restart(memory):
     machine.reset()
 
 
-def sleep_deep(ms, pins):
+def sleep_deep(memory, ms, pins):
     """Deep sleep for so long, or until one of the pins (number, whether it wakes at the high level). The next start is a wake.
 
     Pins of both levels are more than most chips can wait for: those that cannot be waited for do not wake it.
@@ -89,19 +108,24 @@ def sleep_deep(ms, pins):
     import machine
 
     taken = []  # each way of waking is for one pin
+    armed = 0  # nine bits for each: the reason of a wake by it, and its number
     for number, level in pins:
         pin = machine.Pin(number, machine.Pin.IN)  # its pull stays
         if bool(pin.value()) != bool(level):  # a pin wakes by its level: one that is there already would, at once and for ever
-            _wake_on(pin, level, taken)
+            reason = _wake_on(pin, level, taken)
+            if reason:
+                armed = armed << 9 | reason << 6 | number
+    memory.keep(rtc.ARMED, armed)
     machine.deepsleep(max(1, min(ms, SLEEP_LIMIT_MS)))
 
 
 def _wake_on(pin, level, taken):
+    """Returns the reason that a wake by this pin will have; None when no way that is left knows it."""
     try:
         import esp32
     except ImportError:
-        return
-    for name in ("wake_on_ext0", "wake_on_ext1", "wake_on_gpio"):
+        return None
+    for name, reason in _WAYS:
         function = getattr(esp32, name, None)
         if function and name not in taken:
             try:
@@ -109,4 +133,5 @@ def _wake_on(pin, level, taken):
             except (ValueError, OSError):
                 continue  # not a pin that this way of waking knows
             taken.append(name)
-            return
+            return reason
+    return None

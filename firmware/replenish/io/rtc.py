@@ -1,6 +1,6 @@
 """What outlives a reset and a deep sleep, and not the power: numbers in the memory of the real-time clock. Its layout stands here.
 
-    0  4  magic and format "rR2\\n"
+    0  4  magic and format "rR3\\n"
     4  4  CRC-32 of the numbers
     8  4  each number, little-endian: NETWORK, ...
 
@@ -23,11 +23,12 @@ KNOWN = const(6)  # the agent's time at the last deep sleep, Unix seconds
 WALL = const(7)  # ... and what the clock said then
 FIRST_CALL = const(16)  # when the cold start's spread is over, Unix seconds; 0: it was not drawn yet
 PULSE = const(8)  # to PULSE + 7: counts of sensors, see sensors/pulse.py
-_NUMBERS = const(17)
+ARMED = const(17)  # which pins wake the board, as io/chip.py has it
+_NUMBERS = const(18)
 
-_MAGIC = b"rR2\n"
+_MAGIC = b"rR3\n"
 _HEAD = const(8)
-_SIZE = const(76)
+_SIZE = const(80)
 
 
 class Memory:
