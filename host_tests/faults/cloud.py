@@ -123,7 +123,7 @@ class CloudLife(Life):
             levels = used if True in said else levels + used
         assert self.level() in levels, "level %r, after %r: %r" % (self.level(), self.sent, results)
 
-    def judge(self):
+    def check_outcome(self):
         """At the end: each command has its answer, the notice was applied, and the next start finds everything."""
         self.restart()
         for _ in range(20):

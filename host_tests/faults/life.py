@@ -259,7 +259,7 @@ class Life(Appliance):
             assert agent.slots[0].level.value is not None, "the level is not known"
         self.faults.spare(before)
 
-    def judge(self):
+    def check_outcome(self):
         """At the end: the next start finds everything, and nothing was ever set aside."""
         self.restart()
         _once(self)

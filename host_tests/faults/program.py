@@ -167,7 +167,7 @@ class Explorer:
                 return new
             new = True
             self.life.follow()
-        self.life.judge()
+        self.life.check_outcome()
         return True
 
     def _is_new(self, fingerprint):
