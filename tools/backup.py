@@ -22,9 +22,10 @@ from typing import Any
 from rich.console import Console
 
 from tools.device import Device, DeviceError, find_port
-from tools.flash import folders_of
+from tools.flash import NEW, folders_of
 from tools.provision import NVS, Vault
 
+CONFIG = "config.json"
 LIST = "backup.json"  # names and hashes of what is in the folder
 SECRETS = "secrets.json"  # ... where the board keeps them in NVS, too
 
@@ -35,9 +36,13 @@ class BackupError(Exception):
 
 def configuration(device: Device) -> dict[str, Any]:
     """What the board is configured for. Raises BackupError."""
-    if device.hash("config.json") is None:
+    if device.hash(CONFIG) is None:
         raise BackupError(f"{device.port}: there is no configuration on the board: nothing to keep.")
-    values: dict[str, Any] = json.loads(device.get("config.json"))
+    try:
+        values: dict[str, Any] = json.loads(device.get(CONFIG))
+        str(values["device"]["serial"])
+    except (ValueError, KeyError, TypeError):
+        raise BackupError(f"{device.port}: the board's config.json is damaged: `make provision` writes it anew.") from None
     return values
 
 
@@ -48,7 +53,7 @@ def names_of(device: Device, config: dict[str, Any], with_secrets: bool) -> list
     if with_secrets and secrets != NVS:
         named.append(secrets)
     own_key = [] if with_secrets else [tls.get("key")]
-    return ["config.json", *(name for name in named if name not in own_key and device.hash(name)), *state_of(device, config)]
+    return [CONFIG, *(name for name in named if name not in own_key and device.hash(name)), *state_of(device, config)]
 
 
 def state_of(device: Device, config: dict[str, Any]) -> list[str]:
@@ -96,17 +101,20 @@ def read(folder: Path) -> dict[str, bytes]:
 
 def restore(device: Device, contents: dict[str, bytes]) -> int:
     """Give a board these files; how many. Raises BackupError, DeviceError."""
-    config = json.loads(contents["config.json"])
-    there = {name: device.hash(name) for name in state_of(device, config)}
+    config = json.loads(contents[CONFIG])
+    rests = {name + NEW for name in contents}  # what an earlier restore was cut in
+    there = {name: device.hash(name) for name in state_of(device, config) if name not in rests}
     if any(contents.get(name) is None or hashlib.sha256(contents[name]).hexdigest() != digest for name, digest in there.items()):
         raise BackupError(f"{device.port}: the board has a state of its own, which knows of newer orders: `make factory-reset` first.")
     secrets = json.loads(contents.pop(SECRETS, b"{}")) if config["secrets"] == NVS else {}
     for folder in folders_of(list(contents)):
         device.make_folder(folder)
-    last = "config.json"  # without it the agent does not start, so it cannot begin on half of its state
-    for name in [*(name for name in contents if name != last), last]:
-        if device.hash(name) != hashlib.sha256(contents[name]).hexdigest():
-            device.put(name, contents[name])
+    due = [name for name, data in contents.items() if device.hash(name) != hashlib.sha256(data).hexdigest()]
+    # Without a configuration the agent does not start, so it cannot begin on half of its state.
+    if due != [CONFIG] and due and device.hash(CONFIG):
+        device.remove(CONFIG)
+    for name in [*(name for name in due if name != CONFIG), *([CONFIG] if due else [])]:
+        device.put(name, contents[name])
     if secrets:
         vault = Vault(device, NVS)
         for name, value in secrets.items():
@@ -149,6 +157,13 @@ def main(argv: list[str] | None = None) -> int:
     except (BackupError, DeviceError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        half = "the board may have no configuration yet, without which its agent does not start: run the same command again to go on"
+        print(f"\nBroken off: {half if options.restore else 'nothing was kept, and the board has started again'}.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -259,6 +259,9 @@ def main(argv: list[str] | None = None) -> int:
     except (target.TargetError, BuildError, fold.FoldError, archive.ArchiveError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nBroken off: the tree is not whole; run the same command again.", file=sys.stderr)
+        return 130
     return 0
 
 

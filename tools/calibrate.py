@@ -93,9 +93,11 @@ class Sensors:
 
     def _ask(self, expression: str, before: str = "") -> Any:
         said = self._device.run(f"{before}print({SAYS!r} + repr({expression}))")
-        if len(said) != 1:
-            raise LinkError("the device did not answer")
-        return ast.literal_eval(said[0])
+        try:
+            (answer,) = said
+            return ast.literal_eval(answer)
+        except (ValueError, SyntaxError):
+            raise LinkError("the device did not answer") from None
 
     def parts(self) -> list[Part]:
         found = []
@@ -261,7 +263,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nNot calibrated: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nBroken off: what was kept before is kept.", file=sys.stderr)
+        print("\nBroken off: the calibration that was kept last counts, and ARGS=--show tells it.", file=sys.stderr)
         return 130
     return 0
 

@@ -301,7 +301,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
-        print(f"\n{error or 'Broken off: run the same command again to go on. The board has started again.'}", file=sys.stderr)
+        print(f"\n{str(error) or 'Broken off: run the same command again to go on; a board has started again.'}", file=sys.stderr)
         return 130
     return 0
 

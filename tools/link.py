@@ -5,7 +5,7 @@ back, and hands that to the device, which alone can swap the code for tokens. No
 With PORT= the device is a board, whose own config.json counts; else it is the agent of CONFIG= on this PC, whose state folder is
 locked meanwhile, so that a running agent must be stopped first.
 
-Exit status: 0 linked, 1 not, 2 for wrong usage or a device that cannot be used.
+Exit status: 0 linked, 1 not, 2 for wrong usage or a device that cannot be used, 130 broken off.
 """
 
 from __future__ import annotations
@@ -65,13 +65,16 @@ class UnixDevice:
     """The agent of a configuration on this PC: statements go in by the interpreter's standard input."""
 
     _LOOP = f"""import sys
-for line in sys.stdin:
- try:
-  exec(line)
- except Exception as error:
-  print({FAILS!r} + repr(error))
-  raise
- print({SAYS + "."!r})
+try:
+ for line in sys.stdin:
+  try:
+   exec(line)
+  except Exception as error:
+   print({FAILS!r} + repr(error))
+   raise
+  print({SAYS + "."!r})
+except KeyboardInterrupt:
+ pass
 """
 
     def __init__(self, lock: int) -> None:
@@ -173,9 +176,11 @@ class Board:
             raise UsageError(str(error)) from None
         try:
             self._device.run(JOIN if joins else set_clock(), DEVICE_S)
-        except device.DeviceError as error:
+        except BaseException as error:
             self.end()
-            raise UsageError(str(error)) from None
+            if isinstance(error, device.DeviceError):
+                raise UsageError(str(error)) from None
+            raise
 
     def run(self, statement: str) -> list[str]:
         said: list[str] = []
@@ -369,6 +374,9 @@ def main(argv: list[str] | None = None) -> int:
     except LinkError as error:
         print(f"Not linked: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nBroken off: not linked, unless the browser says so already; an older link is as it was.", file=sys.stderr)
+        return 130
     print(told(fault), flush=True)
     return 0 if fault is None else 1
 

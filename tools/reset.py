@@ -17,7 +17,10 @@ from tools.device import Device, DeviceError, find_port
 
 # A minute for each 4 MiB of a file system (firmware/replenish/erase.py), and the start before it.
 ERASING_S = 600
-STATEMENT = "from replenish import Agent; Agent.load('config.json').factory_reset()"
+LOAD = "from replenish import Agent; agent = Agent.load('config.json')"
+ERASE = "agent.factory_reset()"
+# The agent marks what it begins (firmware/replenish/erase.py), so that a start finishes it.
+BEGUN = "Erasing may have begun: the board's next start finishes it, before all else. `make factory-reset` again makes sure."
 
 
 def reset(device: Device, asked: Callable[[str], str] | None) -> str:
@@ -26,8 +29,14 @@ def reset(device: Device, asked: Callable[[str], str] | None) -> str:
     serial = str(configuration(device)["device"]["serial"])
     question = f"Erase orders, levels, link and Wi-Fi of {serial} on {device.port}? Type its serial: "
     if asked and asked(question).strip() != serial:
-        raise BackupError("Nothing was erased.")
-    device.run(STATEMENT, ERASING_S, lambda line: print(line, flush=True))
+        raise BackupError("Nothing was erased: another serial was typed.")
+    device.run(LOAD)
+    try:
+        device.run(ERASE, ERASING_S, lambda line: print(line, flush=True))
+    except DeviceError as error:
+        raise DeviceError(f"{error} {BEGUN}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(BEGUN) from None
     return serial
 
 
@@ -38,7 +47,7 @@ def main(argv: list[str] | None = None, asked: Callable[[str], str] = input) -> 
     parser.add_argument("--dry-run", action="store_true", help="print the command, run none")
     options = parser.parse_args(argv)
     if options.dry_run:
-        print(f'build/venv/bin/mpremote connect {options.port or "PORT"} exec "{STATEMENT}" reset')
+        print(f'build/venv/bin/mpremote connect {options.port or "PORT"} exec "{LOAD}; {ERASE}" reset')
         return 0
     try:
         with Device(find_port(options.port)) as device:
@@ -47,9 +56,12 @@ def main(argv: list[str] | None = None, asked: Callable[[str], str] = input) -> 
     except (BackupError, DeviceError) as error:
         print(error, file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, EOFError):
-        print("\nNothing was erased.", file=sys.stderr)
+    except EOFError:
+        print("\nNothing was erased: there is nobody to type the serial. ARGS=--yes erases without asking.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as error:
+        print(f"\nBroken off. {str(error) or 'Nothing was erased.'}", file=sys.stderr)
+        return 130
     print(f"{serial} is as it was made. `make provision` gives it its Wi-Fi and its link again.")
     return 0
 

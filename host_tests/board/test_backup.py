@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from host_tests.board import chip, unit
 from host_tests.board.conftest import MakeBoard
 from host_tests.board.unit import TOKEN
 from tools import backup, reset
+from tools.device import Device
 from tools.emulator import Emulator
 
 STATE = {"state/o-1": b"an order", "state/device": b"its record", "state/slots-0": b"the slots"}
@@ -60,6 +62,33 @@ def test_a_board_with_a_state_of_its_own_and_a_changed_backup_are_refused(
     (folder / "state/o-1").write_bytes(b"forged")
     assert backup.main(["--port", board.port, "--restore", str(folder)]) == 1
     assert "not as it was saved: state/o-1" in capsys.readouterr().err
+
+
+class Cut(Device):
+    """Ctrl-C comes when one file of the state is there, and the second on its way."""
+
+    def put(self, name: str, data: bytes, progress: Any = None) -> None:
+        if name == "state/o-1":
+            self.send(name + ".new", data)
+            raise KeyboardInterrupt
+        super().put(name, data, progress)
+
+
+def test_a_restore_that_was_cut_lets_no_agent_begin_on_half_of_a_state(
+    make_board: MakeBoard, own: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "kept"
+    assert backup.main(["--port", started(make_board, own).port, "--to", str(folder)]) == 0
+    mine = {"config.json": own["config.json"], "ca.pem": own["ca.pem"]}
+    board = started(make_board, mine)
+    monkeypatch.setattr(backup, "Device", Cut)
+    assert backup.main(["--port", board.port, "--restore", str(folder)]) == 130
+    assert "may have no configuration yet" in capsys.readouterr().err
+    there = chip.files(board.flash)
+    assert "config.json" not in there and "state/o-1" not in there and there["state/o-1.new"] == STATE["state/o-1"]
+    monkeypatch.undo()
+    assert backup.main(["--port", board.port, "--restore", str(folder)]) == 0
+    assert chip.files(board.flash) == {**mine, **STATE}
 
 
 def test_a_factory_reset_wants_the_serial_and_leaves_nothing_of_the_customer(
