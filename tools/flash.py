@@ -262,6 +262,28 @@ def check_board(device: Device, board: Board, say: Console) -> None:
     say.print(f"{device.port}: MicroPython {found.version} for {found.build or found.machine}, bytecode {found.mpy}", highlight=False)
 
 
+# Only of what is in the image; nothing of the agent may be loaded before.
+FROZEN = """
+def _frozen():
+ import sys
+ path = sys.path[:]
+ sys.path[:] = ['.frozen']
+ try:
+  from replenish.version import VERSION
+ except ImportError:
+  VERSION = None
+ sys.path[:] = path
+ return VERSION
+"""
+
+
+def frozen(device: Device) -> str | None:
+    """The version of the agent that is frozen into the board's image; None when there is none."""
+    device.run(FROZEN)
+    version: str | None = device.evaluate("_frozen()")
+    return version
+
+
 def flash(options: argparse.Namespace, say: Console) -> None:
     """Raises what main() knows."""
     made_for = target.read(options)
@@ -281,6 +303,8 @@ def flash(options: argparse.Namespace, say: Console) -> None:
     with opened(port, FIRST_START_S if options.image else 0) as device:
         check_board(device, made_for.board, say)
         say.print(f"{port}: {copy(device, {**firmware_files(tree), **settings}, tree)}", highlight=False)
+        if version := frozen(device):
+            say.print(f"Its image has the agent {version} frozen in: what was copied runs instead.", highlight=False)
         device.reset()
     if made_for.config and made_for.text is None:
         say.print("It has no configuration yet: its serial is not known. `make provision` gives it one.", highlight=False)

@@ -176,10 +176,11 @@ class Board:
             raise UsageError(str(error)) from None
         try:
             self._device.run(JOIN if joins else set_clock(), DEVICE_S)
-        except BaseException as error:
+        except device.DeviceError as error:
             self.end()
-            if isinstance(error, device.DeviceError):
-                raise UsageError(str(error)) from None
+            raise UsageError(str(error)) from None
+        except BaseException:
+            self.end()
             raise
 
     def run(self, statement: str) -> list[str]:

@@ -57,6 +57,17 @@ if not _read():
 """
 
 
+# Wherever the agent is: in a slot, or frozen into the image.
+_VERSION = """
+def _version():
+ try:
+  from replenish.version import VERSION
+ except ImportError:
+  return None
+ return VERSION
+"""
+
+
 class ProvisionError(Exception):
     """It cannot be done; the message is for a person."""
 
@@ -223,8 +234,9 @@ def provision(device: Device, made_for: Target, given: dict[str, Any], person: P
     """Everything but the link. Raises ProvisionError, DeviceError and what flash does."""
     config = made_for.config or {}
     flash.check_board(device, made_for.board, say)
-    if device.hash("lib/replenish/whole") is None:
-        raise ProvisionError(f"{device.port}: there is no agent on the board yet: `make flash` first.")
+    device.run(_VERSION)
+    if device.evaluate("_version()") is None:
+        raise ProvisionError(f"{device.port}: there is no agent on the board yet that can be loaded: `make flash` first.")
     written = write_configuration(device, made_for)
     say.print(f"Configuration of {config['device']['serial']}: {', '.join(written) or 'as it was'}", highlight=False)
     vault = Vault(device, config["secrets"])

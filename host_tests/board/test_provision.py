@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from host_tests.board import chip, unit
+from host_tests.board.conftest import MakeBoard
 from host_tests.board.unit import PASSWORD, TOKEN, Typing
-from tools import provision
+from tools import build, provision
 from tools.emulator import Emulator
 
 
@@ -63,8 +64,19 @@ def test_a_file_says_it_instead_of_a_person(flashed: Emulator, tmp_path: Path, c
 
 def test_a_board_without_the_agent_is_told_what_to_do(board: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(board, unit.write(tmp_path / "unit"), Typing(PASSWORD, TOKEN)) == 1
-    assert "there is no agent on the board yet: `make flash` first" in capsys.readouterr().err
+    assert "there is no agent on the board yet that can be loaded: `make flash` first" in capsys.readouterr().err
     assert chip.files(board.flash) == {}
+
+
+def test_an_agent_in_no_slot_is_provisioned(
+    make_board: MakeBoard, tree: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that is frozen into the image: `import` finds it, no slot is whole."""
+    board = make_board({name.removeprefix("lib/"): data for name, data in tree.items() if name not in ("main.py", build.WHOLE)})
+    board.wait_for(">>> ")
+    config = unit.write(tmp_path / "unit")
+    assert run(board, config, Typing(PASSWORD, TOKEN)) == 0, capsys.readouterr().err
+    assert chip.files(board.flash)["config.json"] == config.read_bytes()
 
 
 def test_a_dry_run_shows_no_secret_and_reaches_no_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

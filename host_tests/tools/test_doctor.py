@@ -365,7 +365,9 @@ def test_a_board_is_read_and_left_as_it_was(site: Simulated, tmp_path: Path, cap
     given = json.loads(site.config.read_text())
     (folder / "ca.der").write_bytes(Path(given["tls"]["ca"][0]).read_bytes())
     given["tls"]["ca"] = ["ca.der"]
-    (folder / "config.json").write_text(json.dumps({**given, "state": "state", "secrets": "secrets.json"}))
+    own = {"state": "state", "secrets": "secrets.json", "update": {"keys": ["update.pub"]}}
+    (folder / "update.pub").write_bytes(b"\xff" * 384)
+    (folder / "config.json").write_text(json.dumps({**given, **own}))
     (folder / "secrets.json").write_text(json.dumps({"wifi": {"ssid": "Home", "password": SECRET}}))
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with UnixBoard(folder) as running:

@@ -11,8 +11,9 @@ import pytest
 
 from host_tests.tools import appliances, images
 from host_tests.tools.test_appliance import GOOD
+from host_tests.tools.unix_board import UnixBoard
 from tools import boards, build, flash, target
-from tools.device import DeviceError, GoneError
+from tools.device import Device, DeviceError, GoneError
 from tools.flash import NEW, Work, work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -162,6 +163,18 @@ def test_an_image_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
 def test_the_pc_is_no_board_to_flash(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "--board", "unix")
     assert said == "unix is no board to flash: `make unix` builds the agent for this PC.\n"
+
+
+def test_only_an_agent_in_the_image_is_a_frozen_one(tmp_path: Path) -> None:
+    (tmp_path / "board/lib/replenish").mkdir(parents=True)
+    (tmp_path / "board/lib/replenish/version.py").write_text("VERSION = '1.2.3'")
+    with UnixBoard(tmp_path / "board") as board, Device(board.port) as device:
+        assert device.evaluate("__import__('replenish.version').version.VERSION") == "1.2.3"
+    with UnixBoard(tmp_path / "board") as board, Device(board.port) as device:
+        assert flash.frozen(device) is None
+        device.run(flash.FROZEN.replace("replenish.version import VERSION", "requests import __version__ as VERSION"))
+        assert device.evaluate("_frozen()")
+        assert device.evaluate("__import__('replenish.version').version.VERSION") == "1.2.3"
 
 
 class Coming:
