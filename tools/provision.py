@@ -22,7 +22,7 @@ from rich.console import Console
 
 from tools import flash, link, security, target
 from tools.device import Device, DeviceError, find_port
-from tools.image import ImageError
+from tools.image import RUNNING, ImageError, check_running, running
 from tools.target import Target, TargetError
 from tools.unix_agent import UsageError
 
@@ -201,7 +201,8 @@ def write_configuration(device: Device, made_for: Target) -> list[str]:
 def check_protections(port: str, made_for: Target, say: Console, where: Sequence[str]) -> None:
     """Tell what protects the board if it is opened, before any secret goes onto it. where: how espefuse reaches the chip.
 
-    Raises ProvisionError for a chip without what `board.require` lists. A chip whose eFuses cannot be read has nothing for sure.
+    Raises ProvisionError for a chip without what `board.require` lists, ImageError for another board. A chip whose eFuses neither
+    espefuse nor its own program can read has nothing for sure.
     """
     chip = made_for.board.chip
     required = ((made_for.config or {}).get("board") or {}).get("require") or ()
@@ -211,19 +212,21 @@ def check_protections(port: str, made_for: Target, say: Console, where: Sequence
         say.print(f"{made_for.board.name} has no protection of its flash to tell of.", highlight=False)
         return
     fuses: dict[str, Any] = {}
-    told = None
+    told, own = None, {}
     try:
         with Device(port) as device:
+            check_running(made_for.board, running(device.evaluate(RUNNING)))  # the registers of another chip are elsewhere
+            own = security.own_fuses(chip, device.run)
             told = security.ask(device.run)
             if told.webrepl:
                 say.print("WebREPL is set up: its password is removed.", highlight=False)
                 device.run(security.REMOVE_WEBREPL)
         fuses = security.read_fuses(chip, where)
     except security.SecurityError as error:
-        say.print(str(error), highlight=False)
+        say.print(str(error) + (": its program has read what follows." if own else ""), highlight=False)
     finally:
         security.start_anew(chip, where)
-    findings = security.judge(chip, fuses, told)
+    findings = security.judge(chip, fuses or own, told)
     say.print("\n".join(security.lines(findings)), highlight=False)
     faults = security.refused(findings, required)
     if faults:

@@ -1,7 +1,9 @@
 """What protects a board that somebody opens: flash encryption, secure boot, NVS encryption, and its ways in.
 
-The chip's eFuses tell most of it; Espressif's own espefuse reads them over the serial port. What the running image makes of its NVS
-the board itself is asked (`STATEMENT`). Each finding is a plain sentence, with what to do about it; nothing is ever burned here.
+The chip's eFuses tell most of it; Espressif's own espefuse reads them over the serial port. A chip that has given up its download
+mode, or has only its secure form left, lets espefuse read none, which would make the most protected chip one of which nothing is
+known: then count the registers that hold the same eFuses, as the program on the chip reads them (`own_fuses`). What the running image
+makes of its NVS the board itself is asked (`STATEMENT`). Each finding is a plain sentence, with what to do about it; nothing is ever burned here.
 
 MicroPython's own images have none of this: its configuration for the ESP32 says in so many words that it "doesn't support flash
 encryption" (micropython, ports/esp32/boards/sdkconfig.base; the wish is issue 8706). It takes an image of one's own, which
@@ -12,14 +14,18 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import json
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import serial
 
 ESPEFUSE = [sys.executable, "-m", "espefuse"]
 ESPTOOL = [sys.executable, "-m", "esptool"]
@@ -145,13 +151,58 @@ def read_fuses(chip: str, where: Iterable[str]) -> dict[str, Any]:
     return parse(done.stdout)
 
 
-def start_anew(chip: str, where: Iterable[str]) -> None:
+# In a running program a chip's eFuses stand in registers, which MicroPython reads as memory.
+_REGISTERS = """
+try:
+ from machine import mem32
+ print([mem32[address] & 0xffffffff for address in %r])
+except ImportError:
+ print([])
+"""
+
+
+def _places(chip: str) -> dict[str, tuple[int, int, int]]:
+    """{name: (address of the register, lowest bit, bits)} of the eFuses that are judged by, from espefuse's own tables."""
+    with warnings.catch_warnings(action="ignore"):  # of what espefuse's command line stands on
+        memory = importlib.import_module(f"espefuse.efuse.{chip}.mem_definition")
+    blocks = memory.EfuseDefineBlocks()
+    start = blocks.get(blocks.BLOCKS[0]).rd_addr
+    names = CHIPS[chip]
+    wanted = {names.encryption, *names.no_manual, *names.secure_boot, *names.no_jtag, *names.no_download}
+    found = [field for field in memory.EfuseDefineFields(None).EFUSES if field.name in wanted and field.block == 0]
+    return {field.name: (start + 4 * field.word, field.pos, field.bit_len) for field in found}
+
+
+def own_fuses(chip: str, run: Callable[[str], str]) -> dict[str, int]:
+    """{name: value} of the eFuses that are judged by, read by the program on a board of this chip; {} when it cannot. run: see `ask`.
+
+    As true as the image is: the maker's own, which was just flashed, and is asked for its NVS, too.
+    """
+    places = _places(chip)
+    try:
+        values = ast.literal_eval(run(_REGISTERS % ([address for address, _, _ in places.values()],)).strip())
+    except (ValueError, SyntaxError):
+        return {}
+    return {name: value >> low & (1 << bits) - 1 for (name, (_, low, bits)), value in zip(places.items(), values, strict=False)}
+
+
+def start_anew(chip: str, where: Sequence[str]) -> None:
     """Start a chip's program: espefuse leaves the chip in its boot loader, and closes the port before it could do that. where: as for
     `read_fuses`; espefuse's virtual chips have nothing to start."""
-    if "--port" in where:
-        command = [*ESPTOOL, "--chip", chip, *where, "--after", "hard-reset", "read-mac"]
-        with contextlib.suppress(subprocess.TimeoutExpired):  # whoever opens the board next says that it is silent
-            subprocess.run(command, capture_output=True, timeout=READ_S, check=False)
+    if "--port" not in where:
+        return
+    command = [*ESPTOOL, "--chip", chip, *where, "--after", "hard-reset", "read-mac"]
+    with contextlib.suppress(subprocess.TimeoutExpired):  # whoever opens the board next says that it is silent
+        if subprocess.run(command, capture_output=True, timeout=READ_S, check=False).returncode:
+            _pulse(where[where.index("--port") + 1])
+
+
+def _pulse(port: str) -> None:
+    """Reset a chip that esptool does not reach, by the line that it would use."""
+    from esptool.reset import HardReset  # here: it takes a second
+
+    with contextlib.suppress(OSError), serial.Serial(port) as line:  # what cannot be opened is said by whoever opens it next
+        HardReset(line)()
 
 
 def parse(text: str) -> dict[str, Any]:

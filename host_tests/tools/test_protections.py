@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tools import boards, provision, security
+from tools.image import RUNNING, ImageError
 from tools.target import Target
 
 
@@ -16,6 +17,8 @@ class Device:
     """A board that answers `security.STATEMENT`, and keeps what else it was given."""
 
     answer = "(True, False, True)"
+    registers = "[]"
+    image = "ESP32_GENERIC"
     ran: list[str] = []
 
     def __init__(self, port: str) -> None:
@@ -30,8 +33,14 @@ class Device:
     def run(self, statement: str) -> str:
         if statement == security.STATEMENT:
             return self.answer
+        if "mem32" in statement:
+            return self.registers
         self.ran.append(statement)
         return ""
+
+    def evaluate(self, expression: str) -> tuple[str, str, str, str, int]:
+        assert expression == RUNNING
+        return "esp32", "1.28.0", self.image, "", 3 << 8 | 6
 
 
 def check(monkeypatch: pytest.MonkeyPatch, require: list[str] | None, where: list[str], board: str = "esp32_generic") -> str:
@@ -59,6 +68,22 @@ def test_fuses_that_cannot_be_read_protect_nothing(monkeypatch: pytest.MonkeyPat
     assert "could not read the eFuses" in check(monkeypatch, None, ["--port", "/dev/none"])
     with pytest.raises(provision.ProvisionError, match="Nobody can tell"):
         check(monkeypatch, ["secure_boot"], ["--port", "/dev/none"])
+
+
+def test_a_chip_without_download_mode_is_judged_by_what_its_program_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = security._places("esp32")
+    burned = [1 << low if name == "UART_DOWNLOAD_DIS" else 0 for name, (_, low, _) in places.items()]
+    monkeypatch.setattr(Device, "registers", repr(burned))
+    said = check(monkeypatch, ["no_download"], ["--port", "/dev/none"])
+    assert "its program has read what follows" in said and "yes  Download mode is off or secure" in said
+    with pytest.raises(provision.ProvisionError, match="Secure boot is off"):
+        check(monkeypatch, ["secure_boot"], ["--port", "/dev/none"])
+
+
+def test_another_board_is_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "image", "ESP32_GENERIC_C3")
+    with pytest.raises(ImageError, match="The board runs the image ESP32_GENERIC_C3"):
+        check(monkeypatch, None, ["--virt"])
 
 
 def test_the_emulated_board_has_nothing_to_tell_of(monkeypatch: pytest.MonkeyPatch) -> None:

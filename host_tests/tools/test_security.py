@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +46,45 @@ def test_a_chip_that_is_locked(chip: str, tmp_path: Path) -> None:
     locked = security.judge(chip, security.read_fuses(chip, where), Told(False, True, False))
     assert there(locked) == dict.fromkeys(security.PROTECTIONS, True)
     assert security.refused(locked, security.PROTECTIONS) == []
+
+
+class Registers:
+    """machine.mem32 of a chip whose eFuses are in espefuse's file: one number, the last register first."""
+
+    def __init__(self, chip: str, file: Path) -> None:
+        self.start = import_module(f"espefuse.efuse.{chip}.mem_definition").EfuseDefineRegisters.DR_REG_EFUSE_BASE
+        self.content = file.read_bytes()[::-1]
+
+    def __getitem__(self, address: int) -> int:
+        at = address - self.start
+        return int.from_bytes(self.content[at : at + 4], "little")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what espefuse stands on
+@pytest.mark.parametrize("chip", security.CHIPS)
+def test_what_espefuse_cannot_reach_the_program_reads_itself(
+    chip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without download mode, which espefuse needs. Its own file of a chip that is half locked says what is right."""
+    file = tmp_path / chip
+    where = ["--virt", "--path-efuse-file", str(file)]
+    half = BURNED[chip].split()
+    half = ["FLASH_CRYPT_CNT" if chip == "esp32" else "SPI_BOOT_CRYPT_CNT", "3", *half[4:]]
+    burn = [*security.ESPEFUSE, "--chip", chip, *where, "--do-not-confirm", "burn-efuse", *half]
+    subprocess.run(burn, capture_output=True, check=True)
+    monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(mem32=Registers(chip, file)))
+
+    def run(statement: str) -> str:
+        exec(statement, {})
+        return capsys.readouterr().out
+
+    own, right = security.own_fuses(chip, run), security.read_fuses(chip, where)
+    assert own == {name: right[name] for name in own} and len(own) >= 6
+    told = Told(False, True, False)
+    judged = there(security.judge(chip, own, told))
+    assert judged == there(security.judge(chip, right, told)) and judged["no_download"] and not judged["flash_encryption"]
+    monkeypatch.setitem(sys.modules, "machine", SimpleNamespace())
+    assert security.own_fuses(chip, run) == {}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def fetch(board: Board, folder: Path) -> Path:
     path = folder / "config.json"
     path.write_bytes(board.get("config.json"))
     given = json.loads(path.read_text())
-    named = [*given.get("tls", {}).get("ca", []), *(given.get("update") or {}).get("keys", []), given.get("tls", {}).get("certificate"), given.get("tls", {}).get("key")]
+    named = [*given.get("tls", {}).get("ca", []), given.get("tls", {}).get("certificate"), given.get("tls", {}).get("key")]
+    named += (given.get("update") or {}).get("keys", [])
     if given.get("secrets") != "nvs":
         named.append(given.get("secrets"))
     for name in filter(None, named):
