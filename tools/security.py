@@ -2,8 +2,9 @@
 
 The chip's eFuses tell most of it; Espressif's own espefuse reads them over the serial port. A chip that has given up its download
 mode, or has only its secure form left, lets espefuse read none, which would make the most protected chip one of which nothing is
-known: then count the registers that hold the same eFuses, as the program on the chip reads them (`own_fuses`). What the running image
-makes of its NVS the board itself is asked (`STATEMENT`). Each finding is a plain sentence, with what to do about it; nothing is ever burned here.
+known: then count the registers that hold the same eFuses, as the program on the chip reads them (`own_fuses`). What the running
+image makes of its NVS the board itself is asked (`STATEMENT`). Each finding is a plain sentence, with what to do about it; nothing is
+ever burned here.
 
 MicroPython's own images have none of this: its configuration for the ESP32 says in so many words that it "doesn't support flash
 encryption" (micropython, ports/esp32/boards/sdkconfig.base; the wish is issue 8706). It takes an image of one's own, which
