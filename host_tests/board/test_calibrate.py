@@ -14,6 +14,7 @@ from host_tests.board.conftest import MakeBoard
 from tools import calibrate
 from tools.calibrate import Sensors, Terminal
 from tools.device import Device
+from tools.doctor import __main__ as doctor
 from tools.emulator import Emulator
 from tools.link import Device as Linked
 from tools.link import open_device, set_clock
@@ -26,7 +27,8 @@ SENSOR = {"driver": "raw_file", "path": "raw.txt"}
 def board(make_board: MakeBoard, tree: dict[str, bytes], tmp_path: Path) -> Emulator:
     """With the agent and the configuration of a slot whose sensor is not calibrated. Its clock says 2000, as after any power cut."""
     slot = {"id": "Coffee", "unit": "g", "capacity": 1000, "reorder_at": 200, "sensor": SENSOR}
-    config = unit.write(tmp_path / "unit", mqtt=None, slots=[slot]).read_bytes().replace(b'"mqtt": null, ', b"")
+    here = {"gateway": {"url": "https://localhost:9"}, "clock": {"ntp": "localhost"}}
+    config = unit.write(tmp_path / "unit", mqtt=None, slots=[slot], **here).read_bytes().replace(b'"mqtt": null, ', b"")
     anchor = (tmp_path / "unit" / "ca.pem").read_bytes()
     firmware = {name: data for name, data in tree.items() if name != "main.py"}
     made = make_board({**firmware, "config.json": config, "secrets.json": b"{}", "ca.pem": anchor, "raw.txt": b"%d" % EMPTY})
@@ -70,6 +72,18 @@ def test_a_board_without_network_and_clock_is_calibrated_and_knows_when(board: E
     board.wait_for(">>> ", start=len(board.transcript))
     assert calibrate.main(["--port", board.port, "--show"]) == 0
     assert f"Coffee: calibrated on {today}" in capsys.readouterr().out
+    assert doctor.main(["--port", board.port]) == 1
+    said = capsys.readouterr().out
+    assert f"✓ calibration: Coffee: calibrated on {today}: {EMPTY} is 0, {FULL} is 1000" in said
+    assert f"✗ secrets: secrets.json has no gateway_token; make provision PORT={board.port}.\n" in said
+
+
+def test_a_board_that_was_never_calibrated_is_told_so_and_gets_no_state(board: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    before = chip.files(board.flash)
+    assert doctor.main(["--port", board.port]) == 1
+    said = capsys.readouterr().out
+    assert f"orders nothing; make calibrate PORT={board.port} SLOT=Coffee.\n" in said
+    assert chip.files(board.flash) == before
 
 
 def test_a_clock_that_the_board_has_stays(board: Emulator) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,18 +18,21 @@ from typing import Any
 
 import pytest
 import trustme
+from rich.console import Console
 
 from host_tests.mqtt.mosquitto import Mosquitto, require_program
 from host_tests.tools.unix_board import UnixBoard
-from tools import selftest
-from tools.doctor import Finding, Patient, board, broker, network, ordering
-from tools.doctor.__main__ import main, patient, read
+from tools import calibrate, selftest
+from tools.doctor import Finding, Patient, board, broker, network, ordering, slots
+from tools.doctor.__main__ import main, patient, read, show
+from tools.link import open_device
 from tools.ports import free_port
 from tools.selftest import SLOT, Simulated
 from tools.simulator.tls import Authority
 
 NOW = datetime.now(UTC)
 SECRET = "hunter2hunter2"
+AGENT = Path(__file__).resolve().parents[2] / "build" / "unix" / "agent"
 
 
 @pytest.fixture
@@ -90,6 +95,100 @@ def test_a_wrong_configuration_is_not_looked_at(tmp_path: Path, capsys: pytest.C
     (tmp_path / "config.json").write_text("{}")
     assert main(["--config", str(tmp_path / "config.json")]) == 2
     assert "config.json: device: missing: allowed:" in capsys.readouterr().err
+
+
+# Sensors
+
+
+def with_raw_sensor(site: Simulated, **more: object) -> Path:
+    given = json.loads(site.config.read_text())
+    (site.config.parent / "raw.txt").write_text("1000")
+    given["slots"][0].update(refill="sensor", sensor={"driver": "raw_file", "path": "raw.txt", **more})
+    site.config.write_text(json.dumps(given))
+    return site.config
+
+
+def test_a_sensor_that_nobody_calibrated_is_a_cross_before_anything_is_ordered(
+    site: Simulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = with_raw_sensor(site)
+    assert main(["--config", str(config)]) == 1
+    said = capsys.readouterr().out
+    remedy = f"make calibrate CONFIG={config} SLOT={SLOT}"
+    assert f"✗ calibration: {SLOT}: not calibrated, so it has no level and orders nothing; {remedy}.\n" in said
+    site.link()
+    capsys.readouterr()
+    assert main(["--config", str(config)]) == 1
+    said = capsys.readouterr().out
+    assert f"✗ calibration: {SLOT}: not calibrated (" in said and f"; {remedy}.\n" in said
+
+
+def test_a_calibration_is_told_with_its_date(site: Simulated, capsys: pytest.CaptureFixture[str]) -> None:
+    config = with_raw_sensor(site)
+    site.link()
+    with open_device(config, None) as (device, path):
+        sensors = calibrate.Sensors(device, path)
+        sensors.keep(sensors.parts()[0], (1000, 0, 61000, 12))
+    capsys.readouterr()
+    assert main(["--config", str(config)]) == 0
+    assert f"✓ calibration: {SLOT}: calibrated on {time.strftime('%Y-%m-%d', time.gmtime())}: 1000 is 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("sensor", "needed"),
+    [
+        ({"driver": "hx711"}, True),
+        ({"driver": "adc", "empty_mv": None, "full_mv": None}, True),
+        ({"driver": "adc", "empty_mv": 300, "full_mv": 2000}, False),
+        ({"driver": "switch"}, False),
+        ({"driver": "composite", "sensors": [{"driver": "switch"}, {"driver": "hx711"}]}, True),
+        ({"driver": "composite", "sensors": [{"driver": "switch"}, {"driver": "file"}]}, False),
+    ],
+)
+def test_which_sensors_want_a_calibration(sensor: dict[str, Any], needed: bool) -> None:
+    assert slots.to_calibrate({"slots": [{"id": "A", "sensor": sensor}, {"id": "B", "sensor": None}]}) == ["A"] * needed
+
+
+def test_a_slot_that_the_service_refused_is_a_cross_for_a_device_that_is_sold(
+    site: Simulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.link()
+    change(site, "drs", test_device=False)
+    assert main(["--config", str(site.config)]) == 0
+    assert f"– slot ids: the device has heard nothing against {SLOT}; it asks the service itself, daily.\n" in capsys.readouterr().out
+    given = json.loads(site.config.read_text())
+    (site.config.parent / "level.txt").write_text("1")
+    given["slots"][0].update(id="PaperTowl", refill="sensor", sensor={"driver": "file", "path": "level.txt", "period_s": 1})
+    given["policy"] = {"confirm_s": 0, "boot_spread_s": 0}
+    site.config.write_text(json.dumps(given))
+    subprocess.run([AGENT, site.config, "--once"], check=True, capture_output=True, timeout=60)
+    assert main(["--config", str(site.config)]) == 1
+    assert "✗ slot ids: the service has PaperTowl not subscribed; subscribe it on" in capsys.readouterr().out
+
+
+# How it is shown
+
+
+def test_ctrl_c_is_one_sentence(site: Simulated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(whom: Patient) -> Iterator[Finding]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(network, "check_tls", interrupted)
+    assert main(["--config", str(site.config)]) == 130
+    assert capsys.readouterr().err == "\nBroken off: nothing was changed.\n"
+
+
+def test_on_a_terminal_of_80_columns_a_sentence_goes_on_below_its_beginning() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=True, color_system=None)
+    long = Finding("LWA client", False, "the token endpoint refuses lwa.client_id " * 3, "copy the client id " * 6)
+    assert not show(console, [Finding("DNS", True, "localhost is 127.0.0.1"), long])
+    lines = screen.getvalue().splitlines()
+    sign = lines[0][0]
+    assert lines[0].rstrip() == f"{sign} DNS: localhost is 127.0.0.1." and len(lines) > 4
+    assert all(len(line) <= 80 and line.startswith("  ") for line in lines[2:]), lines
+    assert [line for line in lines if line.startswith("  copy the client id")][0] != lines[1]
 
 
 # Names, certificates, time
@@ -334,6 +433,47 @@ def test_a_gateway(monkeypatch: pytest.MonkeyPatch, status: int, body: object, a
     assert wrong(ordering.check(Patient(config, {"gateway_token": SECRET}, {})), about)[0] == said
     assert asked[0]["Authorization"] == "Bearer " + SECRET
     assert wrong(ordering.check(Patient(config, {}, {})), "gateway")[0] == "the secrets have no gateway_token, and tls no certificate"
+
+
+# Secrets that only the device has
+
+
+HIDDEN = frozenset({"client_secret", "gateway_token", "mqtt_password"})
+
+
+def test_a_secret_that_is_not_read_is_no_fault_of_the_device(mosquitto: Mosquitto, site: Simulated) -> None:
+    known = change(site, "lwa", client_id="amzn1.application-oa2-client.typo")
+    found = by_name(ordering.check(Patient(known.config, {}, known.anchors, HIDDEN)))["LWA client"]
+    assert (found.good, found.said) == (None, "only the device can ask: its client_secret is not read")
+    config = {"backend": "gateway", "gateway": {"url": "https://g.test"}, "tls": {"certificate": None}, "slots": [{"id": "A"}]}
+    (found,) = ordering.check(Patient(config, {}, {}, HIDDEN))
+    assert (found.good, found.said) == (None, "only the device can ask: its gateway_token is not read")
+    whom = at_broker(mosquitto)
+    (found,) = broker.check(Patient(whom.config, {}, whom.anchors, HIDDEN))
+    assert found.good is None and found.said.endswith("only the device can log in, for its mqtt_password is not read")
+
+
+class Vault:
+    """A board with secrets in its NVS, of which it tells the names."""
+
+    def evaluate(self, expression: str) -> object:
+        assert "names" in expression and "load" not in expression
+        return ["wifi", "mqtt_password"]
+
+    def get(self, name: str) -> bytes:
+        raise AssertionError(name)
+
+
+def test_the_board_itself_tells_which_secrets_its_nvs_has() -> None:
+    config = {"backend": "gateway", "secrets": "nvs", "mqtt": {"user": "SN0001"}}
+    hidden = board.hidden_secrets(Vault(), config)
+    assert hidden == {"wifi", "mqtt_password"}
+    found = board.check_secrets(config, hidden, True, "/dev/ttyUSB0")
+    assert (found.good, found.said, found.remedy) == (False, "NVS has no gateway_token", "make provision PORT=/dev/ttyUSB0")
+    assert board.check_secrets({**config, "backend": "drs"}, hidden, True, "P").said == "NVS has mqtt_password, wifi"
+    assert board.hidden_secrets(Vault(), {"secrets": "secrets.json"}) == frozenset()
+    found = board.check_secrets({"backend": "drs", "secrets": "secrets.json", "mqtt": None}, {}, True, "P")
+    assert (found.good, found.said) == (False, "secrets.json has no wifi")
 
 
 # A board

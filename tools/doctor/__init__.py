@@ -27,11 +27,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patient:
-    """What is looked at: a configuration with its defaults, its secrets (none where this PC cannot read them), its anchors as DER."""
+    """What is looked at: a configuration with its defaults, its secrets, its anchors as DER. hidden: the names of secrets that it has
+    and this PC does not read."""
 
     config: Mapping[str, Any]
     secrets: Mapping[str, Any]
     anchors: Mapping[str, bytes]
+    hidden: frozenset[str] = frozenset()
 
     @property
     def backend(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from tools.doctor import Finding
 from tools.doctor.network import judge_clock
+from tools.provision import NVS, SECRETS
 
 MINIMUM = (1, 23, 0)  # firmware/README.md
 # A store that is full keeps no intent, so nothing is ordered; an update needs room beside what runs.
@@ -17,6 +18,7 @@ _FACTS = (
     "(lambda sys, os, time: (sys.implementation.version[:3], sys.platform, os.statvfs('/')[0] * os.statvfs('/')[3], os.listdir(), "
     "time.time(), time.gmtime(0)[0]))(__import__('sys'), __import__('os'), __import__('time'))"
 )
+_NAMES = "__import__('replenish.io.vault', None, None, ('names',)).names()"
 _SINCE_2000 = 946_684_800
 
 
@@ -50,6 +52,20 @@ def _configured(config: dict[str, Any], files: list[str]) -> Iterator[Finding]:
     folder = str(config["state"]).rstrip("/").rpartition("/")[2]
     kept = "files" if folder in files else f"the partition {folder}, or a folder that the first start makes"
     yield Finding("state", None, f"kept as {kept}")
+
+
+def hidden_secrets(board: Board, config: dict[str, Any]) -> frozenset[str]:
+    """The names of the secrets in the board's NVS, which the board tells; what they are it tells nobody. Raises what the board says."""
+    return frozenset(board.evaluate(_NAMES)) if config["secrets"] == NVS else frozenset()
+
+
+def check_secrets(config: dict[str, Any], names: Collection[str], has_radio: bool, port: str) -> Finding:
+    """Whether the board has every secret that this configuration wants. names: of those that it has."""
+    wanted = [secret.name for secret in SECRETS if secret.needed(config, has_radio)] + ["wifi"] * has_radio
+    where = "NVS" if config["secrets"] == NVS else Path(config["secrets"]).name
+    if missing := [name for name in wanted if name not in names]:
+        return Finding("secrets", False, f"{where} has no {' and no '.join(missing)}", f"make provision PORT={port}")
+    return Finding("secrets", True, f"{where} has {', '.join(sorted(names)) or 'none, and none is needed'}")
 
 
 def fetch(board: Board, folder: Path) -> Path:

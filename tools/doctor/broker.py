@@ -69,14 +69,19 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     asking.client.loop_start()
     try:
-        yield from _look(asking, f"{settings['prefix']}/{patient.config['device']['serial']}", settings)
+        hidden = "mqtt_password" in patient.hidden
+        yield from _look(asking, f"{settings['prefix']}/{patient.config['device']['serial']}", settings, hidden)
     finally:
         asking.client.disconnect()
         asking.client.loop_stop()
 
 
-def _look(asking: _Client, topic: str, settings: dict[str, Any]) -> Iterator[Finding]:
+def _look(asking: _Client, topic: str, settings: dict[str, Any], hidden: bool) -> Iterator[Finding]:
     code = asking.wait("connected")
+    if hidden:
+        said = f"the broker at {settings['host']} answers; only the device can log in, for its mqtt_password is not read"
+        yield Finding("MQTT", None, said, "see what it tells: make monitor")
+        return
     if code is None or code.value >= _REFUSED:
         who = f"the user {settings['user']}" if settings["user"] else "a client without a user"
         remedy = "give mqtt.user and mqtt_password as the broker knows them"

@@ -51,6 +51,8 @@ def _client(patient: Patient) -> Iterator[Finding]:
     error = _object(answer).get("error")
     if error == "invalid_grant":
         yield Finding("LWA client", True, "the token endpoint knows lwa.client_id")
+    elif error in ("invalid_client", "unauthorized_client") and "client_secret" in patient.hidden:
+        yield Finding("LWA client", None, "only the device can ask: its client_secret is not read", "see what it tells: make monitor")
     elif error in ("invalid_client", "unauthorized_client"):
         remedy = "copy the client id from the security profile of the device's model; with client_secret see that it is that client's"
         yield Finding("LWA client", False, f"the token endpoint refuses lwa.client_id ({error})", remedy)
@@ -112,6 +114,9 @@ def _drs(patient: Patient) -> Iterator[Finding]:
 
 def _gateway(patient: Patient) -> Iterator[Finding]:
     token = patient.secrets.get("gateway_token")
+    if "gateway_token" in patient.hidden:
+        yield Finding("gateway", None, "only the device can ask: its gateway_token is not read", "see what it tells: make monitor")
+        return
     if not token and not patient.config["tls"]["certificate"]:
         said = "the secrets have no gateway_token, and tls no certificate"
         yield Finding("gateway", False, said, "get the device its token at the gateway")
