@@ -8,6 +8,9 @@ PYTHON ?= python3
 PY := build/venv/bin/python
 BOARD ?= esp32_generic
 
+# Of pytest's processes one more than there are cores: many tests wait for processes, and for the real seconds of an accelerated clock.
+SIDE_BY_SIDE = --numprocesses=$(shell expr $$(nproc) + 1) --dist=worksteal
+
 # Caches of the tools stay under build/, so that `make clean` is complete.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
@@ -19,8 +22,12 @@ run: unix ## One appliance, the service simulator and the cloud between them, 30
 	    $(if $(NOTICES),--notices $(NOTICES)) $(if $(BACKEND),--backend $(BACKEND))
 
 .PHONY: test
-test: test-pc ## All tests: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
+test: test-pc ## All tests but the long ones: CPython, the same suites on 64-bit and 32-bit Unix MicroPython, power cuts
 	@$(MAKE) test-unix powerloss
+
+.PHONY: test-long
+test-long: ## The long tests: kills by the hundred, faults at every allocation, updates of an emulated board
+	@$(MAKE) test-pc ARGS="-m long $(SIDE_BY_SIDE)"
 
 .PHONY: link
 link: unix $(if $(PORT),venv-all) ## Link an agent to its customer's account, in a browser: CONFIG= on this PC, or PORT= of a board
@@ -63,7 +70,7 @@ lambda: venv-run ## build/lambda/: the relay as Lambda functions, for tools/clou
 
 .PHONY: test-pc
 test-pc: venv-all venv-stubs unix micropython32 mosquitto qemu ## Tests on CPython, and the scenarios on real interpreters: ARGS="-k name"
-	@$(PY) -m pytest $(or $(ARGS),--numprocesses=2 --dist=worksteal)
+	@$(PY) -m pytest $(or $(ARGS),-m "not long" $(SIDE_BY_SIDE))
 
 .PHONY: test-unix
 test-unix: venv-all unix micropython32 ## The dual suites on Unix MicroPython, 64-bit and 32-bit
@@ -80,7 +87,7 @@ powerloss-mutants: venv-all ## Break the firmware on purpose and see each break 
 
 .PHONY: test-board
 test-board: venv-all toolchain qemu ## The agent and the tools on a microcontroller in QEMU, killed at random instants: KILLS= SEED=, ARGS="-k name"
-	@$(PY) -m pytest -rP host_tests/board $(or $(ARGS),--numprocesses=2 --dist=worksteal)
+	@$(PY) -m pytest -rP host_tests/board $(or $(ARGS),$(SIDE_BY_SIDE))
 
 .PHONY: emulator
 emulator: venv-run qemu ## The emulated board in the foreground; prints its PORT for the targets that take one: FLASH=file

@@ -15,6 +15,8 @@ from tools import backup, reset
 from tools.device import Device
 from tools.emulator import Emulator
 
+pytestmark = pytest.mark.long
+
 STATE = {"state/o-1": b"an order", "state/device": b"its record", "state/slots-0": b"the slots"}
 
 

@@ -23,14 +23,16 @@ from host_tests.board.conftest import MakeBoard
 from host_tests.board.line import CAPACITY, LOW, Line, appliance_files
 from host_tests.scenarios.records import KeptOrder, order_key, payloads
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("KILLS") or 300)
 SEED = int(os.environ.get("SEED") or 1)
 
 SLOTS = ("A", "B")
 DAY_S = 86_400
 FRESH_S = 600  # how long the impatient appliance repeats a call of unknown outcome
-# As often a slot gets low in a day, and in thirty: the appliance's fuse blows at fifteen orders a day, whatever its limit, and at
-# POLICY's hundred a month. An order may count on the day after its service's, so there is room.
+# A slot does not get low more often in a day, and in thirty: the appliance's fuse blows at fifteen orders a day, whatever its limit,
+# and at POLICY's hundred a month. An order may count on the day after its service's, so there is room.
 LOWS_A_DAY, LOWS_A_MONTH = 12, 90
 UNKNOWN_LIMIT_S = DAY_S // 4  # a power supply as bad as this one stays on once an outcome was unknown for so long
 LIMIT_S = 60  # for what must come

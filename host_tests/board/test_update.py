@@ -17,6 +17,8 @@ from tools import build, bundle, slot
 from tools.device import Device
 from tools.emulator import Emulator
 
+pytestmark = pytest.mark.long
+
 # Takes the place of main.py: says what runs, and that it is well.
 PROGRAM = b"""
 import loader, machine, time

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
-from host_tests.faults.__main__ import INTERPRETER, Outcome, run
+from host_tests.faults.__main__ import INTERPRETER, run
 from tools import toolchain
 
 # (source, medium, mode, acts): the least number of faults, and of those that ended the act.
@@ -23,21 +21,22 @@ LEAST = {
     ("world", "folder", "lasting"): (500, 80),
     ("lines", "folder", "once", "8", "8"): (2500, 2500),
 }
+# What `make test` has of them; the others are long.
+SHORT = (
+    ("memory", "flashlog", "once", "30", "30"),
+    ("memory", "littlefs", "once", "35", "35"),
+    ("memory", "flashlog+cloud", "once", "2", "2"),
+    ("world", "folder", "once"),
+    ("world", "folder", "lasting"),
+)
 MOST_UNTOLD = 3  # reads that failed and that littlefs took for something else (README.md)
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[tuple[str, ...], Outcome]:
-    """All runs, two at a time."""
+@pytest.mark.parametrize("told", [pytest.param(told, marks=() if told in SHORT else pytest.mark.long) for told in LEAST], ids=" ".join)
+def test_a_fault_at_every_point_ends_in_one_order(told: tuple[str, ...]) -> None:
     if not INTERPRETER.exists() and not toolchain.must_have_32bit():
         pytest.skip(f"{INTERPRETER} is missing (make micropython32)")
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(LEAST, pool.map(lambda told: run(*told), LEAST), strict=True))
-
-
-@pytest.mark.parametrize("told", LEAST, ids=" ".join)
-def test_a_fault_at_every_point_ends_in_one_order(told: tuple[str, ...], outcomes: dict[tuple[str, ...], Outcome]) -> None:
-    outcome = outcomes[told]
+    outcome = run(*told)
     assert not outcome.failed, outcome.text
     assert outcome.untold <= (MOST_UNTOLD if "littlefs" in told else 0), outcome.text
     assert outcome.faults >= LEAST[told][0]

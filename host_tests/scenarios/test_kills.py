@@ -302,6 +302,7 @@ def live_side_by_side(interpreter: Interpreter, folder: Path, kills: int, patien
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("interpreter", ["micropython", "micropython32"], indirect=True)
 def test_kills_at_any_instant_make_exactly_one_order_for_each_need(interpreter: Interpreter, tmp_path: Path) -> None:
     """Half of all kills on each interpreter."""

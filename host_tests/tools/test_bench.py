@@ -31,11 +31,6 @@ ORDERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def orders() -> dict[str, Any]:
-    return bench.measure("orders", 1, 200, 0)
-
-
 def test_writes_are_added_by_kind() -> None:
     order = budgets.an_order(ORDERS, "littlefs")
     assert order["intent, accepted, cleared"] == [3, 6, 390, 0.2]
@@ -60,7 +55,9 @@ def test_a_budget_that_is_exceeded_is_told() -> None:
     assert [budget.kept for budget in budgets.of_recovery(longer)] == [False]
 
 
-def test_one_whole_order_keeps_its_budget(orders: dict[str, Any]) -> None:
+@pytest.mark.long
+def test_one_whole_order_keeps_its_budget() -> None:
+    orders = bench.measure("orders", 1, 200, 0)
     assert orders["orders"] == 200
     by = orders["media"]["littlefs"]["by"]
     assert all(by[kind][0] == 200 for kind in ("intent", "accepted", "cleared")), "each order was whole"

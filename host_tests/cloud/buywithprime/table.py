@@ -66,7 +66,9 @@ class Watch:
 def watch(config: pytest.Config) -> None:
     """Watch over a run of everything; one that picks tests may leave any out. Of several processes the one that hears of all."""
     option = config.option
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.markexpr or option.collectonly)
+    # No rule stands on a long test.
+    picked = option.keyword or option.markexpr not in ("", "not long") or option.collectonly
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not picked
     if whole and not hasattr(config, "workerinput"):
         tests = {test for row in rows(README.read_text()) for test in row.tests}
         config.pluginmanager.register(Watch(tests), "rules-of-buy-with-prime")

@@ -128,7 +128,8 @@ def test_run_by_another_process_fails_for_a_test_that_was_skipped(tmp_path: Path
         ({}, True),
         ({"args_source": pytest.Config.ArgsSource.ARGS}, False),
         ({"keyword": "cancel"}, False),
-        ({"markexpr": "slow"}, False),
+        ({"markexpr": "not long"}, True),
+        ({"markexpr": "long"}, False),
         ({"collectonly": True}, False),
         ({"workerinput": {}}, False),
     ],
@@ -143,5 +144,5 @@ def test_run_of_everything_is_watched_by_one_process_and_no_other_run(changed: d
 def test_this_very_run_is_watched_if_it_is_of_everything(pytestconfig: pytest.Config) -> None:
     """By the hook in host_tests/conftest.py."""
     of_everything = pytestconfig.args_source is pytest.Config.ArgsSource.TESTPATHS and not hasattr(pytestconfig, "workerinput")
-    picked = pytestconfig.option.keyword or pytestconfig.option.markexpr
+    picked = pytestconfig.option.keyword or pytestconfig.option.markexpr != "not long" and pytestconfig.option.markexpr
     assert pytestconfig.pluginmanager.has_plugin("rules-of-buy-with-prime") is bool(of_everything and not picked)
