@@ -13,7 +13,9 @@ from host_tests.fakes.service import PLACED, Order, Service
 
 HOUR = 3600
 MOST = 4  # max_orders_30_days by default
-QUICK = {"id": "A", "sensor": {"period_s": 600}}
+# A reading costs MicroPython a millisecond, and there are months of them here.
+HOURLY = {"id": "A", "sensor": {"period_s": HOUR}}
+TWICE_AN_HOUR = {"id": "A", "sensor": {"period_s": HOUR // 2}}
 
 
 class Liar(Service):
@@ -30,7 +32,7 @@ class Liar(Service):
         return self.body.replace("%s", order.id)
 
 
-def with_liar(says="Cancelled", body=PLACED, slots=(QUICK,), **rules):
+def with_liar(says="Cancelled", body=PLACED, slots=(HOURLY,), **rules):
     appliance = Appliance(slots, **rules)
     appliance.service = appliance.agent.client = Liar(appliance.clock)
     appliance.service.says, appliance.service.body = says, body
@@ -71,7 +73,7 @@ def flap(appliance, seconds):
 
 
 def test_a_sensor_that_flaps_between_full_and_empty():
-    appliance = with_liar("Closed")
+    appliance = with_liar("Closed", slots=(TWICE_AN_HOUR,))
     flap(appliance, 20 * DAY)
     check_blown(appliance)
     assert appliance.agent.slots[0].level.refills > MOST, "there were refills enough for more"
@@ -89,14 +91,14 @@ def check_liar(says, body, rules, slots):
 
 
 def test_a_service_that_takes_orders_and_says_at_once_that_they_are_over():
-    full = dict(QUICK, refill="on_delivery")
+    full = dict(HOURLY, refill="on_delivery")
     nameless = '{"detailCode":"STANDARD_ORDER_PLACED"}'
     cases(
         check_liar,
         [
-            ("Cancelled", PLACED, {"reorder_after_cancel_days": 0}, (QUICK,)),
+            ("Cancelled", PLACED, {"reorder_after_cancel_days": 0}, (HOURLY,)),
             ("Closed", PLACED, {}, (full,)),
-            ("Closed", nameless, {"in_doubt_days": 1}, (QUICK,)),
+            ("Closed", nameless, {"in_doubt_days": 1}, (HOURLY,)),
         ],
     )
 
@@ -268,6 +270,7 @@ def check_held(make):
         appliance.clock.pass_s(1)
     appliance.sensors["A"].value = 2
     reports = appliance.service.count("slot_status")
+    appliance.config["slots"][0]["sensor"]["period_s"] = HOUR  # from the next start on
     for _ in range(10):
         appliance.live(3 * DAY)
         appliance.service.subscribed["A"] = True
@@ -317,7 +320,7 @@ class Gone(Service):
 
 def check_retired(answer, days):
     """Shown after so many days, called at most weekly, levels kept; and all of it over when the service answers again."""
-    appliance = Appliance()
+    appliance = Appliance((HOURLY,))
     service = appliance.service = appliance.agent.client = Gone(appliance.clock)
     appliance.live(DAY)
     service.answer = answer
@@ -333,7 +336,7 @@ def check_retired(answer, days):
     at = [call[0] for call in service.calls[calls:]]
     assert 4 <= len(at) <= 9 and min([later - sooner for sooner, later in zip(at, at[1:])]) >= 7 * DAY
     appliance.sensors["A"].value = 1
-    appliance.live(HOUR)
+    appliance.live(2 * HOUR)
     assert appliance.agent.slot("A").level() == 1 and appliance.store.records["l-" + _tag(appliance)]
     service.answer = None
     # A token first, a week after the last call; it takes a step of the backoff after a cold start, so the call is a week later.
@@ -360,7 +363,7 @@ def test_a_service_that_is_gone_is_shown_and_left_in_peace_until_it_answers():
 
 
 def test_a_host_that_answers_with_errors_is_not_gone():
-    appliance = Appliance()
+    appliance = Appliance((HOURLY,))
     service = appliance.service = appliance.agent.client = Gone(appliance.clock)
     service.answer = Answer(503, {}, b"")  # type: ignore[assignment]
     appliance.live(60 * DAY)
