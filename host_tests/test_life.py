@@ -612,7 +612,7 @@ def test_of_two_meters_the_one_that_woke_the_board_is_told():
 def check_gpio(button, told):
     home = Home(board={"sleep": "deep", "button": button})
     meter = home.sensors["A"] = Meter()
-    home.chip.ways = ("gpio",)
+    home.chip.ways = frozenset(("gpio",))
     awake(home, "PWRON_RESET")
     assert home.chip.wakers == [("gpio", 0, False) if button else ("gpio", 33, True)]
     awake_s = awake(home, "DEEPSLEEP_RESET", 7)[0]

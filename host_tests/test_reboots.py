@@ -140,6 +140,7 @@ def check_hold(hold, policy, trusted, clocks):
 
 def test_law_11_a_wrong_clock_at_a_boot_shortens_no_hold_and_the_hold_ends():
     # The PC's clock is its own second source: one that is ahead is believed there, so it is not among these.
-    rows = [(hold, policy, True, (LOST, BACKWARD)) for hold, policy in HOLDS]
-    rows += [(hold, policy, False, (LOST, BACKWARD, ABSURD)) for hold, policy in HOLDS]
+    rows = []
+    for trusted, clocks in ((True, (LOST, BACKWARD)), (False, (LOST, BACKWARD, ABSURD))):
+        rows += [(hold, policy, trusted, clocks) for hold, policy in HOLDS]
     cases(check_hold, rows)

@@ -245,7 +245,7 @@ class Chip:
     def __init__(self, without=()):
         """without: of ("WDT", "RTC"), what this chip has not."""
         self._without = without
-        self.ways = ("ext0", "ext1")  # of waking by a pin: an ESP32's; an ESP32-C3 has "gpio" only
+        self.ways = frozenset(("ext0", "ext1"))  # of waking by a pin: an ESP32's; an ESP32-C3 has "gpio" only
         self.ms = 0  # since the power came; the ticks begin anew with each start on a real chip, and wrap here soon
         self.dawn = DAWN  # Unix seconds when `ms` was 0
         self.rtc_memory = b""
