@@ -263,7 +263,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nNot calibrated: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nBroken off: what was kept before is kept.", file=sys.stderr)
+        print("\nBroken off: the calibration that was kept last counts, and ARGS=--show tells it.", file=sys.stderr)
         return 130
     return 0
 

@@ -23,7 +23,7 @@ PORT = ["--port", "/dev/nowhere"]
         (bundle, "install", ["install", "a.bundle"], "the board has started again"),
         (bundle, "make_keys", ["keys", "folder"], "no key was made"),
         (bundle, "make", ["make", "--board", "unix", "--key", "k"], "no bundle was made"),
-        (calibrate, "open_device", PORT, "what was kept before is kept"),
+        (calibrate, "open_device", PORT, "the calibration that was kept last counts"),
         (flash, "flash", ["--board", "unix"], "run the same command again"),
         (link, "open_device", PORT, "not linked"),
         (provision, "run", ["--board", "unix"], "run the same command again"),
