@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 from cryptography import x509
@@ -302,16 +303,20 @@ def make(answers: Answers, where: Path) -> Path:
 
 
 def simulator_facts(board: Board) -> dict[str, str]:
-    """Where the simulator is that ran last: for a board with a radio the one on this machine's network. Raises NewError."""
+    """Where the simulator is that ran last, by its own file. A board with a radio wants one of this machine's network. Raises
+    NewError."""
     by_radio = "wifi" in board.features
-    places = [SIMULATOR / "lan" / "env", *([] if by_radio else [SIMULATOR / "env"])]
-    there = sorted((place for place in places if place.exists()), key=lambda place: place.stat().st_mtime)
-    if not there:
-        command = "make sim LAN=1" if by_radio else "make sim"
-        said = f"none has run here yet; start one in another terminal, `{command}`, and try again"
-        raise NewError(f"--orders simulator: {said}.")
-    lines = there[-1].read_text(encoding="utf-8").splitlines()
-    return dict(shlex.split(line)[0].partition("=")[::2] for line in lines if "=" in line)
+    command = "make sim LAN=1" if by_radio else "make sim"
+    try:
+        lines = (SIMULATOR / "env").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        said = "none has run here yet"
+    else:
+        facts = dict(shlex.split(line)[0].partition("=")[::2] for line in lines if "=" in line)
+        if not by_radio or urlsplit(facts["DRS_URL"]).hostname != "localhost":
+            return facts
+        said = "the one that ran here last is for this PC alone"
+    raise NewError(f"--orders simulator: {said}; start one in another terminal, `{command}`, and try again.")
 
 
 # The questions

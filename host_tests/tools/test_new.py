@@ -6,6 +6,8 @@ import builtins
 import io
 import os
 import stat
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ from rich.console import Console
 
 from tools import appliance, boards, new
 from tools.drivers import DRIVERS
+from tools.new import NewError
+from tools.ports import free_port
 
 GATEWAY = ["--orders", "gateway", "--url", "https://gateway.example.com"]
 FILE = ["--board", "unix", "--slot", "A", "--sensor", "file"]
@@ -52,13 +56,13 @@ def test_amazons_service_is_trusted_by_its_own_roots(here: Path) -> None:
     assert config["tls"]["ca"] == ["amazon-root-ca-1.der", "digicert-global-root-g2.der"]
 
 
-@pytest.mark.parametrize(("board", "folder"), [("unix", "sim"), ("esp32_generic", "sim/lan")])
-def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch, board: str, folder: str) -> None:
-    (here / folder).mkdir(parents=True)
+@pytest.mark.parametrize("board", ["unix", "esp32_generic"])
+def test_the_simulator_that_runs_is_found(here: Path, monkeypatch: pytest.MonkeyPatch, board: str) -> None:
+    (here / "sim").mkdir()
     trustme.CA().cert_pem.write_to_path("ca.pem")
     url = "https://192.168.1.5:8443"
     env = {"DRS_URL": url, "DRS_TOKEN_URL": f"{url}/auth/o2/token", "DRS_CONSENT_URL": f"{url}/ap/oa", "DRS_CA": "ca.pem"}
-    (here / folder / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
+    (here / "sim" / "env").write_text("".join(f"{key}={value}\n" for key, value in env.items()) + "DRS_CLIENT_ID='amzn1.x y'\n")
     monkeypatch.setattr(new, "SIMULATOR", here / "sim")
     run("--board", board, "--sensor", DRIVER[board], "--orders", "simulator")
     config = appliance.configuration(here / "coffee" / "appliance.toml")
@@ -176,15 +180,28 @@ def test_what_is_printed_for_the_emulated_board_can_be_pasted() -> None:
     assert "Wi-Fi" not in " ".join(what for what, _ in listed) and port.partition("=")[2] in listed[2][0]
 
 
-def test_a_device_without_a_radio_takes_the_simulator_that_ran_last(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_with_a_radio_wants_a_simulator_that_it_can_reach(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(new, "SIMULATOR", here)
-    (here / "lan").mkdir()
-    (here / "lan" / "env").write_text("A=lan\n")
-    assert new.simulator_facts(boards.load("unix")) == {"A": "lan"}
-    (here / "env").write_text("A=pc\n")
-    os.utime(here / "lan" / "env", (1, 1))
-    assert new.simulator_facts(boards.load("unix")) == {"A": "pc"}
-    assert new.simulator_facts(boards.load("esp32_generic")) == {"A": "lan"}
+    (here / "env").write_text("DRS_URL=https://localhost:40000\n")
+    assert new.simulator_facts(boards.load("unix")) == {"DRS_URL": "https://localhost:40000"}
+    with pytest.raises(NewError, match="is for this PC alone; start one in another terminal, `make sim LAN=1`, and"):
+        new.simulator_facts(boards.load("esp32_generic"))
+
+
+def test_make_new_finds_what_make_sim_wrote(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new, "SIMULATOR", here / "build" / "sim")
+    ports = ["--port", str(free_port()), "--broker-port", str(free_port())]
+    command = [sys.executable, "-m", "tools.simulator", "--lan", "127.0.0.1", *ports]
+    process = subprocess.Popen(command, cwd=here, env={**os.environ, "PYTHONPATH": str(new.ROOT)}, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert any("For a board on the desk" in line for line in process.stdout)
+        facts = new.simulator_facts(boards.load("unix"))
+        assert facts["DRS_URL"] == f"https://localhost:{ports[1]}" and Path(facts["DRS_CA"]).exists()
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
 
 
 def test_a_person_is_asked_three_questions(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from tools.doctor import Finding
 from tools.doctor.network import judge_clock
-from tools.provision import NVS, SECRETS
 
 MINIMUM = (1, 23, 0)  # firmware/README.md
 # A store that is full keeps no intent, so nothing is ordered; an update needs room beside what runs.
@@ -56,13 +55,15 @@ def _configured(config: dict[str, Any], files: list[str]) -> Iterator[Finding]:
 
 def hidden_secrets(board: Board, config: dict[str, Any]) -> frozenset[str]:
     """The names of the secrets in the board's NVS, which the board tells; what they are it tells nobody. Raises what the board says."""
-    return frozenset(board.evaluate(_NAMES)) if config["secrets"] == NVS else frozenset()
+    return frozenset(board.evaluate(_NAMES)) if config["secrets"] == "nvs" else frozenset()
 
 
 def check_secrets(config: dict[str, Any], names: Collection[str], has_radio: bool, port: str) -> Finding:
     """Whether the board has every secret that this configuration wants. names: of those that it has."""
+    from tools.provision import SECRETS  # what it stands on is only there where boards are flashed
+
     wanted = [secret.name for secret in SECRETS if secret.needed(config, has_radio)] + ["wifi"] * has_radio
-    where = "NVS" if config["secrets"] == NVS else Path(config["secrets"]).name
+    where = "NVS" if config["secrets"] == "nvs" else Path(config["secrets"]).name
     if missing := [name for name in wanted if name not in names]:
         return Finding("secrets", False, f"{where} has no {' and no '.join(missing)}", f"make provision PORT={port}")
     return Finding("secrets", True, f"{where} has {', '.join(sorted(names)) or 'none, and none is needed'}")
