@@ -212,7 +212,8 @@ def apart(config: dict[str, Any]) -> dict[str, Any]:
 
 def judge_keys(table: dict[str, Any], faults: _Faults) -> None:
     for key in [key for key in table if key not in TOP_KEYS]:
-        faults.add(configurations.plain(key), "unknown key", ", ".join(sorted(TOP_KEYS)) + did_you_mean(key, TOP_KEYS))
+        allowed = configurations.elsewhere(key) or ", ".join(sorted(TOP_KEYS)) + did_you_mean(key, TOP_KEYS)
+        faults.add(configurations.plain(key), "unknown key", allowed)
     for key in ("led", "button"):
         value = table.get(key, {})
         if not isinstance(value, dict) and value != NOTHING:

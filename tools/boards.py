@@ -479,7 +479,11 @@ def read(file: Path, folder: Path = FOLDER) -> dict[str, Any]:
         if own["base"] not in bases:
             allowed = f"allowed: a board without a base: {', '.join(bases)}{did_you_mean(own['base'], bases)}"
             raise BoardError([f"{file}: {fault('base', own['base'], allowed)}"])
-        values = inherit(read(folder / own["base"] / "board.toml", folder), own)
+        inherited = read(folder / own["base"] / "board.toml", folder)
+        if own.get("chip", inherited.get("chip")) != inherited.get("chip"):
+            allowed = f"allowed: none, because {own['base']} has {inherited.get('chip', 'none')}; or another base"
+            raise BoardError([f"{file}: {fault('chip', own['chip'], allowed)}"])
+        values = inherit(inherited, own)
     if problems := faults_of(values, own):
         raise BoardError([f"{file}: {problem}" for problem in problems])
     return values

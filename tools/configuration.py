@@ -212,6 +212,11 @@ def shown(value: object) -> str:
     return short if len(short) <= SHOWN_LIMIT else short[: SHOWN_LIMIT - 3] + "..."
 
 
+def elsewhere(key: str) -> str:
+    """Where a key belongs that is a secret's name; nothing for others."""
+    return "in the file of the secrets, which is one unit's" if key in SECRETS else ""
+
+
 @dataclass(frozen=True)
 class Faults:
     """Collects the faults of one file; `secret`: no value of it is ever shown."""
@@ -230,7 +235,7 @@ class Faults:
         """Judge an object called `name` ("": the whole file) by the rules of its keys."""
         prefix = f"{name}." if name else ""
         for key in [key for key in given if key not in keys]:
-            self.add(prefix + plain(key), "unknown key", ", ".join(sorted(keys)) + did_you_mean(key, keys))
+            self.add(prefix + plain(key), "unknown key", elsewhere(key) or ", ".join(sorted(keys)) + did_you_mean(key, keys))
         for key, rule in keys.items():
             if key in given:
                 self._judge_value(prefix + key, given[key], rule)
@@ -425,11 +430,26 @@ def judge_sensor(name: str, slot: dict[str, Any], faults: Faults) -> None:
         driver = judge_driver(f"{name}.sensor", sensor, SENSOR, slot.get("capacity"), faults)
         if driver and driver.counts and refill == "sensor":
             faults.add_value(f"{name}.refill", refill, f"manual, on_delivery, because {driver.name} counts use and sees no refill")
+        if driver and driver.name == "switch":
+            judge_contact(f"{name}.sensor", sensor, slot.get("reorder_at"), faults)
         if driver and driver.name == "composite":
             judge_parts(f"{name}.sensor", sensor, slot.get("capacity"), faults)
     elif sensor is None and refill == "sensor":
         value = "null" if "sensor" in slot else MISSING
         faults.add(f"{name}.sensor", value, f"{_SENSOR.allowed}; only another refill than sensor needs none")
+
+
+def judge_contact(name: str, sensor: dict[str, Any], reorder_at: Any, faults: Faults) -> None:
+    """A switch knows two levels: with both on one side of reorder_at it never orders, or always."""
+    levels = {key: sensor.get(key) for key in ("active_level", "idle_level")}
+    if not SLOT["reorder_at"].accepts(reorder_at) or not all(map(DRIVERS["switch"].options["active_level"].accepts, levels.values())):
+        return
+    low = [key for key, level in levels.items() if level <= reorder_at]
+    if not low:
+        allowed = f"at most reorder_at, {reorder_at}, here or for idle_level: else it is never low"
+        faults.add_value(f"{name}.active_level", levels["active_level"], allowed)
+    elif len(low) == 2:
+        faults.add_value(f"{name}.idle_level", levels["idle_level"], f"above reorder_at, {reorder_at}, here or for active_level: else it is always low")
 
 
 def judge_driver(name: str, sensor: dict[str, Any], keys: dict[str, Rule], capacity: Any, faults: Faults) -> Driver | None:
@@ -443,6 +463,8 @@ def judge_driver(name: str, sensor: dict[str, Any], keys: dict[str, Rule], capac
         value: Any = sensor.get(key)
         if key.endswith("_level") and rule.accepts(value) and SLOT["capacity"].accepts(capacity) and value > capacity:
             faults.add_value(f"{name}.{key}", value, f"a number from 0 to the capacity, {capacity}")
+        if key == "per_pulse" and rule.accepts(value) and SLOT["capacity"].accepts(capacity) and value > capacity:
+            faults.add_value(f"{name}.{key}", value, f"how much one pulse is, in the slot's unit, at most the capacity, {capacity}")
     if driver.points:
         judge_points(name, sensor, driver.points, driver.options, faults)
     return driver

@@ -20,6 +20,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "firmware" / "replenish" / "se
 # An ESP32-S3 has the highest number of the chips there are boards for; boards/ knows which ones a chip has.
 _GPIO = whole(0, 48)
 _LEVEL = amount(zero=True)
+_PIN_MV = whole(0, 3300)  # more never stands at a pin: its supply is 3.3 V
 _PULL = one_of(("up", "down", "none"))
 
 
@@ -64,8 +65,8 @@ _ALL = (
             "pin": _GPIO,
             "attenuation_db": number_of((0, 2.5, 6, 11)),
             "samples": whole(1, 64),
-            "empty_mv": or_null(whole(0, 5000)),
-            "full_mv": or_null(whole(0, 5000)),
+            "empty_mv": or_null(_PIN_MV),
+            "full_mv": or_null(_PIN_MV),
         },
         {"pin": "adc"},
         points=("empty_mv", "full_mv"),

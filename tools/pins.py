@@ -47,7 +47,10 @@ class Pinout:
     labels: Mapping[str, int]
     wired: Mapping[int, str]
 
-    def caution(self, gpio: int) -> str | None:
+    def caution(self, gpio: int, key: str = "") -> str | None:
+        """Why this pin is better left alone; key: what it is for."""
+        if key == "button.pin" and gpio in self.chip.input_only:
+            return f"GPIO{gpio} has no pull-up or pull-down inside, so a button there presses itself"
         if gpio in self.wired:
             return f"GPIO{gpio} is wired on this board: {self.wired[gpio]}"
         return chips.caution(self.chip, gpio)
@@ -64,8 +67,14 @@ def number(labels: Mapping[str, int], given: object) -> int | None:
 def unknown(labels: Mapping[str, int], given: object) -> str:
     """What is allowed where `number` found none."""
     known = f" or a label of the board: {', '.join(labels)}" if labels else ""
-    hint = did_you_mean(given, labels) if isinstance(given, str) else ""
-    return f"allowed: a GPIO number{known}{hint}"
+    return f"allowed: a GPIO number{known}{_meant(labels, given) if isinstance(given, str) else ''}"
+
+
+def _meant(labels: Mapping[str, int], given: str) -> str:
+    """The number in quotes, and GPIO in small letters, are what people write."""
+    if given.isdecimal():
+        return f"; did you mean {given}, without quotes?"
+    return f"; did you mean {given.upper()}?" if _BY_NUMBER.fullmatch(given.upper()) else did_you_mean(given, labels)
 
 
 def exemption(labels: Mapping[str, int], key: str, given: object) -> tuple[Exemption | None, str | None]:
@@ -92,7 +101,7 @@ def faults(pinout: Pinout, uses: list[Use], exempt: list[Exemption], others: Ite
 def _fault_of(pinout: Pinout, use: Use, exempt: list[Exemption]) -> str | None:
     if why := chips.refusal(pinout.chip, pinout.psram, use.gpio, use.role, pinout.wifi):
         return fault(use.key, use.given, why)
-    if use.gpio in {given.gpio for given in exempt} or not (why := pinout.caution(use.gpio)):
+    if use.gpio in {given.gpio for given in exempt} or not (why := pinout.caution(use.gpio, use.key)):
         return None
     return fault(use.key, use.given, f'{why}; allowed: another pin, or allow = ["IO{use.gpio}: why it does no harm"]')
 
@@ -118,7 +127,7 @@ def idle(pinout: Pinout, uses: list[Use], exempt: list[Exemption]) -> list[str]:
             continue  # whoever uses it was told: an exemption helps nothing there
         if given.gpio not in used:
             found.append(fault(given.key, given.given, f"nothing uses GPIO{given.gpio}; allowed: exemptions that are needed"))
-        elif not pinout.caution(given.gpio):
+        elif not any(pinout.caution(use.gpio, use.key) for use in uses if use.gpio == given.gpio):
             found.append(fault(given.key, given.given, f"GPIO{given.gpio} needs none; allowed: exemptions that are needed"))
         elif given.gpio in seen:
             found.append(fault(given.key, given.given, f"GPIO{given.gpio} has one already; allowed: one for each pin"))

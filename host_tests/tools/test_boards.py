@@ -16,7 +16,7 @@ title = "A module"
 port = "esp32"
 chip = "esp32"
 features = ["wifi"]
-allow = ["D2: nothing pulls it low at reset"]
+allow = ["D2: nothing pulls it low at reset", "IO34: a resistor pulls it low"]
 flash.bytes = 0x400000
 memory = {heap_bytes = 57344, tls_sockets = 1}
 state = {medium = "partition", label = "orders"}
