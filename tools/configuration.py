@@ -449,7 +449,8 @@ def judge_contact(name: str, sensor: dict[str, Any], reorder_at: Any, faults: Fa
         allowed = f"at most reorder_at, {reorder_at}, here or for idle_level: else it is never low"
         faults.add_value(f"{name}.active_level", levels["active_level"], allowed)
     elif len(low) == 2:
-        faults.add_value(f"{name}.idle_level", levels["idle_level"], f"above reorder_at, {reorder_at}, here or for active_level: else it is always low")
+        allowed = f"above reorder_at, {reorder_at}, here or for active_level: else it is always low"
+        faults.add_value(f"{name}.idle_level", levels["idle_level"], allowed)
 
 
 def judge_driver(name: str, sensor: dict[str, Any], keys: dict[str, Rule], capacity: Any, faults: Faults) -> Driver | None:

@@ -6,6 +6,7 @@ import io
 import json
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -95,6 +96,12 @@ def test_a_wrong_configuration_is_not_looked_at(tmp_path: Path, capsys: pytest.C
     (tmp_path / "config.json").write_text("{}")
     assert main(["--config", str(tmp_path / "config.json")]) == 2
     assert "config.json: device: missing: allowed:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", ["tools.doctor.__main__", "tools.calibrate", "tools.link", "tools.new"])
+def test_without_a_board_it_needs_no_more_than_make_run_installs(program: str) -> None:
+    said = f"import sys, {program}; print({{'mpremote', 'serial', 'esptool'}} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 # Sensors
