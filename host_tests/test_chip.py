@@ -92,7 +92,7 @@ def test_wakes():
 def check_sleep(ms, pins, slept_ms, wakers):
     with Chip() as fake:
         fake.levels.update({number: not level for number, level in pins})
-        assert raises(Asleep, chip.sleep_deep, rtc.of_board(), ms, pins).args[0] == slept_ms
+        assert raises(Asleep, chip.sleep_deep, rtc.of_board(), ms, pins, False).args[0] == slept_ms
         assert fake.wakers == wakers
     for reason, number in [(4, None), (5, None)] + [({"ext0": 2, "ext1": 3}[way], number) for way, number, _ in wakers]:
         fake.start("DEEPSLEEP_RESET", reason)

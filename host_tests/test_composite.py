@@ -53,6 +53,18 @@ def test_cells_under_one_plate_are_calibrated_as_one():
     assert raises(SensorFault, whole.read).args == ("lifted",)
 
 
+def test_what_can_be_powered_down_is():
+    class Thirsty(Cell):
+        is_down = False
+
+        def power_down(self):
+            self.is_down = True
+
+    cells = Thirsty(1), Thirsty(2)
+    of("sum", cells[0], Gauge(3), cells[1]).power_down()
+    assert cells[0].is_down and cells[1].is_down
+
+
 def test_cells_that_are_not_ready_at_the_same_time():
     cells = Cell(1000, 2), Cell(200, 3), Cell(30)
     whole = of("sum", *cells)

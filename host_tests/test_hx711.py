@@ -122,6 +122,18 @@ def test_a_reading_never_blocks():
     assert machine.time.us - start < LIMIT_US and calls >= 6
 
 
+def test_it_has_no_power_in_a_deep_sleep_and_begins_anew_behind_it():
+    sensor, chip, board = cell(noisy(5000))
+    settled(sensor)
+    sensor.power_down()
+    machine.time.sleep_ms(3600000)
+    assert chip.high_since is not None and machine.time.us - chip.high_since > 60, "its clock is up"
+    assert board.held == {CLOCK}, "or the pin would float"
+    sensor = hx711.Sensor({"data_pin": DATA, "clock_pin": CLOCK, "gain": 128})  # the next start
+    assert chip.high_since is None, "the pin is no longer held"
+    assert abs(settled(sensor) - 5000) <= 2
+
+
 def test_another_gain_is_chosen_and_the_first_number_dropped():
     for gain in (64, 32):
         sensor, chip, _ = cell(lambda gain, number: gain * 1000 + number % 3, gain)

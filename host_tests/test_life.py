@@ -594,6 +594,25 @@ def test_a_pulse_that_woke_the_board_is_told_to_its_sensor():
     assert home.sensors["A"].pulses == 1, "the timer, the button"
 
 
+def test_a_sensor_is_without_power_while_the_board_sleeps_and_its_pins_keep_that():
+    class Cell:
+        downs = 0
+
+        def read(self):
+            return 10
+
+        def power_down(self):
+            self.downs += 1
+
+    home = Home(board={"sleep": "deep"})
+    awake(home, "PWRON_RESET")
+    assert not home.chip.holds
+    cell = home.sensors["A"] = Cell()
+    for downs in (1, 2):
+        awake(home, "DEEPSLEEP_RESET")
+        assert cell.downs == downs and home.chip.holds
+
+
 def test_of_two_meters_the_one_that_woke_the_board_is_told():
     home = Home(board={"sleep": "deep"}, slots=("A", "B"))
     one, two = home.sensors["A"], home.sensors["B"] = Meter(), Meter()

@@ -34,7 +34,7 @@ def spend(life):
     life.memory.keep(rtc.KNOWN, known)
     life.memory.keep(rtc.WALL, life.clock.now())
     life.memory.keep(rtc.FIRST_CALL, max(1, agent.device.first_call_at) if known else 0)
-    chip.sleep_deep(life.memory, int(left_s * 1000), wakers)
+    chip.sleep_deep(life.memory, int(left_s * 1000), wakers, _power_down(agent))
 
 
 def _wakers(life, woke):
@@ -48,6 +48,17 @@ def _wakers(life, woke):
             if sensor.wake[0] == woke:
                 sensor.woken()
     return wakers
+
+
+def _power_down(agent):
+    """Take the power from the sensors that can do without. Returns whether there is one, whose pins are to keep their levels."""
+    found = False
+    for slot_id in agent.sensors:
+        sensor = agent.sensors[slot_id]
+        if hasattr(sensor, "power_down"):
+            sensor.power_down()
+            found = True
+    return found
 
 
 def _work(life):

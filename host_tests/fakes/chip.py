@@ -171,6 +171,9 @@ class Esp32:
             if way in chip.ways:
                 setattr(self, "wake_on_" + way, lambda pins, level, way=way: self._wake_on_all(way, pins, level))
 
+    def gpio_deep_sleep_hold(self, on):
+        self._chip.holds = on
+
     def _wake_on_all(self, way, pins, level):
         for pin in pins:
             self._wake_on(way, pin, level)
@@ -263,6 +266,7 @@ class Chip:
         self.woke_by = woke_by
         self.dog_ms = self.fed_at = self.feeds = 0
         self.wakers = []
+        self.holds = False  # digital pins keep their level in the deep sleep that comes
         self.wlan = Wlan(self)
         self.time = Time(self)
         self.modules = {"machine": Machine(self, self._without), "time": self.time, "esp32": Esp32(self), "network": Network(self)}

@@ -44,6 +44,7 @@ class Board:
         self.voltages = {}  # pin number: a function that returns microvolts
         self.counters = 4  # units of machine.Counter; 0: this MicroPython has none
         self.handlers = {}  # pin number: (handler, trigger)
+        self.held = set()  # numbers of pins that keep their level whatever is written, in deep sleep and after it
         self.masked = False  # interrupts are off
         self.interrupt_us = 0  # what an interrupt takes, which comes whenever it may
         self.slow_us = 0  # what every access to a pin takes longer
@@ -95,14 +96,22 @@ class Pin:
     IRQ_RISING = 1
     IRQ_FALLING = 2
 
-    def __init__(self, number, mode=None, pull=None, value=None):
+    def __init__(self, number, mode=None, pull=None, value=None, hold=None):
         if type(number) is not int:
             raise TypeError("a pin is a number")
         self.number = number
+        self.init(mode, pull, value, hold)
+
+    def init(self, mode=None, pull=None, value=None, hold=None):
+        """The level is set before the hold begins, and a hold ends after it was."""
         self.mode = mode
         self.pull = pull
+        if hold is False and self.number in board.held:
+            board.held.remove(self.number)
         if value is not None:
             self(value)
+        if hold:
+            board.held.add(self.number)
 
     def __call__(self, value=None):
         _access()
@@ -113,7 +122,7 @@ class Pin:
             return wire.read(self.number) if wire else int(self.pull == Pin.PULL_UP)
         if self.mode != Pin.OUT or value not in (0, 1):
             raise OSError("pin %d is no output for %s" % (self.number, value))
-        if wire:
+        if wire and self.number not in board.held:
             wire.write(self.number, value)
         return None
 

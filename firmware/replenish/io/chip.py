@@ -100,8 +100,9 @@ def restart(memory):
     machine.reset()
 
 
-def sleep_deep(memory, ms, pins):
+def sleep_deep(memory, ms, pins, hold):
     """Deep sleep for so long, or until one of the pins (number, whether it wakes at the high level). The next start is a wake.
+    hold: pins that are held keep their level in it, also those that only the main part of the chip knows.
 
     Pins of both levels are more than most chips can wait for: those that cannot be waited for do not wake it.
     """
@@ -116,7 +117,16 @@ def sleep_deep(memory, ms, pins):
             if reason:
                 armed = armed << 9 | reason << 6 | number
     memory.keep(rtc.ARMED, armed)
+    if hold:
+        _hold_in_sleep()
     machine.deepsleep(max(1, min(ms, SLEEP_LIMIT_MS)))
+
+
+def _hold_in_sleep():
+    import esp32
+
+    if hasattr(esp32, "gpio_deep_sleep_hold"):
+        esp32.gpio_deep_sleep_hold(True)
 
 
 def _wake_on(pin, level, taken):

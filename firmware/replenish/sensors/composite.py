@@ -28,6 +28,11 @@ class Sensor(Scaled):
             return (self,)
         return tuple([part for sensor in self._sensors for part in getattr(sensor, "scaled", ())])
 
+    def power_down(self):
+        for sensor in self._sensors:
+            if hasattr(sensor, "power_down"):
+                sensor.power_down()
+
     def raw(self):
         return sum(self._all("raw"))
 
