@@ -33,7 +33,7 @@ PORT = ["--port", "/dev/nowhere"]
 def test_ctrl_c_ends_in_a_sentence(
     tool: ModuleType, where: str, arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def press(*_: object) -> None:
+    def press(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tool, where, press)
