@@ -90,8 +90,8 @@ test-board: venv-all toolchain qemu ## The agent and the tools on a microcontrol
 	@$(PY) -m pytest -rP host_tests/board $(or $(ARGS),$(SIDE_BY_SIDE))
 
 .PHONY: emulator
-emulator: venv-run qemu ## The emulated board in the foreground; prints its PORT for the targets that take one: FLASH=file
-	@$(PY) -m tools.emulator $(if $(FLASH),--flash "$(FLASH)")
+emulator: venv-run qemu ## The emulated board in the foreground; prints its PORT for the targets that take one: FLASH=file, FIRMWARE=image
+	@$(PY) -m tools.emulator $(if $(FLASH),--flash "$(FLASH)") $(if $(FIRMWARE),--firmware "$(FIRMWARE)")
 
 .PHONY: model
 model: venv-all ## Explore every state of the order machine and its service; tell how wrong devices would be caught
@@ -133,6 +133,10 @@ TARGET = $(if $(APPLIANCE),--appliance "$(APPLIANCE)" $(if $(SERIAL),--serial "$
 .PHONY: build
 build: venv-run toolchain ## Compile the firmware for BOARD= into build/<board>/; with APPLIANCE= or CONFIG= only what that uses: ARGS=--dry-run
 	@$(PY) -m tools.build $(TARGET) $(ARGS)
+
+.PHONY: frozen
+frozen: venv-run toolchain $(if $(filter qemu,$(BOARD)),qemu) ## The agent frozen into a MicroPython image for BOARD= or APPLIANCE=: for `qemu` the image, for others the commands that make it
+	@$(PY) -m tools.frozen $(TARGET) $(ARGS)
 
 .PHONY: flash
 flash: venv-all toolchain ## Put it on BOARD= or APPLIANCE= (SERIAL=), at PORT= if there are several, after IMAGE= if named, with CONFIG=: ARGS=--dry-run

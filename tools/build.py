@@ -198,20 +198,23 @@ def build_tree(made_for: target.Target, firmware: Path, folder: Path, mpy_cross:
     return Result(len(items) + 1, len(due), size, left_out)
 
 
+def plan_for(made_for: target.Target, firmware: Path, umqtt: Path | None) -> list[Item]:
+    """The same for what a target uses."""
+    left_out = made_for.left_out(trim.sources_of(firmware / "replenish"))
+    return plan(firmware, umqtt, frozenset(name for names in left_out.values() for name in names))
+
+
 def show_commands(made_for: target.Target, folder: Path, firmware: Path, mpy_cross: Path, umqtt: Path | None) -> None:
     """Print what a build from nothing would run."""
     tree = Tree(folder, mpy_cross, made_for.board.mpy_arch)
-    left_out = made_for.left_out(trim.sources_of(firmware / "replenish"))
-    for item in plan(firmware, umqtt, frozenset(name for names in left_out.values() for name in names)):
+    for item in plan_for(made_for, firmware, umqtt):
         read = "" if item.folded is None else f"  # reads {item.source}, folded"
         print(shlex.join(tree.command(item, folder / item.place)) + read)
 
 
 def places(made_for: target.Target) -> list[str]:
     """The files of a board's tree, all but the mark of a whole version, without building them."""
-    left_out = made_for.left_out(trim.sources_of(FIRMWARE / "replenish"))
-    without = frozenset(name for names in left_out.values() for name in names)
-    return [item.place for item in plan(FIRMWARE, library(made_for.board, fetch=False), without)]
+    return [item.place for item in plan_for(made_for, FIRMWARE, library(made_for.board, fetch=False))]
 
 
 def write_launcher(place: Path) -> None:

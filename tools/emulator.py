@@ -1,6 +1,6 @@
 """A board in QEMU: a Cortex-M3 with MicroPython at a serial port, and a flash that is a file and survives.
 
-    python -m tools.emulator [--flash FILE]
+    python -m tools.emulator [--flash FILE] [--firmware IMAGE.elf]
 
 runs one in the foreground and prints its port, to which everything that takes PORT= can talk: a name beside the flash that is always
 the same while it runs, for a pty has another number each time. The port stays the same while the
@@ -233,11 +233,12 @@ def linked(board: Emulator) -> Iterator[Path]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.emulator", description="Run a board in QEMU until Ctrl-C.")
     parser.add_argument("--flash", type=Path, default=FLASH, help="the file that is its flash; made if missing")
+    parser.add_argument("--firmware", type=Path, default=FIRMWARE, help="an image of its own, as `make frozen BOARD=qemu` makes")
     options = parser.parse_args(argv)
     options.flash.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Emulator(options.flash) as board, linked(board) as port:
+        with Emulator(options.flash, options.firmware) as board, linked(board) as port:
             flash = os.path.relpath(options.flash)
             print(f"PORT={os.path.relpath(port)}  which is {board.port}; flash: {flash}  (Ctrl-C ends it)", flush=True)
             threading.Event().wait()

@@ -6,7 +6,8 @@
 --image erases the whole flash, state included, and writes the named MicroPython image. The files of build/<board>/ are then copied,
 only those that the board has not: each one beside the one that it replaces, verified by its hash on the board. Until all are there
 the old version stays what runs; then they are renamed, within a second or two, and the mark that the loader looks for is written
-last. A copy that was cut is finished by the next one. --config copies the configuration as config.json, with the secrets and
+last. A copy that was cut is finished by the next one. Of a version that is frozen into the board's image (frozen.py) no file is
+copied, and none stays that would run instead. --config copies the configuration as config.json, with the secrets and
 certificates it names; --appliance does when the unit's serial is known, but for the secrets, which are each unit's own (provision.py).
 --dry-run prints commands that come to the same and runs none.
 """
@@ -29,7 +30,7 @@ from pathlib import Path, PurePosixPath
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tools import archive, build, fold, image, profiles, slot, target
+from tools import archive, build, fold, frozen, image, profiles, slot, target
 from tools.boards import Board
 from tools.device import Device, DeviceError, GoneError, find_port
 from tools.target import Target, TargetError
@@ -42,7 +43,19 @@ BAUD = "460800"
 FIRST_START_S = 30
 NEW = ".new"  # what a file is called until all of them are there
 OTHER_SLOT = f"slot_b/{slot.NAME}"  # of firmware/loader.py, which starts /lib when only that is whole
+_LOADER = f"{build.LOADER}.mpy"
 _RENAMED_AT_ONCE = 40  # files of one statement
+# The empty folders of a version, on the board.
+_REMOVE_FOLDERS = """
+import os
+def clear(folder):
+ for name, kind, *_ in os.ilistdir(folder):
+  if kind == 0x4000:
+   clear(folder + '/' + name)
+ os.rmdir(folder)
+if 'lib' in os.listdir() and 'replenish' in os.listdir('lib'):
+ clear('lib/replenish')
+"""
 
 
 class FlashError(Exception):
@@ -141,6 +154,11 @@ def looked_at(device: Device, wanted: dict[str, str]) -> dict[str, str]:
     return there
 
 
+def frozen_version(device: Device) -> str:
+    """What the version is known by that is frozen into the board's image, as `frozen.digest`; "" for none."""
+    return device.run(f"try:\n import {frozen.MARK} as found\n print(found.DIGEST)\nexcept ImportError:\n pass").strip()
+
+
 # Doing it
 
 
@@ -174,16 +192,16 @@ def bar(total: int) -> Progress:
 
 
 def put_in_place(device: Device, todo: Work, mark: bytes, marked: str | None) -> None:
-    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py. marked: the SHA-256
-    of the mark that is there."""
+    """From here to the mark no version runs if the power fails, and the next copy goes on; see firmware/loader.py. mark: none for a
+    version in the image; marked: the SHA-256 of the mark that is there."""
     changes = any(map(_is_ours, (*todo.rename, *todo.remove)))
-    if changes and marked:
+    if marked and (changes or not mark):
         device.remove(build.WHOLE)
     for names in _parts(todo.remove):
         device.run(f"import os\nfor name in {names!r}:\n os.remove(name)")
     for names in _parts(todo.rename):
         device.run(f"import os\nfor name in {names!r}:\n os.rename(name + {NEW!r}, name)")
-    if changes or marked != digest(mark):
+    if mark and (changes or marked != digest(mark)):
         device.put(build.WHOLE, mark)
     if device.hash(OTHER_SLOT):
         device.remove(OTHER_SLOT)
@@ -194,11 +212,11 @@ def _parts(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield names[start : start + _RENAMED_AT_ONCE]
 
 
-def copy(device: Device, files: dict[str, bytes], tree: Path) -> str:
-    """Bring the board's files up to date; returns what that came to, in a sentence."""
+def copy(device: Device, files: dict[str, bytes], mark: bytes) -> str:
+    """Bring the board's files up to date; returns what that came to, in a sentence. mark: of the version in these files, none where
+    that is in the image."""
     begun = time.monotonic()
     wanted = {place: digest(data) for place, data in files.items()}
-    mark = (tree / build.WHOLE).read_bytes()
     there = looked_at(device, wanted)
     todo = work(wanted, there)
     count = send(device, files, todo.send)
@@ -207,6 +225,24 @@ def copy(device: Device, files: dict[str, bytes], tree: Path) -> str:
     what = f"{len(todo.send)} of {len(files)} files sent, {count:,} bytes" if todo.send else f"nothing of {len(files)} files sent"
     more = f", {len(todo.remove)} removed" if todo.remove else ""
     return f"{what}{more}, in {seconds:.1f} s"
+
+
+def clear_for_frozen(device: Device) -> None:
+    """Remove what would be found before the image's, or hide a folder of the application's from it (firmware/loader.py)."""
+    if device.hash(_LOADER):
+        device.remove(_LOADER)
+    device.run(_REMOVE_FOLDERS)
+
+
+def put(device: Device, tree: Path, settings: dict[str, bytes]) -> str:
+    """The built version and the settings onto a board, and what that came to."""
+    there = frozen_version(device)
+    if there != frozen.digest(tree):
+        said = copy(device, {**firmware_files(tree), **settings}, (tree / build.WHOLE).read_bytes())
+        return f"{said}; another version is frozen into the image, and what was copied runs instead" if there else said
+    said = copy(device, settings, b"")
+    clear_for_frozen(device)
+    return f"this version is frozen into the image; {said}"
 
 
 @contextmanager
@@ -262,28 +298,6 @@ def check_board(device: Device, board: Board, say: Console) -> None:
     say.print(f"{device.port}: MicroPython {found.version} for {found.build or found.machine}, bytecode {found.mpy}", highlight=False)
 
 
-# Only of what is in the image; nothing of the agent may be loaded before.
-FROZEN = """
-def _frozen():
- import sys
- path = sys.path[:]
- sys.path[:] = ['.frozen']
- try:
-  from replenish.version import VERSION
- except ImportError:
-  VERSION = None
- sys.path[:] = path
- return VERSION
-"""
-
-
-def frozen(device: Device) -> str | None:
-    """The version of the agent that is frozen into the board's image; None when there is none."""
-    device.run(FROZEN)
-    version: str | None = device.evaluate("_frozen()")
-    return version
-
-
 def flash(options: argparse.Namespace, say: Console) -> None:
     """Raises what main() knows."""
     made_for = target.read(options)
@@ -302,9 +316,7 @@ def flash(options: argparse.Namespace, say: Console) -> None:
         write_image(made_for.board, port, options.image)
     with opened(port, FIRST_START_S if options.image else 0) as device:
         check_board(device, made_for.board, say)
-        say.print(f"{port}: {copy(device, {**firmware_files(tree), **settings}, tree)}", highlight=False)
-        if version := frozen(device):
-            say.print(f"Its image has the agent {version} frozen in: what was copied runs instead.", highlight=False)
+        say.print(f"{port}: {put(device, tree, settings)}", highlight=False)
         device.reset()
     if made_for.config and made_for.text is None:
         say.print("It has no configuration yet: its serial is not known. `make provision` gives it one.", highlight=False)

@@ -33,13 +33,14 @@ def tree() -> dict[str, bytes]:
 
 @pytest.fixture
 def make_board(firmware: Path, tmp_path: Path) -> Iterator[MakeBoard]:
-    """`make_board(files=None)`: a running board, several in one test if need be; with files its flash holds them, else it is blank."""
+    """`make_board(files=None, image=firmware)`: a running board, several in one test if need be; with files its flash holds them,
+    else it is blank."""
     with ExitStack() as stack:
 
-        def make(files: dict[str, bytes] | None = None) -> emulator.Emulator:
+        def make(files: dict[str, bytes] | None = None, image: Path = firmware) -> emulator.Emulator:
             flash = tmp_path / f"flash-{len(list(tmp_path.glob('flash-*')))}.img"
             emulator.make_flash(flash, chip.image(files) if files else b"")
-            return stack.enter_context(emulator.Emulator(flash, firmware))
+            return stack.enter_context(emulator.Emulator(flash, image))
 
         yield make
 

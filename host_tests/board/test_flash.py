@@ -37,7 +37,7 @@ def on_board(tree: Path) -> dict[str, bytes]:
 
 def copy(board: Emulator, tree: Path) -> str:
     with Device(board.port) as device:
-        return flash.copy(device, flash.firmware_files(tree), tree)
+        return flash.put(device, tree, {})
 
 
 def test_all_files_go_over_once(board: Emulator, tree: dict[str, bytes], capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def statements(make_board: MakeBoard, old: Path, new: Path) -> int:
     board.wait_for(">>> ")
     device = Cut(board, 0, False)
     with device:
-        flash.copy(device, flash.firmware_files(new), new)
+        flash.put(device, new, {})
     return -device.left
 
 
@@ -109,7 +109,7 @@ def test_a_copy_that_is_cut_never_leaves_a_mixed_version_to_run(make_board: Make
         board = make_board(versions[0])
         board.wait_for(">>> ")
         with Cut(board, at, within) as device, pytest.raises(DeviceError, match="the power is gone"):
-            flash.copy(device, flash.firmware_files(new), new)
+            flash.put(device, new, {})
         there = chip.files(board.flash)
         marked = [version for version in versions if there.get(build.WHOLE) == version[build.WHOLE]]
         inside = {name: data for name, data in there.items() if name.startswith("lib/replenish/") and not name.endswith(".new")}

@@ -88,26 +88,6 @@ def test_mip_is_given_all_of_the_library_and_the_mark_last(source: Source) -> No
     assert set(targets) == {str(file.relative_to(source.tree / "lib")) for file in (source.tree / "lib").rglob("*") if file.is_file()}
 
 
-def test_the_manifest_freezes_the_tree_that_was_built(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As MicroPython's tools/manifestfile.py reads it: its words are functions, folders count from the manifest's own."""
-    source.put("loader.py", "")
-    source.build()
-    frozen: set[str] = set()
-    manifest = build.FIRMWARE / "manifest.py"
-
-    def freeze_mpy(folder: str, file: str | None = None) -> None:
-        place = manifest.parent / folder
-        found = [place / file] if file else [found for found in place.rglob("*.mpy")]
-        frozen.update(str(found.relative_to(place)) for found in found)
-
-    monkeypatch.setenv("REPLENISH_BOARD", str(source.tree))  # an absolute path stands for itself
-    source_text = manifest.read_text().replace('"../build/" + ', "")
-    words = {"include": str, "require": str, "freeze_mpy": freeze_mpy, "module": frozen.add}
-    exec(compile(source_text, str(manifest), "exec"), words)
-    built = {name.removeprefix("lib/") for name in source.files() if name.endswith((".mpy", ".py"))} | {"boot.py"}
-    assert frozen == built
-
-
 @pytest.mark.parametrize("board", [name for name in boards.names() if boards.load(name).image])
 def test_a_board_s_libraries_are_in_its_image(board: str) -> None:
     assert build.library(boards.load(board), fetch=False) is None

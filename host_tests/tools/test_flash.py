@@ -165,18 +165,6 @@ def test_the_pc_is_no_board_to_flash(capsys: pytest.CaptureFixture[str]) -> None
     assert said == "unix is no board to flash: `make unix` builds the agent for this PC.\n"
 
 
-def test_only_an_agent_in_the_image_is_a_frozen_one(tmp_path: Path) -> None:
-    (tmp_path / "board/lib/replenish").mkdir(parents=True)
-    (tmp_path / "board/lib/replenish/version.py").write_text("VERSION = '1.2.3'")
-    with UnixBoard(tmp_path / "board") as board, Device(board.port) as device:
-        assert device.evaluate("__import__('replenish.version').version.VERSION") == "1.2.3"
-    with UnixBoard(tmp_path / "board") as board, Device(board.port) as device:
-        assert flash.frozen(device) is None
-        device.run(flash.FROZEN.replace("replenish.version import VERSION", "requests import __version__ as VERSION"))
-        assert device.evaluate("_frozen()")
-        assert device.evaluate("__import__('replenish.version').version.VERSION") == "1.2.3"
-
-
 class Coming:
     """A board that goes when it is first opened, and so often more as `goes` says."""
 

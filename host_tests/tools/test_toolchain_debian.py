@@ -96,6 +96,7 @@ def test_the_emulated_board_names_its_compiler_and_qemu(tmp_path: Path, monkeypa
 
 def test_a_changed_file_of_the_port_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu_firmware, "RESULT", tmp_path / "firmware.elf")
+    monkeypatch.setattr(qemu_firmware, "KEPT", tmp_path)
     qemu_firmware.RESULT.touch()
     debian.stamp(qemu_firmware.RESULT).write_text(qemu_firmware.recipe())
     assert qemu_firmware.is_current()
@@ -104,5 +105,8 @@ def test_a_changed_file_of_the_port_is_built_again(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(qemu_firmware, "PORT_FILES", port)
     (port / "README.md").write_text("only words")
     assert qemu_firmware.is_current()
+    monkeypatch.setattr(qemu_firmware, "KEPT", tmp_path / "not kept")
+    assert not qemu_firmware.is_current()
+    monkeypatch.setattr(qemu_firmware, "KEPT", tmp_path)
     (port / "flash.c").write_text("another chip")
     assert not qemu_firmware.is_current()

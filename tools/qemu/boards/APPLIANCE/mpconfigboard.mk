@@ -13,7 +13,7 @@ SRC_C += board.c flash.c shared/timeutils/timeutils.c
 MPY_CROSS_FLAGS += -march=armv7m
 
 MICROPY_VFS_LFS2 = 1
-FROZEN_MANIFEST = boards/APPLIANCE/manifest.py
+FROZEN_MANIFEST = boards/manifest.py
 
 # What an ESP32 without PSRAM gives Python at the most: it grows to about 111.9 KB (MicroPython issues 12141 and 13219).
 MICROPY_HEAP_SIZE = 114688

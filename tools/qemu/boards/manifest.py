@@ -1,2 +1,2 @@
-freeze(".", "_boot.py")
+freeze("APPLIANCE", "_boot.py")
 include("$(MPY_DIR)/extmod/asyncio")
