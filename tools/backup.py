@@ -70,11 +70,9 @@ def write(file: Path, data: bytes) -> None:
 
 
 def save(device: Device, folder: Path | None, with_secrets: bool) -> Path:
-    """Raises BackupError, DeviceError."""
+    """Into a new folder. Raises BackupError, DeviceError, OSError."""
     config = configuration(device)
     folder = folder or Path(f"backup-{config['device']['serial']}-{datetime.now():%Y%m%d-%H%M%S}")
-    if folder.exists():
-        raise BackupError(f"{folder}: it is there already: name another folder.")
     contents = {name: device.get(name) for name in names_of(device, config, with_secrets)}
     if with_secrets and config["secrets"] == NVS:
         Vault(device, NVS)
@@ -86,13 +84,17 @@ def save(device: Device, folder: Path | None, with_secrets: bool) -> Path:
     return folder
 
 
+def _why(error: Exception) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else f"{LIST} is damaged"
+
+
 def read(folder: Path) -> dict[str, bytes]:
     """The files of a backup, each as it was saved. Raises BackupError."""
     try:
         listed = json.loads((folder / LIST).read_text())["files"]
         contents = {name: (folder / name).read_bytes() for name in listed}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackupError(f"BACKUP={folder}: no backup ({error}).") from None
+        raise BackupError(f"BACKUP={folder}: no backup: {_why(error)}.") from None
     changed = [name for name, data in contents.items() if hashlib.sha256(data).hexdigest() != listed[name]]
     if changed:
         raise BackupError(f"BACKUP={folder}: not as it was saved: {', '.join(changed)}.")
@@ -146,6 +148,8 @@ def main(argv: list[str] | None = None) -> int:
             dry_run(options)
             return 0
         contents = read(options.restore) if options.restore else {}
+        if options.to and options.to.exists():
+            raise BackupError(f"TO={options.to}: it is there already: name another folder.")
         with Device(find_port(options.port)) as device:
             if options.restore:
                 say.print(f"{device.port}: {restore(device, contents)} files restored")

@@ -244,7 +244,7 @@ def build(made_for: target.Target) -> Path:
             write_launcher(folder / "agent")
     print(f"{os.path.relpath(folder)}: {result.files} files, {result.made} made now, {result.mpy_bytes:,} bytes of .mpy")
     if result.left_out:
-        print(f"left out, as this appliance never uses it: {', '.join(result.left_out)}")
+        print(f"left out, as this appliance never uses it: {'; '.join(result.left_out)}")
     return folder
 
 

@@ -126,6 +126,15 @@ def read(data: bytes) -> Bundle:
     return bundle
 
 
+def opened(file: Path) -> tuple[bytes, Bundle]:
+    """A file's bytes, and what bundle they are. Raises BundleError with the file's name, OSError."""
+    data = file.read_bytes()
+    try:
+        return data, read(data)
+    except BundleError as error:
+        raise BundleError(f"{file}: {error}") from None
+
+
 def _entries(listed: bytes) -> Iterator[tuple[str, int, bytes]]:
     at = 0
     while at < len(listed):
@@ -180,7 +189,7 @@ def load_key(path: Path) -> rsa.RSAPrivateKey:
         locked = b"ENCRYPTED" in data.split(b"\n", 1)[0]
         key = load_pem_private_key(data, asked_password(True) if locked else None)
     except OSError as error:
-        raise BundleError(f"KEY={path}: {error.strerror}.") from None
+        raise BundleError(f"KEY={path}: {error.strerror}: `make keys` makes one.") from None
     except (ValueError, TypeError):
         raise BundleError(f"KEY={path}: not a private key in PEM, or not its password.") from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != KEY_BITS or key.public_key().public_numbers().e != 65537:
@@ -243,8 +252,7 @@ def make(options: argparse.Namespace) -> None:
 
 def show(file: Path, public: Path | None) -> None:
     """Print what a bundle says of itself."""
-    data = file.read_bytes()
-    bundle = read(data)
+    data, bundle = opened(file)
     if public:
         verify(bundle, public.read_bytes())
     print(f"{file}: {KINDS[bundle.kind]} {'.'.join(map(str, bundle.version))} for {bundle.board}, {len(data):,} bytes")
@@ -275,8 +283,7 @@ for name in ({ON_BOARD!r}, {ON_BOARD + ".new"!r}):
 
 def install(file: Path, given: str | None) -> None:
     """Copy a bundle to a board and have it installed there; the board starts with it. Raises BundleError, BackupError, DeviceError."""
-    data = file.read_bytes()
-    bundle = read(data)
+    data, bundle = opened(file)
     if bundle.kind:
         raise BundleError(f"{file}: a firmware image: `make flash IMAGE=` writes one over the serial line.")
     with Device(find_port(given)) as device:
@@ -312,7 +319,7 @@ def copy(device: Device, data: bytes) -> None:
 
 def dry_run(file: Path, port: str) -> None:
     """Print commands that come to the same."""
-    read(file.read_bytes())
+    opened(file)
     mpremote = [str(flash.VENV_BIN / "mpremote"), "connect", port]
     for command in (["fs", "cp", str(file), f":{ON_BOARD}"], ["exec", INSTALL], ["fs", "rm", f":{ON_BOARD}"], ["reset"]):
         print(shlex.join([*mpremote, *command]))

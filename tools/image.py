@@ -111,11 +111,14 @@ _APP_VERSION = slice(_APP_AT + 16, _APP_AT + 48)
 
 
 def check_app(board: Board, file: Path) -> bytes:
-    """The bytes of an image for one of a board's OTA partitions. Raises ImageError, OSError."""
+    """The bytes of an image for one of a board's OTA partitions. Raises ImageError."""
     room = next((part.size for part in board.partitions if part.kind == "app/ota_0"), None)
     if room is None:
         raise ImageError(f"{board.name} has no OTA partitions: IMAGE= is for a board with the feature ota.")
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"IMAGE={file}: {error.strerror}.") from None
     for fault in _app_faults(board, data, room):
         raise ImageError(f"IMAGE={file}: {fault}.")
     return data

@@ -8,6 +8,15 @@ from host_tests.board.conftest import MakeBoard
 from tools.device import Device
 
 
+def test_starts_that_a_tool_ends_are_no_boot_loop(make_board: MakeBoard, tree: dict[str, bytes]) -> None:
+    board = make_board({name: data for name, data in tree.items() if name != "main.py"})
+    board.wait_for(">>> ")
+    for _ in range(6):
+        with Device(board.port) as device:
+            assert device.evaluate("(__import__('loader').slot(), __import__('loader').safe())") == ("a", False)
+            device.reset()
+
+
 def test_whoever_breaks_off_while_the_board_works_leaves_it_running(make_board: MakeBoard) -> None:
     board = make_board({"main.py": b"print('its own program')\nimport time\ntime.sleep(1000)\n"})
     board.wait_for("its own program")

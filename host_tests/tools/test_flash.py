@@ -11,9 +11,8 @@ import pytest
 
 from host_tests.tools import appliances, images
 from host_tests.tools.test_appliance import GOOD
-from host_tests.tools.unix_board import UnixBoard
 from tools import boards, build, flash, target
-from tools.device import Device, DeviceError, GoneError
+from tools.device import DeviceError, GoneError
 from tools.flash import NEW, Work, work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
