@@ -107,7 +107,8 @@ def restore(device: Device, contents: dict[str, bytes]) -> int:
     rests = {name + NEW for name in contents}  # what an earlier restore was cut in
     there = {name: device.hash(name) for name in state_of(device, config) if name not in rests}
     if any(contents.get(name) is None or hashlib.sha256(contents[name]).hexdigest() != digest for name, digest in there.items()):
-        raise BackupError(f"{device.port}: the board has a state of its own, which knows of newer orders: `make factory-reset` first.")
+        wholly = "only a board without one is given another; `make flash IMAGE=`, without CONFIG=, erases a board wholly"
+        raise BackupError(f"{device.port}: the board has a state of its own, which knows of newer orders: {wholly}.")
     secrets = json.loads(contents.pop(SECRETS, b"{}")) if config["secrets"] == NVS else {}
     for folder in folders_of(list(contents)):
         device.make_folder(folder)
