@@ -156,6 +156,21 @@ def test_which_sensors_want_a_calibration(sensor: dict[str, Any], needed: bool) 
     assert slots.to_calibrate({"slots": [{"id": "A", "sensor": sensor}, {"id": "B", "sensor": None}]}) == ["A"] * needed
 
 
+def test_a_board_that_ran_and_is_not_linked_is_told_how(site: Simulated, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = json.loads(site.config.read_text())
+    folder = tmp_path / "board"
+    (folder / "state").mkdir(parents=True)
+    (folder / "ca.der").write_bytes(Path(given["tls"]["ca"][0]).read_bytes())
+    given.update(state="state", secrets="secrets.json", tls={"ca": ["ca.der"]})
+    (folder / "config.json").write_text(json.dumps(given))
+    (folder / "secrets.json").write_text("{}")
+    (folder / "replenish").symlink_to(AGENT.parent / "lib" / "replenish")
+    with UnixBoard(folder) as running:
+        assert main(["--port", running.port]) == 0
+    said = capsys.readouterr().out
+    assert f"– slot ids: the device is not linked, so nobody tells; make link PORT={running.port}.\n" in said
+
+
 def test_a_slot_that_the_service_refused_is_a_cross_for_a_device_that_is_sold(
     site: Simulated, capsys: pytest.CaptureFixture[str]
 ) -> None:

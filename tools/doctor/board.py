@@ -47,7 +47,6 @@ def check(board: Board, config: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _configured(config: dict[str, Any], files: list[str]) -> Iterator[Finding]:
-    yield Finding("profile", None, f"{config['board']['profile']}")
     folder = str(config["state"]).rstrip("/").rpartition("/")[2]
     kept = "files" if folder in files else f"the partition {folder}, or a folder that the first start makes"
     yield Finding("state", None, f"kept as {kept}")

@@ -115,13 +115,15 @@ def _of_device(device: Device, path: str, values: dict[str, Any], linked: bool, 
             remedy = f"make calibrate {place} SLOT={shlex.quote(part.slot)}" + f" PART={part.number}" * one_of_several
             yield Finding("calibration", bool(part.points), part.told().rstrip("."), "" if part.points else remedy)
         if linked:
-            yield _asked(device, path) if values["drs"]["test_device"] else _known(device, path)
+            yield _asked(device, path) if values["drs"]["test_device"] else _known(device, path, place)
     except LinkError as error:
         yield Finding("slots", False, f"the device cannot tell: {error}", f"make link {place}")
 
 
-def _known(device: Device, path: str) -> Finding:
+def _known(device: Device, path: str, place: str) -> Finding:
     """What the device heard when it asked last."""
+    if device.run(f"print({SAYS!r} + str(bool(agent.token)))") != ["True"]:
+        return Finding("slot ids", None, "the device is not linked, so nobody tells", f"make link {place}")
     said = device.run(f"import json; print({SAYS!r} + repr({_KNOWN.format(path=path)}))")
     states = dict(ast.literal_eval(said[0]))
     if missing := [slot for slot, state in states.items() if state == "unsubscribed"]:
