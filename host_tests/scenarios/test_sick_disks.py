@@ -191,7 +191,7 @@ class Shelf:
 
     def live(self, told: str) -> Agent:
         """An agent on the harmed folder, for long enough to poll; it tells of damage to `told`, and it does not order."""
-        agent = self.appliance.start()
+        agent = self.appliance.start_bare()  # there are hundreds of these lives
         if told:
             line = agent.expect(event="fault", fault="store_damaged")
             assert str(line["detail"]).startswith(f"record {told}: "), line
