@@ -23,7 +23,6 @@ LEAST = {
 }
 # What `make test` has of them; the others are long.
 SHORT = (
-    ("memory", "flashlog", "once", "30", "30"),
     ("memory", "littlefs", "once", "35", "35"),
     ("memory", "flashlog+cloud", "once", "2", "2"),
     ("world", "folder", "once"),
