@@ -24,7 +24,6 @@ LEAST = {
 # What `make test` has of them; the others are long.
 SHORT = (
     ("memory", "littlefs", "once", "35", "35"),
-    ("memory", "flashlog+cloud", "once", "2", "2"),
     ("world", "folder", "once"),
     ("world", "folder", "lasting"),
 )
