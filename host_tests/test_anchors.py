@@ -3,8 +3,8 @@
 import os
 from binascii import b2a_base64
 
-from replenish import calls
 from replenish.core.isotime import days
+from replenish.expiry import warn
 from replenish.io import anchors
 
 from host_tests.expect import cases, raises, tmp
@@ -95,8 +95,8 @@ def test_a_person_hears_of_it_half_a_year_before_once_a_day():
     def check(end, pairs):
         del told[:]
         agent.anchors_end, agent.anchors_told = end, 0
-        calls.warn(agent)
-        calls.warn(agent)
+        warn(agent)
+        warn(agent)
         assert [dict(each) for each in told] == pairs
 
     cases(
@@ -111,9 +111,9 @@ def test_a_person_hears_of_it_half_a_year_before_once_a_day():
     )
     device.clock.pass_s(86400)
     agent.tell_time()
-    calls.warn(agent)
+    warn(agent)
     assert len(told) == 2, "and again on the next day"
     device.clock.scaled = True
     agent.anchors_told = 0
-    calls.warn(agent)
+    warn(agent)
     assert len(told) == 2, "certificates live in real time"

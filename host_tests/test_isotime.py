@@ -1,6 +1,6 @@
 """Dates of the services as Unix seconds, and back."""
 
-from replenish.core import isotime
+from replenish.core import dates, isotime
 
 from host_tests.expect import cases, raises
 
@@ -29,7 +29,7 @@ def test_every_day_of_136_years_has_its_number_and_its_text():
 def test_a_time_comes_back_from_its_text():
     at = 86399
     while at <= LAST_DAY * 86400:
-        assert isotime.parse(isotime.text(at)) == at, at
+        assert dates.parse(isotime.text(at)) == at, at
         at += 86400 * 17 + 4271  # every hour, minute and second comes up
 
 
@@ -39,7 +39,7 @@ def test_never_has_no_text():
 
 
 def check_parse(source, at):
-    assert isotime.parse(source) == at
+    assert dates.parse(source) == at
 
 
 def test_the_forms_of_iso_8601_that_services_send():
@@ -76,11 +76,11 @@ def test_what_is_no_iso_date_is_refused():
         2026-00-01 2026-13-01 2026-11-00 2026-11-32 2026-11-21T24:00:00Z 2026-11-21T23:60:00Z 2026-11-21T23:00:61Z
         2026-11-21T12:30:45+01:00 2026-11-21T12:30:45z 2026-11-21T12:30:45GMT 2026-11-21T12:30:45ZZ 2026-11-21Z
         1969-12-31T23:59:59Z 2106-01-01 0000-00-00 9999-12-31 -026-11-21 2026-+1-21 2026-11-+1 None null tomorrow"""
-    cases(check_refused, [(isotime.parse, source) for source in [""] + bad.split()])
+    cases(check_refused, [(dates.parse, source) for source in [""] + bad.split()])
     whole = "2026-11-21T12:30:45Z"
-    cases(check_refused, [(isotime.parse, whole[:i]) for i in range(19) if i != 10])
+    cases(check_refused, [(dates.parse, whole[:i]) for i in range(19) if i != 10])
     for i in range(19):
-        check_refused(isotime.parse, whole[:i] + "x" + whole[i + 1 :])
+        check_refused(dates.parse, whole[:i] + "x" + whole[i + 1 :])
 
 
 def test_http_dates():
@@ -95,17 +95,17 @@ def test_http_dates():
     )
     for month in range(12):
         name = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[month]
-        expected = isotime.parse("2026-%02d-15T01:02:03Z" % (month + 1))
-        assert isotime.parse_http("Xxx, 15 %s 2026 01:02:03 GMT" % name) == expected
+        expected = dates.parse("2026-%02d-15T01:02:03Z" % (month + 1))
+        assert dates.parse_http("Xxx, 15 %s 2026 01:02:03 GMT" % name) == expected
 
 
 def check_http(source, at):
-    assert isotime.parse_http(source) == at
+    assert dates.parse_http(source) == at
 
 
 def test_what_is_no_http_date_is_refused():
     whole = "Sun, 06 Nov 1994 08:49:37 GMT"
-    cases(check_refused, [(isotime.parse_http, whole[:i]) for i in range(25)])
+    cases(check_refused, [(dates.parse_http, whole[:i]) for i in range(25)])
     bad = [
         "Sunday, 06-Nov-94 08:49:37 GMT",  # two forms that are obsolete since 1999
         "Sun Nov  6 08:49:37 1994",
@@ -120,4 +120,4 @@ def test_what_is_no_http_date_is_refused():
         "120",
         "1994-11-06T08:49:37Z",
     ]
-    cases(check_refused, [(isotime.parse_http, source) for source in bad])
+    cases(check_refused, [(dates.parse_http, source) for source in bad])

@@ -259,7 +259,7 @@ def test_a_report_says_level_capacity_stock_last_use_and_run_out():
         ["expectedReplenishmentDate", "lastUseDate", "originalQuantityInUnit", "remainingQuantityInUnit", "totalQuantityOnHand"]
     )
     assert (last["remainingQuantityInUnit"], last["originalQuantityInUnit"], last["totalQuantityOnHand"]) == (6.5, 12.5, 2.5)
-    from replenish.core.isotime import parse
+    from replenish.core.dates import parse
 
     assert 0 <= parse(last["lastUseDate"]) - used_at <= COUNTED_S
     days = (parse(last["expectedReplenishmentDate"]) - appliance.clock.seconds) / DAY
@@ -274,7 +274,7 @@ def test_an_appliance_that_rests_says_since_when():
     appliance.sensors["B"].value = 8
     used_at = appliance.clock.seconds
     appliance.live(20 * DAY)
-    from replenish.core.isotime import parse
+    from replenish.core.dates import parse
 
     devices = [parse(said["mostRecentlyActiveDate"]) for _, name, said in service.bodies if name == "deviceStatus"]
     assert len(devices) == 21 and 0 <= devices[-1] - used_at <= COUNTED_S and len(set(devices[1:])) == 1
@@ -284,7 +284,7 @@ def test_before_any_level_the_device_is_active_now():
     appliance = Appliance(slots=({"id": "A", "refill": "manual", "sensor": None},))
     service = posted(appliance)
     appliance.live(2 * DAY)
-    from replenish.core.isotime import parse
+    from replenish.core.dates import parse
 
     at, name, said = service.bodies[0]
     assert name == "deviceStatus" and parse(said["mostRecentlyActiveDate"]) == at

@@ -31,13 +31,13 @@ _BETWEEN_CALLS = "core.policy core.reports core.news core.level core.forecast co
 # ... and that only a call needs
 _FOR_CALLS = (
     "manual calls access asking following ordering settling services.registration services.drs services.drs_answers services.gateway "
-    "services.gateway_answers services.lwa core.snapshot core.strictjson"
+    "services.gateway_answers services.lwa core.snapshot core.strictjson core.dates"
 )
 _FOR_CONNECTION = "io.http io.stream services.call"  # ... and the connection, from a wake's first call to its last
 # ... and what a message needs
 _FOR_MESSAGES = (
     "inbox commands services.notification services.drs_answers services.gateway_answers core.snapshot core.notice core.strictjson "
-    "store.outbox"
+    "core.dates store.outbox"
 )
 _FOR_CLOUD = "cloud state discovery io.mqtt"
 _FOR_UPDATE = "update core.bundle io.pieces io.slotfiles"
@@ -578,6 +578,8 @@ class Agent:
             elif not sensor:
                 slot.pass_time(now)
             self.save_level(slot, now)
+            if self.client:
+                forget("core.level")  # beside a connection there is no room for it and the policy
             self.recover_flight(slot, now)
             if load_policy().advance(slot, now):
                 self.save(slot)

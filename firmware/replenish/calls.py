@@ -6,15 +6,12 @@ What builds a request and reads an answer is let go of while the answer is waite
 import gc
 import time
 
-from micropython import const
-
 from .app import forget, make_room
 from .core import device as d
 from .services import call
 
 # Modules that only make requests and read answers
-_READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.strictjson"
-_WARN_DAYS = const(180)  # before a trust anchor ends: an update has to reach the last device of a fleet
+_READERS = "services.drs", "services.drs_answers", "services.gateway", "services.gateway_answers", "core.strictjson", "core.dates"
 _ANSWERS = (call.OK, call.ACCEPTED, call.IN_PROGRESS, call.UNSUBSCRIBED, call.MISSING)  # the service is well
 
 
@@ -79,7 +76,8 @@ def _reader(agent, name):
 
 
 def send(agent, request):
-    """Make a call: (answer, the time afterwards). Nobody should hold the request any more: reading the answer wants its room."""
+    """Make a call: (answer, the time afterwards). The request is empty then: reading the answer wants its room, and some frame of the
+    callers still holds it."""
     for name in _READERS:
         forget(name)
     make_room()
@@ -87,21 +85,18 @@ def send(agent, request):
         from .io.http import Client
 
         agent.client = Client(agent.trust)
+        from .expiry import warn
+
         warn(agent)
+        warn = None
+        forget("expiry")
     agent.call_ticks = time.ticks_ms()
     answer = agent.client.call(request)
-    request = None
+    request.headers, request.body = {}, b""
+    now = agent.tell_time(answer)
+    forget("core.dates")
     gc.collect()
-    return answer, agent.tell_time(answer)
-
-
-def warn(agent):
-    """Tell how many days are left of the trust anchor that ends first: once a day, when they are few. Below 0: it has ended."""
-    day = agent.time.now // 86400
-    left = agent.anchors_end - day
-    if agent.anchors_end and left < _WARN_DAYS and day != agent.anchors_told and not agent.clock.scaled:
-        agent.anchors_told = day
-        agent.tell("anchor", None, ("days", left))
+    return answer, now
 
 
 def note(agent, name, slot, answer, said):

@@ -10,7 +10,7 @@ import json
 import time
 from binascii import b2a_base64
 
-from replenish.core.isotime import parse
+from replenish.core.dates import parse
 from replenish.sensors.scaled import Scaled
 from replenish.services.call import Answer, Request
 from replenish.store import calibration

@@ -42,7 +42,7 @@ LAYERS = {
     "": Layer(
         ("core", "services", "store", "sensors", "io")
         + tuple(
-            "access answering app asking awake calibration calls cloud commands config discovery erase experimental_link".split()
+            "access answering app asking awake calibration calls cloud commands config discovery erase experimental_link expiry".split()
             + "face following inbox life link manual obeying online ordering person safemode selftest settling startup".split()
             + "state testorders update version wake".split()
         ),

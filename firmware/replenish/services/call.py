@@ -5,8 +5,6 @@ The outcomes are those of law 1 to 3: what decides is whether the service can ha
 
 from micropython import const
 
-from ..core.isotime import parse_http
-
 OK = const(0)
 ACCEPTED = const(1)
 IN_PROGRESS = const(2)
@@ -82,6 +80,8 @@ class Answer:
 
     def date(self, name="date"):
         """A header's date in Unix seconds, or 0; without a name: the server's clock."""
+        from ..core.dates import parse_http  # let go of after each call
+
         try:
             return parse_http(self.headers.get(name, ""))
         except ValueError:

@@ -6,7 +6,7 @@ spellings are read.
 
 from micropython import const
 
-from ..core import isotime
+from ..core import dates
 from ..core import order as o
 from . import call
 
@@ -68,7 +68,7 @@ def _furthest_behind(items, slot_id):
         if not isinstance(item, dict) or item.get("slotId", slot_id) != slot_id:
             continue
         try:
-            delivery_at = max(delivery_at, isotime.parse(str(item.get("expectedDeliveryDate"))))
+            delivery_at = max(delivery_at, dates.parse(str(item.get("expectedDeliveryDate"))))
         except ValueError:
             pass
         status = item.get("status")

@@ -5,7 +5,7 @@ An order is told as a snapshot, always whole; core/snapshot.py says what it mean
 
 from micropython import const
 
-from ..core import isotime
+from ..core import dates
 from ..core import order as o
 from . import call
 
@@ -111,7 +111,7 @@ def _whole(value, most):
 
 def _time(value):
     try:
-        return isotime.parse(value) if isinstance(value, str) else 0
+        return dates.parse(value) if isinstance(value, str) else 0
     except ValueError:
         return 0
 

@@ -5,7 +5,7 @@ Amazon may add fields, so what is not needed here is not looked at. Not in memor
 
 from micropython import const
 
-from ..core import isotime, notice, strictjson
+from ..core import dates, notice, strictjson
 from ..core import order as o
 from . import call, drs_answers
 
@@ -70,7 +70,7 @@ def _part(data, name):
 def _time(value):
     """Unix seconds of a date, 0 for anything else."""
     try:
-        return isotime.parse(value) if isinstance(value, str) else 0
+        return dates.parse(value) if isinstance(value, str) else 0
     except ValueError:
         return 0
 
