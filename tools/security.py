@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import serial
-
 ESPEFUSE = [sys.executable, "-m", "espefuse"]
 ESPTOOL = [sys.executable, "-m", "esptool"]
 # espefuse resets the chip and reads some hundred bytes; the ROM answers within a second or not at all.
@@ -201,6 +199,8 @@ def start_anew(chip: str, where: Sequence[str]) -> None:
 def _pulse(port: str) -> None:
     """Reset a chip that esptool does not reach, by the line that it would use."""
     from esptool.reset import HardReset  # here: it takes a second
+
+    import serial  # only there where boards are flashed; a configuration is judged elsewhere too
 
     with contextlib.suppress(OSError), serial.Serial(port) as line:  # what cannot be opened is said by whoever opens it next
         HardReset(line)()
