@@ -262,6 +262,7 @@ class Both:
         self._service = service
         self.data = b""
         self.times = []
+        self.asked = []  # every URL, in its order
         self.is_fed = self.loses = self.lost = False  # loses: every second answer
         self.hungry = []  # where it was asked for, without a word to the watchdog before
 
@@ -269,6 +270,7 @@ class Both:
         return getattr(self._service, name)
 
     def call(self, request):
+        self.asked.append(request.url)
         if request.url != "https://updates.test/a":
             return self._service.call(request)
         answer, first = part_of(self.data, request)
@@ -320,6 +322,24 @@ def test_the_url_is_asked_once_a_day_and_through_restarts():
     appliance.live(day + 3600, lambda: appliance.store.must_restart)
     assert server.hungry == []
     assert appliance.store.must_restart and board.start() == ("trial", "b")
+
+
+def test_an_update_waits_while_an_order_is_due():
+    board = Board()
+    appliance = asking(board)
+    server, agent = appliance.service, appliance.agent
+    server.data = made(version=RUNS).data()
+    appliance.live(86400 + 1200)
+    agent.hold()
+    appliance.sensors["A"].value = 1
+    appliance.live(7200)
+    assert server.count("replenish") == 0 and server.times, "or the test says nothing"
+    server.asked.clear()
+    agent.resume()
+    agent.update_at = agent.time.now
+    appliance.live(3600, lambda: "https://updates.test/a" in server.asked)
+    assert server.count("replenish") == 1 and "updates" not in server.asked[0]
+    assert "https://updates.test/a" in server.asked, "but not for ever"
 
 
 class Far:
