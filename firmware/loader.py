@@ -318,6 +318,15 @@ def healthy():
     return _is_kept(this)
 
 
+def count(is_try):
+    """Whether this start of a version on trial counts as one of its tries: it did from the beginning, for a crash is one. Returns
+    whether that is durable."""
+    if _start.what != "trial":
+        return False
+    _start.starts = _start.before + bool(is_try)
+    return _is_kept(_start)
+
+
 def image(number):
     """A firmware image has run and was well: none older than this one, three numbers, is to be written. Returns whether that is
     durable."""

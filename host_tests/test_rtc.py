@@ -27,7 +27,7 @@ def kept():
 
 def test_they_are_found_again():
     data = kept()
-    assert len(data) == 80
+    assert len(data) == 92
     assert found(data) == (False, [7, 0, 0, 0xFFFFFFFF] + [0] * 11 + [123456789])
 
 
@@ -47,7 +47,7 @@ def test_what_stands_behind_them_stays():
         chip.rtc_memory += b"the appliance's own"
         memory = rtc.of_board()
         memory.keep(NETWORK, 2)
-        assert chip.rtc_memory[80:] == b"the appliance's own" and rtc.of_board().number(NETWORK) == 2
+        assert chip.rtc_memory[92:] == b"the appliance's own" and rtc.of_board().number(NETWORK) == 2
 
 
 def test_two_that_know_nothing_of_each_other_keep_what_the_other_kept():

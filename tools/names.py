@@ -46,7 +46,7 @@ unsubscribed deregister tokens_invalid
 names write
 """
 # ... of loader.py, which is outside of the package
-_LOADER = "start safe healthy slot other floors try_next what image decide FOLDERS root"
+_LOADER = "start safe healthy slot other floors try_next what count image decide FOLDERS root"
 # ... for main.py on a board, and for `make monitor` and `make provision`
 _BOARD = "live show_log"
 INTERFACE = frozenset((_LIBRARY + _TOOLS + _LOADER + " " + _BOARD).split())

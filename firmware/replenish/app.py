@@ -264,6 +264,8 @@ class Agent:
         firmware/README.md), and then what runs is what ran. Seconds on a board, minutes where the source is slow; `progress` is
         called meanwhile. Raises ValueError without `update` in the configuration.
         """
+        if not self.updates:
+            raise ValueError("update.keys: missing: required: who may sign")
         make_room()
         from .update import by_hand
 

@@ -58,7 +58,9 @@ class Awake:
         life.dog.spoke("network")
         if self._step():
             life.dog.spoke("step")
-        if self._unwell and self._seconds >= _HEALTHY_S and not self._failures:
+        if life.trial:
+            life.trial.attend(seconds)
+        if self._unwell and self._seconds >= _HEALTHY_S and not self._failures and not (life.trial and life.trial.is_open):
             self._unwell = False
             life.well()
         if self._dirty:
@@ -87,3 +89,5 @@ class Awake:
 
     def _heard(self, kind, slot_id, pairs):
         self._dirty = True
+        if self._life.trial:
+            self._life.trial.heard(kind, slot_id, pairs)

@@ -69,6 +69,7 @@ class Life:
         self.agent = None
         self.online = None  # see online.py; None without a network
         self.person = None  # see person.py; None without light and button
+        self.trial = None  # see trial.py; None unless the version is on trial, and has a network
         self.is_safe = bool(loader and loader.safe())
 
     # The start
@@ -103,6 +104,10 @@ class Life:
             self.online = Online(self, networks, config["clock"]["ntp"], board["sleep"] == "deep")
         config = networks = None
         self._load_agent()
+        if self.agent.updates and self.online and self.loader and self.loader.what() == "trial":
+            from .trial import Trial
+
+            self.trial = Trial(self)
         if board["watchdog_s"]:
             self.dog.prolong(board["watchdog_s"])
         if board["sleep"] == "deep":
@@ -188,9 +193,12 @@ class Life:
 
     def well(self):
         """This start is well: it counts against nobody, and the last crash was shown."""
+        self.trial = None
+        forget("trial")
         if self.loader:
             self.loader.healthy()
-            self._well_image()
+            if self.agent.updates:
+                self._well_image()
         if self._crash:
             from .io import crash
 

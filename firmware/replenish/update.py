@@ -134,15 +134,13 @@ def read_keys(paths):
 
 def by_hand(agent, source):
     """See `Agent.update`."""
-    if not agent.updates:
-        raise ValueError("update.keys: missing: required: who may sign")
     if isinstance(source, str):
         from .io.pieces import File
 
         try:
             source = File(source)
         except OSError as error:
-            return _told(agent, "failed", str(error))
+            return _told(agent, "failed", True, str(error))
     return _take(agent, source, True)
 
 
@@ -162,25 +160,25 @@ def at_line(config, path):
         source.close()
 
 
-def _take(agent, source, again):
-    """Install what a source gives, and tell what came of it; returns None, or why not in a word."""
+def _take(agent, source, by_hand):
+    """Install what a source gives, and tell what came of it; returns None, or why not in a word. by_hand: not from `update.url`."""
     settings = agent.updates
     try:
-        version = install(source, read_keys(settings["keys"]), settings["board"], again, agent.progress, agent.ledger.store)
+        version = install(source, read_keys(settings["keys"]), settings["board"], by_hand, agent.progress, agent.ledger.store)
     except Refused as error:
         agent.ledger.store.must_restart |= error.args[0] == "unread"  # the next start may read it
-        return _told(agent, error.args[0])
+        return _told(agent, error.args[0], by_hand)
     except (OSError, ValueError) as error:
-        return _told(agent, "failed", str(error))
+        return _told(agent, "failed", by_hand, str(error))
     finally:
         source.close()
     agent.ledger.store.must_restart = True
-    _told(agent, "ready", "%d.%d.%d" % version)
+    _told(agent, "ready", by_hand, "%d.%d.%d" % version)
     return None
 
 
-def _told(agent, word, detail=None):
-    agent.tell("update", None, ("state", word), ("detail", detail))
+def _told(agent, word, by_hand, detail=None):
+    agent.tell("update", None, ("state", word), ("by", "hand" if by_hand else "url"), ("detail", detail))
     return word
 
 

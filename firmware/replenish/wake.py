@@ -63,10 +63,15 @@ def _power_down(agent):
 
 def _work(life):
     """The agent's wake. Returns for how many seconds to sleep. What is wrong with the world is no crash."""
+    if life.trial and life.cause == "wake":  # in a cold start the first call has its spread before it
+        life.trial.ask()
     try:
         left_s = life.agent.once()
     except (OSError, ProtocolError) as error:
         life.tell_error(error)
         return _AGAIN_S
-    life.well()
+    if life.trial:
+        life.trial.end_wake()
+    if not (life.trial and life.trial.is_open):
+        life.well()
     return left_s

@@ -44,7 +44,7 @@ LAYERS = {
         + tuple(
             "access answering app asking awake calibration calls cloud commands config discovery erase experimental_link expiry".split()
             + "face following inbox life link manual obeying online ordering person safemode selftest settling startup".split()
-            + "state testorders update version wake".split()
+            + "state testorders trial update version wake".split()
         ),
         CORE | frozenset("gc loader sys time _thread".split()),
     ),

@@ -1,6 +1,6 @@
 """What outlives a reset and a deep sleep, and not the power: numbers in the memory of the real-time clock. Its layout stands here.
 
-    0  4  magic and format "rR3\\n"
+    0  4  magic and format "rR4\\n"
     4  4  CRC-32 of the numbers
     8  4  each number, little-endian: NETWORK, ...
 
@@ -24,11 +24,14 @@ WALL = const(7)  # ... and what the clock said then
 FIRST_CALL = const(16)  # when the cold start's spread is over, Unix seconds; 0: it was not drawn yet
 PULSE = const(8)  # to PULSE + 7: counts of sensors, see sensors/pulse.py
 ARMED = const(17)  # which pins wake the board, as io/chip.py has it
-_NUMBERS = const(18)
+TRY_BEGAN = const(18)  # on trial: when this try of the version began, by the chip's clock as it was then; see trial.py
+TRY_JOINED = const(19)  # ... when it could have called for the first time, 0: not yet
+TRY_ASKED = const(20)  # ... and when `update.url` was asked last
+_NUMBERS = const(21)
 
-_MAGIC = b"rR3\n"
+_MAGIC = b"rR4\n"
 _HEAD = const(8)
-_SIZE = const(80)
+_SIZE = const(92)
 
 
 class Memory:
