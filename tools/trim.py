@@ -95,6 +95,11 @@ PARTS = (
     ),
     Part("staying awake", ("awake",), lambda config, board: not _sleeps(config)),
     Part("deep sleep", ("wake",), lambda config, board: _sleeps(config)),
+    Part(
+        "signed updates",
+        ("core/bundle", "io/ota", "io/pieces", "io/slotfiles", "trial", "update"),
+        lambda config, board: bool(config.get("update")),
+    ),
     Part("the self-test", ("selftest",), lambda config, board: _drs(config, board) and _profile(config) != "product"),
 )
 SENSORS = "sensors/"  # a driver is wanted when a slot names it, or another driver imports it

@@ -14,7 +14,7 @@ from tools.build import FIRMWARE
 SOURCES = trim.sources_of(FIRMWARE / "replenish")
 SLOT = {"sensor": {"driver": "file"}}
 DRS = {"backend": "drs", "state": "state", "slots": [SLOT]}
-FULL = {**DRS, "mqtt": {"discovery": "homeassistant"}, "slots": [{**SLOT, "life_days": 90}]}
+FULL = {**DRS, "mqtt": {"discovery": "homeassistant"}, "update": {"keys": ["update.pub"]}, "slots": [{**SLOT, "life_days": 90}]}
 CONFIGS: dict[str, dict[str, Any]] = {
     "drs": DRS,
     "drs with mqtt": {**DRS, "mqtt": {}},
@@ -56,6 +56,9 @@ DOORS = {
     ("life", "person"): "board.led, board.button",
     ("life", "awake"): "board.sleep",
     ("life", "wake"): "board.sleep",
+    ("app", "update"): "config['update']",
+    ("life", "io/ota"): "config['update']",
+    ("life", "trial"): "config['update']",
     ("startup", "core/part"): "life_days",
     ("startup", "store/calibration"): "a sensor that reads raw numbers",
     ("face", "calibration"): "a sensor that reads raw numbers",
