@@ -12,6 +12,7 @@ import pytest
 
 from host_tests.board import chip
 from host_tests.board.conftest import MakeBoard
+from host_tests.board.mpremote import mpremote
 from host_tests.fakes.signer import Signer
 from tools import build, bundle, slot
 from tools.device import Device
@@ -48,6 +49,7 @@ NEXT = (9, 0, 0)
 TRIES = 3  # firmware/loader.py: starts of a version on trial
 GOOD = 'from micropython import const\nVERSION = "9.0.0"\nBUILD_DATE = const(1780272000)\n'
 BAD = "1 / 0\n"
+CONFIRMED_B = b"\1\0"  # in the loader's record: the slot, and that the other one is not on trial
 
 
 def compiled(source: str) -> bytes:
@@ -97,6 +99,29 @@ def test_an_update_runs_and_confirms_itself(appliance: Emulator, tree: dict[str,
     assert "update.bundle" not in on_flash
     with pytest.raises(bundle.BundleError, match="not_newer"):
         bundle.install(file, appliance.port)
+
+
+def test_the_board_s_own_life_confirms_a_version_that_is_well(make_board: MakeBoard, tree: dict[str, bytes], tmp_path: Path) -> None:
+    """main.py and life.py as every board has them: the agent's first wake is over, and only then the version stays."""
+    config = json.dumps({**CONFIG, "board": {"name": "qemu", "sleep": "deep", "watchdog_s": 0}}).encode()
+    files = {name: data for name, data in tree.items() if name != "main.py"}  # a board that sleeps would not listen
+    board = make_board({**files, "config.json": config, "secrets.json": b"{}", "update.pub": Signer().key})
+    bundle.install(made(tree, tmp_path, GOOD, Signer()), board.port)
+    (tmp_path / "main.py").write_bytes(tree["main.py"])
+    mpremote(board, "cp", str(tmp_path / "main.py"), ":")
+    start = len(board.transcript)
+    board.restart()
+    board.wait_for("slot=b start=trial safe=0 version=9.0.0", 60, start)
+    board.wait_for("event=start", 60, start)
+    start = len(board.transcript)
+    board.restart()  # the power fails before the wake is over
+    board.wait_for("slot=b start=trial", 60, start)
+    board.wait_for("event=stop", 60, start)
+    board.wait_for("\n", 60, board.transcript.index(b"event=stop", start))
+    assert chip.files(board.flash)["start"][3:5] == CONFIRMED_B
+    start = len(board.transcript)
+    board.restart()
+    board.wait_for("slot=b start=run", 60, start)
 
 
 def test_a_version_that_fails_is_given_up_after_three_starts(appliance: Emulator, tree: dict[str, bytes], tmp_path: Path) -> None:
