@@ -198,9 +198,8 @@ def start_anew(chip: str, where: Sequence[str]) -> None:
 
 def _pulse(port: str) -> None:
     """Reset a chip that esptool does not reach, by the line that it would use."""
-    from esptool.reset import HardReset  # here: it takes a second
-
     import serial  # only there where boards are flashed; a configuration is judged elsewhere too
+    from esptool.reset import HardReset  # here: it takes a second
 
     with contextlib.suppress(OSError), serial.Serial(port) as line:  # what cannot be opened is said by whoever opens it next
         HardReset(line)()

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = translate.place(Path(__file__).with_name("runner.py"))
 LIB = ROOT / "build" / "unix" / "lib"
 INTERPRETERS = (ROOT / "build" / "bin" / "micropython", ROOT / "build" / "bin" / "micropython32")
-FILE_LIMIT_S = 1200  # of a file that hangs: the longest takes a minute where nothing else runs
+FILE_LIMIT_S = 300  # of a file that hangs: the longest takes a minute where nothing else runs
 CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
