@@ -1,8 +1,8 @@
 """Make every point of a whole order life fail (README.md). With no argument: everything, about ten minutes on two cores.
 
-    python -m host_tests.faults [SOURCE MEDIUM MODE [FIRST LAST | ACT K WAY]]
+    python -m host_tests.faults [SOURCE MEDIUM MODE [PHASE... | ACT K WAY]]
 
-FIRST LAST: only the acts from one number to another. ACT K WAY: the one fault that a failure named.
+PHASE: only the acts of this entry of the script (life.py, cloud.py), by its name. ACT K WAY: the one fault that a failure named.
 """
 
 from __future__ import annotations

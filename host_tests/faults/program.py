@@ -1,14 +1,14 @@
 """Live the life once for every point at which something can fail. Runs on CPython and on build/bin/micropython32-faults.
 
-    program.py memory|lines|world littlefs|folder|flashlog[+cloud] once|lasting SCRATCH [FIRST LAST | ACT K WAY]
+    program.py memory|lines|world littlefs|folder|flashlog[+cloud] once|lasting SCRATCH [PHASE... | ACT K WAY]
 
 The life is lived once without a fault, act by act. Before each act the process forks for k = 1, 2, …: the fork makes the k-th
 point of the act fail, then goes on to the end: when the act raised, once started anew from the store, as a supervisor does,
 and once with the same agent. What a fork comes to that another one was in before, world and memory, is not followed twice. What
 does not hold after a fault that the medium kept to itself is counted apart ("untold").
 
-FIRST LAST: only in these acts; ACT K WAY: that one fault only. The last line is the figures; the exit status is 1 when anything
-did not hold.
+PHASE: only in the acts of this entry of the script, by its name; ACT K WAY: that one fault only. The last line is the figures; the
+exit status is 1 when anything did not hold.
 """
 
 import os
@@ -19,7 +19,6 @@ from host_tests.faults import media, points
 
 _CRASHED, _NEW, _MORE_WAYS, _UNTOLD, _WELL = 1, 2, 4, 8, 16
 _NOT_REACHED, _FAILED = 2, 1
-_ALL = 1 << 20
 _FAILURES = 5  # then it is enough
 
 
@@ -50,12 +49,16 @@ class Explorer:
         os.mkdir(self.known)
         self.failures = self.ks = self.crashes = self.new = self.untold = 0
 
-    def explore(self, first, last):
-        """Live the whole life; every point of the acts from `first` to `last` fails in a fork."""
+    def explore(self, phases):
+        """Live the whole life; every point of the acts of these phases, all when there are none, fails in a fork."""
+        known = [name for name, _, _, _ in self.life.script]
+        for phase in phases:
+            assert phase in known, "%s: allowed: %s" % (phase, ", ".join(known))
         act = 0
         while not self.life.over():
+            name = self.life.script[self.life.phase][0]
             self.life.prepare()
-            forked = self._all_points(act) if first <= act <= last else None
+            forked = self._all_points(act) if name in phases or not phases else None
             self.faults.fail_at(0)
             self.life.act()
             count = self.faults.count()
@@ -210,14 +213,12 @@ def _print(error):
 def main(args):
     source, medium, mode, scratch = args[:4]
     explorer = Explorer(source, medium, mode, scratch)
-    numbers = [int(arg) for arg in args[4:]]
-    if len(numbers) == 3:
-        status = explorer.repeat(*numbers)
+    if len(args) == 7 and args[4].isdigit():
+        status = explorer.repeat(*[int(arg) for arg in args[4:]])
         said = "well" if status >= _WELL else "there is no such point" if status == _NOT_REACHED else "failed"
         print("status %d: %s" % (status, said))
         return 0 if status >= _WELL else 1
-    first, last = numbers or (0, _ALL)
-    explorer.explore(first, last)
+    explorer.explore(args[4:])
     figures = explorer.ks, explorer.crashes, explorer.new, explorer.untold, explorer.failures
     print("%d faults, %d raised, %d followed, %d untold, %d failed" % figures)
     return 1 if explorer.failures else 0

@@ -7,23 +7,23 @@ import pytest
 from host_tests.faults.__main__ import INTERPRETER, run
 from tools import toolchain
 
-# (source, medium, mode, acts): the least number of faults, and of those that ended the act.
+# (source, medium, mode, phases): the least number of faults, and of those that ended the act.
 LEAST = {
-    ("memory", "littlefs", "once", "8", "9"): (3000, 2000),
-    ("memory", "flashlog", "lasting", "8", "8"): (2000, 2000),
-    ("memory", "folder", "once", "27", "27"): (2000, 2000),
-    ("memory", "flashlog", "once", "30", "30"): (800, 700),  # a notice of a cancellation
-    ("memory", "littlefs", "once", "35", "35"): (700, 600),  # a notice that answers a lost call
-    ("memory", "flashlog+cloud", "once", "2", "2"): (2000, 500),  # a command
+    ("memory", "littlefs", "once", "ordered"): (3000, 2000),
+    ("memory", "flashlog", "lasting", "ordered"): (2000, 2000),
+    ("memory", "folder", "once", "blocked"): (2000, 2000),
+    ("memory", "flashlog", "once", "cancelled"): (800, 700),  # by a notice
+    ("memory", "littlefs", "once", "a notice answers"): (700, 600),  # of a lost call
+    ("memory", "flashlog+cloud", "once", "used"): (2000, 500),  # by a command
     ("world", "littlefs", "once"): (3000, 700),
     ("world", "flashlog", "once"): (1000, 150),
     ("world", "folder", "once"): (500, 80),
     ("world", "folder", "lasting"): (500, 80),
-    ("lines", "folder", "once", "8", "8"): (2500, 2500),
+    ("lines", "folder", "once", "ordered"): (2500, 2500),
 }
 # What `make test` has of them; the others are long.
 SHORT = (
-    ("memory", "littlefs", "once", "35", "35"),
+    ("memory", "littlefs", "once", "a notice answers"),
     ("world", "folder", "once"),
     ("world", "folder", "lasting"),
 )
