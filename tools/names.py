@@ -62,7 +62,7 @@ verify verify_mode wait write
 FOREIGN = frozenset(_FOREIGN.split())
 
 # What nothing in the package has at once, but a class of the tests does, which stands for several of its classes.
-TOGETHER = (("refresh", "take"), ("agent", "damage", "note", "service", "show", "use"))
+TOGETHER = (("answers", "found"), ("refresh", "take"), ("agent", "damage", "note", "service", "show", "use"))
 
 LOOKING_UP = ("getattr", "setattr", "hasattr", "delattr")
 _FIELDS = "FIELDS"  # what the name of a variable ends with whose texts are names of attributes

@@ -60,7 +60,7 @@ class Awake:
             life.dog.spoke("step")
         if life.trial:
             life.trial.attend(seconds)
-        if self._unwell and self._seconds >= _HEALTHY_S and not self._failures and not (life.trial and life.trial.is_open):
+        if self._unwell and self._seconds >= _HEALTHY_S and not self._failures and not (life.trial and life.trial.still_open):
             self._unwell = False
             life.well()
         if self._dirty:

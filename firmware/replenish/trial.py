@@ -19,7 +19,7 @@ _UNANSWERED = ("unanswered", "failed")  # of an update: nothing came
 
 
 class Trial:
-    """life: see life.py; with an agent and a network. `is_open`: nobody has answered yet."""
+    """life: see life.py; with an agent and a network. `still_open`: nobody has answered yet."""
 
     def __init__(self, life):
         agent = life.agent
@@ -29,7 +29,7 @@ class Trial:
         self._away_s = self._open_s = 0
         self._asks_anybody = agent.update_at is not None or agent.uplink is not None
         # Else there is nobody to answer.
-        self.is_open = self._asks_anybody or agent.device.linked and agent.device.backend == d.DRS
+        self.still_open = self._asks_anybody or agent.device.linked and agent.device.backend == d.DRS
         agent.on(self.heard)
 
     def heard(self, kind, slot_id, pairs):
@@ -43,14 +43,14 @@ class Trial:
             has_answered = said["by"] == "url" and said["state"] not in _UNANSWERED
         else:
             has_answered = said["state"] == "connected"
-        if has_answered and self.is_open:
-            self.is_open = False
+        if has_answered and self.still_open:
+            self.still_open = False
             self._life.tell("trial", ("state", "answered"), ("by", kind))
 
     def attend(self, seconds):
         """So many seconds have passed, on a board that stays awake. At the end of a try the board starts anew."""
         life = self._life
-        if not self.is_open:
+        if not self.still_open:
             return
         if life.online.is_joined():
             self._has_joined = True
@@ -70,7 +70,7 @@ class Trial:
     def end_wake(self):
         """A wake is over that went well otherwise, on a board that sleeps. Tries are measured over wakes: nobody counts them then."""
         memory, now = self._life.memory, self._life.clock.now()
-        if not self.is_open:
+        if not self.still_open:
             return
         began_s = now - memory.number(rtc.TRY_BEGAN)
         if not 0 <= began_s < 2 * _AWAY_S:  # none yet, or the clock was set meanwhile

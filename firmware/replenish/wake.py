@@ -72,6 +72,6 @@ def _work(life):
         return _AGAIN_S
     if life.trial:
         life.trial.end_wake()
-    if not (life.trial and life.trial.is_open):
+    if not (life.trial and life.trial.still_open):
         life.well()
     return left_s
