@@ -1,6 +1,7 @@
 """What all tests on the PC need: the firmware importable on CPython, and the paths of the interpreters."""
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from host_tests.mqtt.mosquitto import Mosquitto
 
 shim.install()
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As a shell starts what is in the background. Programs that the tests start would inherit it, and heed no Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="module")

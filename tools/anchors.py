@@ -38,7 +38,7 @@ def _constant(module: str, name: str) -> int:
 LIMIT = _constant("io/anchors.py", "_LIMIT")
 LIMIT_BYTES = _constant("io/anchors.py", "_LIMIT_BYTES")
 TOTAL_BYTES = _constant("io/anchors.py", "_TOTAL_BYTES")
-WARN_DAYS = _constant("calls.py", "_WARN_DAYS")
+WARN_DAYS = _constant("expiry.py", "_WARN_DAYS")
 
 
 @dataclass(frozen=True)

@@ -272,12 +272,15 @@ def test_a_token_that_is_dead_before_its_time_is_fetched_once_more(new_appliance
     appliance.set_level(LOW)
     agent = appliance.start()
     agent.expect(event="order", state="accepted")
-    before = len(appliance.calls("token"))
+    # On a slow machine the token may have come to its own end before this end of it: then the next one dies.
     appliance.service.expire_access_tokens()
-    agent.expect(event="call", call="order_info", status="400", outcome="bad_token")
+    while (look := agent.expect(event="call", call="order_info"))["status"] == "200":
+        appliance.service.expire_access_tokens()
+    assert (look["status"], look["outcome"]) == ("400", "bad_token")
     agent.expect(event="call", call="token", outcome="ok")
     agent.expect(event="call", call="order_info", status="200")
-    assert len(appliance.calls("token")) == before + 1
+    refused = [call for call in appliance.calls("order_info") if call.status == 400]
+    assert len(refused) == 1
     finish(appliance, agent)
     assert appliance.outcomes() == ["accepted"]
 
