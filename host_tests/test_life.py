@@ -233,6 +233,20 @@ def test_steps_that_always_fail_end_in_a_reset_too():
     assert len(home.of("error")) >= 100 and home.of("error")[0]["errno"] == 5
 
 
+def test_a_start_is_not_well_while_each_step_that_is_due_fails():
+    home = Home()
+    calls = [0]
+
+    def step():
+        calls[0] += 1
+        if calls[0] % 60 == 1:  # between them nothing is due
+            raise OSError(5)
+
+    home.chip.at(1500, lambda: setattr(home.agent, "step", step))
+    home.live(300)
+    assert len(home.of("error")) >= 4 and home.loader.told_healthy == 0
+
+
 class Defect:
     """Raises an error at the n-th step; with a canary in it."""
 

@@ -37,6 +37,13 @@ def test_what_is_written_is_read_after_a_restart():
     assert vault.names() == ["refresh_token", "wifi"]
 
 
+def test_a_board_has_secrets_once_one_is_written():
+    board()
+    assert not configuration.has_secrets("nvs"), "it waits for `make provision`"
+    vault.write("wifi", WIFI)
+    assert configuration.has_secrets("nvs")
+
+
 def test_a_value_that_was_replaced_or_erased_is_not_in_the_flash():
     made = board()
     vault.write("refresh_token", TOKEN)

@@ -83,6 +83,7 @@ class Awake:
             self._life.tell_error(error)
             agent.break_off()
             agent.due_ticks = time.ticks_add(time.ticks_ms(), _AGAIN_S * 1000)
+            self._seconds = -_AGAIN_S  # the minute that shows that it is well has a step in it
             return False
         self._failures = 0
         return True

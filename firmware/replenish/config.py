@@ -111,12 +111,18 @@ def secrets(place):
 
 
 def has_secrets(place):
-    """Whether there are secrets to be kept from anybody: not on a board that still waits for `make provision`."""
-    if place != IN_NVS:
-        try:
-            open(place).close()
-        except OSError as error:
-            return error.args[0] not in _NO_FILE
+    """Whether there are secrets to be kept from anybody: not on a board that still waits for `make provision`. If the medium does not
+    say, there are."""
+    try:
+        if place == IN_NVS:
+            from .io.vault import names
+
+            return bool(names())
+        open(place).close()
+    except OSError as error:
+        return place == IN_NVS or error.args[0] not in _NO_FILE
+    except ValueError:
+        pass  # damaged ones
     return True
 
 

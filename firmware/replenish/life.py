@@ -148,6 +148,7 @@ class Life:
         print(error, file=sys.stderr)
         if is_closed:
             raise error
+        self.dog.prolong(_PERSON_S)
         return 2
 
     def _load_agent(self):
