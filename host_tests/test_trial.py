@@ -3,6 +3,7 @@ though there is a network. Without one it waits.
 """
 
 import loader
+from replenish import Agent
 from replenish.services.call import Answer
 
 from host_tests.expect import cases
@@ -15,6 +16,10 @@ V1, V2 = (0, 1, 0), (0, 2, 0)
 HOUR, DAY = 3600, 86400
 URL = {"url": "https://updates.test/a", "every_h": 24, "board": "bench"}
 NO_WIFI = {key: SECRETS[key] for key in SECRETS if key != "wifi"}
+
+
+def fail():
+    raise OSError(5)
 
 
 class World:
@@ -270,6 +275,35 @@ def test_wakes_without_an_answer_are_three_tries_of_a_day():
     assert count > 200 and 75 < (home.chip.ms - begun) / 3600000 < 80
     assert sorted(set(tries)) == [0, 1, 2, 3] and tries == sorted(tries)
     assert 40 < len([at for at in home.service.asked]) / 3 < 80, "once an hour"
+
+
+def test_a_trial_does_not_end_by_the_times_of_the_one_before():
+    home = Trial("deep", slots=({"id": "A", "sensor": {"period_s": 3600}},))
+    home.service.down = True
+    wakes(home, 3 * HOUR)
+    home.service.down = False
+    wakes(home, DAY)
+    assert home.is_confirmed()
+    home.slots.fill("a", (0, 3, 0))
+    loader.try_next((0, 3, 0))
+    home.service.down = True
+    home.chip.ms += 2 * DAY * 1000
+    for _ in range(3):
+        assert home.begin("DEEPSLEEP_RESET") == "trial"
+        home.wake()
+        assert home.tries() == 0, "a day is not over"
+
+
+def test_a_wake_that_meets_an_error_is_no_try():
+    home = Trial("deep")
+    home.begin()
+    once = Agent.once
+    setattr(Agent, "once", lambda agent: fail())  # noqa: B010  (a method, for the type checker)
+    try:
+        home.wake()
+    finally:
+        setattr(Agent, "once", once)  # noqa: B010
+    assert home.tries() == 0 and not home.is_confirmed()
 
 
 def test_wakes_without_a_network_are_no_tries():

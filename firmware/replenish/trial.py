@@ -45,6 +45,7 @@ class Trial:
             has_answered = said["state"] == "connected"
         if has_answered and self.still_open:
             self.still_open = False
+            self._life.memory.keep(rtc.TRY_BEGAN, 0)  # a later trial begins anew
             self._life.tell("trial", ("state", "answered"), ("by", kind))
 
     def attend(self, seconds):

@@ -65,13 +65,15 @@ def _work(life):
     """The agent's wake. Returns for how many seconds to sleep. What is wrong with the world is no crash."""
     if life.trial and life.cause == "wake":  # in a cold start the first call has its spread before it
         life.trial.ask()
+    is_well = True
     try:
         left_s = life.agent.once()
     except (OSError, ProtocolError) as error:
         life.tell_error(error)
-        return _AGAIN_S
+        left_s = _AGAIN_S
+        is_well = False
     if life.trial:
         life.trial.end_wake()
-    if not (life.trial and life.trial.still_open):
+    if is_well and not (life.trial and life.trial.still_open):
         life.well()
     return left_s
