@@ -330,8 +330,11 @@ def count(is_try):
 def image(number):
     """A firmware image has run and was well: none older than this one, three numbers, is to be written. Returns whether that is
     durable."""
-    _start.image = max(_start.image, number)
-    return _is_kept(_start)
+    this = _start
+    if not this:
+        return False
+    this.image = max(this.image, number)
+    return _is_kept(this)
 
 
 def _is_kept(this):

@@ -120,11 +120,9 @@ def well(store, loader):
     is_new = running.info()[_SUBTYPE] == found[3]
     if is_new:
         _confirm(running)
+        loader.image(found[:3])  # before the record goes: a power cut between them leaves it to the next start
     store.put(_RECORD, b"")
-    if not is_new:
-        return "reverted"
-    loader.image(found[:3])
-    return "confirmed"
+    return "confirmed" if is_new else "reverted"
 
 
 def _confirm(running):
