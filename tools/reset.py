@@ -30,8 +30,8 @@ def reset(device: Device, asked: Callable[[str], str] | None) -> str:
     question = f"Erase orders, levels, link and Wi-Fi of {serial} on {device.port}? Type its serial: "
     if asked and asked(question).strip() != serial:
         raise BackupError("Nothing was erased: another serial was typed.")
-    device.run(LOAD)
     try:
+        device.run(LOAD, ERASING_S)  # a start finishes an erasure that had begun before
         device.run(ERASE, ERASING_S, lambda line: print(line, flush=True))
     except DeviceError as error:
         raise DeviceError(f"{error} {BEGUN}") from None

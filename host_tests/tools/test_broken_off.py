@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,23 +44,25 @@ def test_ctrl_c_ends_in_a_sentence(
 
 
 class Erasing:
-    """A board on which this happens while it erases."""
+    """A board on which this happens while it erases: at the statement that does, or at the start, which goes on with a begun one."""
 
     port = "/dev/nowhere"
 
-    def __init__(self, event: BaseException) -> None:
+    def __init__(self, event: BaseException, at: str) -> None:
         self.event = event
+        self.at = at
 
     def run(self, statement: str, *_: object) -> str:
-        if statement == reset.ERASE:
+        if statement == self.at:
             raise self.event
         return ""
 
 
 def test_what_was_begun_is_not_called_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reset, "configuration", lambda device: {"device": {"serial": "SN0001"}})
-    for event in (KeyboardInterrupt(), DeviceError("the board stopped answering.")):
-        board: Any = Erasing(event)
+    events = KeyboardInterrupt(), DeviceError("the board stopped answering.")
+    for event, at in itertools.product(events, (reset.LOAD, reset.ERASE)):
+        board: Any = Erasing(event, at)
         with pytest.raises(type(event), match="Erasing may have begun: the board's next start finishes it"):
             reset.reset(board, lambda question: "SN0001")
 
