@@ -21,8 +21,8 @@ from typing import Any
 
 from rich.console import Console
 
-from tools.device import Device, DeviceError, find_port
-from tools.flash import NEW, folders_of
+from tools.device import NEW, Device, DeviceError, find_port
+from tools.flash import folders_of
 from tools.provision import NVS, Vault
 
 CONFIG = "config.json"

@@ -42,7 +42,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tools import anchors, boards, build, flash, image, slot, target, trim
 from tools.backup import BackupError, configuration
-from tools.device import Device, DeviceError, find_port
+from tools.device import NEW, Device, DeviceError, find_port
 from tools.image import ImageError
 
 HEAD = "<2sBB3H3HBBHI8s24s"
@@ -232,6 +232,8 @@ def of_image(board: boards.Board, file: Path) -> Bundle:
 
 def make(options: argparse.Namespace) -> None:
     made_for = target.read(options)
+    if made_for.config is not None and not made_for.config.get("update"):
+        raise BundleError("update.keys: missing: this appliance takes no updates; allowed: the keys of who may sign.")
     own = slot.version(options.version) if options.version else None
     bundle = of_image(made_for.board, options.image) if options.image else of_build(made_for)
     if own and own != bundle.version:
@@ -273,7 +275,7 @@ try:
  _f.close()
 except NameError:
  pass
-for name in ({ON_BOARD!r}, {ON_BOARD + ".new"!r}):
+for name in ({ON_BOARD!r}, {ON_BOARD + NEW!r}):
  try:
   os.remove(name)
  except OSError:
@@ -333,7 +335,7 @@ _BROKEN_OFF = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
+def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.bundle", description="Signed updates of the agent.")
     commands = parser.add_subparsers(dest="command", required=True)
     keys = commands.add_parser("keys", help="make the key that signs, once")
@@ -354,7 +356,11 @@ def main(argv: list[str] | None = None) -> int:
     installing.add_argument("file", type=Path)
     installing.add_argument("--port", help="serial port (default: the only one there is)")
     installing.add_argument("--dry-run", action="store_true", help="print commands, run none")
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = arguments(argv)
     try:
         match options.command:
             case "keys":
@@ -369,14 +375,11 @@ def main(argv: list[str] | None = None) -> int:
                 dry_run(options.file, options.port or "PORT")
             case "install":
                 install(options.file, options.port)
-    except (BundleError, BackupError, DeviceError, ImageError, target.TargetError) as error:
+    except (BundleError, BackupError, DeviceError, ImageError, target.TargetError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
         print(f"\nBroken off: {_BROKEN_OFF[options.command]}.", file=sys.stderr)

@@ -30,6 +30,7 @@ INTERRUPT_S = 10
 INTERRUPT_EVERY_S = 0.5
 BOOT_S = 45
 SILENCE_S = 20
+NEW = ".new"  # what a file is called until it is whole, and until all that go together are there
 # How long a port may be in use that has just come: ModemManager looks at each one, and a program that this one starts holds what this
 # one had open until it is that program.
 IN_USE_S = 2
@@ -316,8 +317,8 @@ class Device:
     def put(self, name: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
         """Write a file beside the one that is there, see `send`, then rename it: a cut at any instant leaves the old file or the new
         one."""
-        self.send(name + ".new", data, progress)
-        self.rename(name + ".new", name)
+        self.send(name + NEW, data, progress)
+        self.rename(name + NEW, name)
 
     def get(self, name: str) -> bytes:
         """A file's bytes, verified by its hash on the board."""

@@ -32,7 +32,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from tools import archive, build, fold, frozen, image, profiles, slot, target
 from tools.boards import Board
-from tools.device import Device, DeviceError, GoneError, find_port
+from tools.device import NEW, Device, DeviceError, GoneError, find_port
 from tools.target import Target, TargetError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +41,6 @@ VENV_BIN = ROOT / "build" / "venv" / "bin"
 BAUD = "460800"
 # A board that was just given its image makes its file system at its first start.
 FIRST_START_S = 30
-NEW = ".new"  # what a file is called until all of them are there
 OTHER_SLOT = f"slot_b/{slot.NAME}"  # of firmware/loader.py, which starts /lib when only that is whole
 _LOADER = f"{build.LOADER}.mpy"
 _RENAMED_AT_ONCE = 40  # files of one statement

@@ -144,12 +144,16 @@ def app(folder: Path, version: bytes) -> str:
 def test_a_bundle_of_one_appliance_has_what_that_uses(
     keys: Path, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = test_appliance.put(tmp_path, GOOD)
+    command = ["make", "--appliance", str(test_appliance.put(tmp_path, GOOD)), "--key", str(keys / "private.pem")]
+    assert bundle.main(command) == 1
+    assert capsys.readouterr().err.startswith("update.keys: missing: this appliance takes no updates")
+    (tmp_path / "update.pub").write_bytes((keys / "update.pub").read_bytes())
+    file = tmp_path / "appliance.toml"
+    file.write_text(GOOD.replace("[[slots]]", 'update = {keys = ["update.pub"]}\n\n[[slots]]'))
     made_for = target.of_appliance(file, None)
     left_out = made_for.left_out(trim.sources_of(build.FIRMWARE / "replenish"))
     assert left_out
     tree = (tmp_path / "unix").rename(tmp_path / "esp32_generic")
-    command = ["make", "--appliance", str(file), "--key", str(keys / "private.pem")]
     assert bundle.main(command) == 1
     assert "built for another appliance; `make build` with the same" in capsys.readouterr().err
     (tree / "files.json").write_text(json.dumps({"left_out": left_out}))

@@ -12,8 +12,8 @@ import pytest
 from host_tests.tools import appliances, images
 from host_tests.tools.test_appliance import GOOD
 from tools import boards, build, flash, target
-from tools.device import DeviceError, GoneError
-from tools.flash import NEW, Work, work
+from tools.device import NEW, DeviceError, GoneError
+from tools.flash import Work, work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = ROOT / "build" / "venv" / "bin"
