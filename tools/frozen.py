@@ -76,8 +76,8 @@ def make_images(made_for: target.Target, wanted: dict[Path, Path]) -> None:
             qemu_firmware.freeze(manifest, {_BOARD: made_for.board.name}, place)
 
 
-def frozen(made_for: target.Target) -> None:
-    """Raises ERRORS."""
+def frozen(made_for: target.Target, chosen: str) -> None:
+    """chosen: what `make` was told to freeze, such as "BOARD=esp32_generic". Raises ERRORS."""
     board = made_for.board
     if board.port == "qemu":
         place = FOLDER / f"{board.name}.elf"
@@ -89,7 +89,8 @@ def frozen(made_for: target.Target) -> None:
     print("In ports/esp32 of MicroPython's source, with ESP-IDF's environment:")
     for command in todo:
         print(f"    {shlex.join(command)}")
-    print(f"Then here, with what is to be on it: make flash BOARD={board.name} IMAGE={os.path.relpath(todo[1][2])}")
+    # The same, for another appliance's version is another one, and its files would run instead.
+    print(f"Then here: make flash {chosen} IMAGE={os.path.relpath(todo[1][2])}")
 
 
 ERRORS = (target.TargetError, build.BuildError, fold.FoldError, archive.ArchiveError, apt.Unavailable, apt.BuildError, FrozenError)
@@ -98,11 +99,15 @@ ERRORS = (target.TargetError, build.BuildError, fold.FoldError, archive.ArchiveE
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.frozen", description="Freeze the agent into a MicroPython image.")
     target.add_options(parser)
+    options = parser.parse_args(argv)
     try:
-        frozen(target.read(parser.parse_args(argv)))
+        frozen(target.read(options), target.chosen(options))
     except ERRORS as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nBroken off: the image is not made; run the same command again.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -49,6 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="the same by a configuration")
 
 
+def chosen(options: argparse.Namespace) -> str:
+    """The options as `make` is given them."""
+    named = ("appliance", "serial") if options.appliance else ("config",) if options.config else ("board",)
+    return " ".join(f"{name.upper()}={getattr(options, name)}" for name in named if getattr(options, name))
+
+
 def read(options: argparse.Namespace) -> Target:
     """Raises TargetError."""
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.tools import test_appliance
 from tools import boards, build, frozen
 from tools.target import Target
 
@@ -75,9 +76,18 @@ def test_an_esp32_image_is_made_by_commands_and_has_a_name_that_flash_takes(
     said = capsys.readouterr().out
     assert f"make {kind} FROZEN_MANIFEST={frozen.MANIFEST} REPLENISH_BOARD={board}" in said
     image = boards.load(board).image
+    assert f"make flash BOARD={board} IMAGE=" in said
     name = Path(said.split("IMAGE=")[1].strip()).name
     assert image and fnmatch.fnmatch(name, image.file_pattern)
     assert (frozen.FOLDER / board / "replenish" / "version.mpy").exists()
+
+
+def test_the_image_of_an_appliance_is_flashed_for_that_appliance(
+    firmware: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = test_appliance.put(tmp_path, test_appliance.GOOD)
+    assert frozen.main(["--appliance", str(file), "--serial", "SN0001"]) == 0
+    assert f"make flash APPLIANCE={file} SERIAL=SN0001 IMAGE=" in capsys.readouterr().out
 
 
 def test_a_board_without_an_image_is_refused_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
