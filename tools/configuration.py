@@ -101,7 +101,6 @@ _PIN = whole(0, 63)
 _ACTIVE = one_of(("high", "low"))
 LED: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE}
 BUTTON: dict[str, Rule] = {"pin": _PIN, "active": _ACTIVE, "slot": or_null(text(64))}
-# Below half a minute a call that takes its whole deadline of 20 s, and the name look-up before it, could not be told from a hang.
 _WATCHDOG = whole(60, 3600)  # a call takes up to 20 s, and before that the look-up of a name, which has no limit of its own
 # IEEE 802.11: an SSID has up to 32 bytes, a WPA passphrase 8 to 63 printable ASCII characters.
 _WIFI = {"ssid": text(32), "password": or_null(matching(r"[ -~]{8,63}", "8 to 63 printable ASCII characters"))}

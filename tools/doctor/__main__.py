@@ -92,7 +92,8 @@ def _of_appliance(file: Path, values: dict[str, Any], secrets: dict[str, Any]) -
     yield Finding("configuration", True, f"{file.name} is right; profile {values['board']['profile']}")
     yield from findings(patient(values, secrets))
     if values["backend"] == "drs":
-        yield Finding("slot ids", None, "each unit learns of them when it is linked", "ask one of them: make doctor PORT=")
+        remedy = "ask one of them: make doctor PORT=, or CONFIG= on a PC"
+        yield Finding("slot ids", None, "each unit learns of them when it is linked", remedy)
     for slot in slots.to_calibrate(values):
         said = f"{slot} has no level before a unit's sensor is calibrated"
         yield Finding("calibration", None, said, f"make calibrate SLOT={shlex.quote(slot)}")
